@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every iterator type a program can hand to the driver: UBUF (read, pread),
+ * IOVEC (readv, preadv2), BVEC (registered buffers, splice, sendfile). By each
+ * of them a pattern is written, read back by a plain pread, and read by the
+ * same way, on either path. (KVEC: see kvec.c.)
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <libaio.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "t.h"
+
+#define LEN (96 * KiB)		/* not a power of two, more than one PRP list entry */
+
+static char *a, *b;		/* LEN each */
+static struct io_uring ring;
+static io_context_t aio;
+
+/* A way to move LEN bytes at an offset; returns bytes or -errno. */
+struct way {
+	const char *name;
+	long (*move)(int fd, char *buf, uint64_t off, bool wr);
+	int calls;	/* driver calls it takes, 0: any number */
+};
+
+static long by_pread(int fd, char *buf, uint64_t off, bool wr)
+{
+	return reterr(wr ? pwrite(fd, buf, LEN, off)
+			    : pread(fd, buf, LEN, off));
+}
+
+static long by_read(int fd, char *buf, uint64_t off, bool wr)
+{
+	long n;
+
+	if (lseek(fd, off, SEEK_SET) != (off_t)off)
+		return -errno;
+	n = wr ? write(fd, buf, LEN) : read(fd, buf, LEN);
+	if (n < 0)
+		return -errno;
+	/* The file position has to move by what was transferred. */
+	return lseek(fd, 0, SEEK_CUR) == (off_t)(off + n) ? n : -ESPIPE;
+}
+
+/* Seven segments: LBA-sized ends and unequal middles, all whole blocks. */
+static int cut(struct iovec *v, char *buf)
+{
+	unsigned int n = 7, i, blocks = LEN / dev.lba, used = 0;
+
+	for (i = 0; i < n; i++) {
+		unsigned int take = i < n - 1 ? 1 + i % 3 : blocks - used;
+
+		v[i].iov_base = buf + used * dev.lba;
+		v[i].iov_len = take * dev.lba;
+		used += take;
+	}
+	return n;
+}
+
+static long by_preadv(int fd, char *buf, uint64_t off, bool wr)
+{
+	struct iovec v[8];
+	int n = cut(v, buf);
+
+	return reterr(wr ? pwritev(fd, v, n, off) : preadv(fd, v, n, off));
+}
+
+static long by_preadv2(int fd, char *buf, uint64_t off, bool wr)
+{
+	struct iovec v[8];
+	int n = cut(v, buf);
+
+	/* Offset -1: the file position. */
+	if (lseek(fd, off, SEEK_SET) != (off_t)off)
+		return -errno;
+	return reterr(wr ? pwritev2(fd, v, n, -1, 0)
+			    : preadv2(fd, v, n, -1, 0));
+}
+
+static long by_aio(struct iocb *cb)
+{
+	struct io_event ev;
+	int n = io_submit(aio, 1, &cb);
+
+	if (n != 1)
+		return n < 0 ? n : -EIO;
+	n = io_getevents(aio, 1, 1, &ev, NULL);
+	if (n != 1 || ev.obj != cb)
+		return -EIO;
+	return ev.res;
+}
+
+static long by_aio_pread(int fd, char *buf, uint64_t off, bool wr)
+{
+	struct iocb cb;
+
+	if (wr)
+		io_prep_pwrite(&cb, fd, buf, LEN, off);
+	else
+		io_prep_pread(&cb, fd, buf, LEN, off);
+	return by_aio(&cb);
+}
+
+static long by_aio_preadv(int fd, char *buf, uint64_t off, bool wr)
+{
+	struct iovec v[8];
+	int n = cut(v, buf);
+	struct iocb cb;
+
+	if (wr)
+		io_prep_pwritev(&cb, fd, v, n, off);
+	else
+		io_prep_preadv(&cb, fd, v, n, off);
+	return by_aio(&cb);
+}
+
+static long by_ring(void)
+{
+	struct io_uring_cqe *cqe;
+	long res;
+	int n = io_uring_submit_and_wait(&ring, 1);
+
+	if (n < 0)
+		return n;
+	n = io_uring_wait_cqe(&ring, &cqe);
+	if (n < 0)
+		return n;
+	res = cqe->res;
+	io_uring_cqe_seen(&ring, cqe);
+	return res;
+}
+
+static long by_uring(int fd, char *buf, uint64_t off, bool wr)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	if (wr)
+		io_uring_prep_write(sqe, fd, buf, LEN, off);
+	else
+		io_uring_prep_read(sqe, fd, buf, LEN, off);
+	return by_ring();
+}
+
+static long by_uring_v(int fd, char *buf, uint64_t off, bool wr)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+	struct iovec v[8];
+	int n = cut(v, buf);
+
+	if (wr)
+		io_uring_prep_writev(sqe, fd, v, n, off);
+	else
+		io_uring_prep_readv(sqe, fd, v, n, off);
+	return by_ring();
+}
+
+static long by_uring_fixed(int fd, char *buf, uint64_t off, bool wr)
+{
+	struct iovec v = { buf, LEN };
+	struct io_uring_sqe *sqe;
+	long n = io_uring_register_buffers(&ring, &v, 1);
+
+	if (n)
+		return n;
+	sqe = io_uring_get_sqe(&ring);
+	if (wr)
+		io_uring_prep_write_fixed(sqe, fd, buf, LEN, off, 0);
+	else
+		io_uring_prep_read_fixed(sqe, fd, buf, LEN, off, 0);
+	n = by_ring();
+	io_uring_unregister_buffers(&ring);
+	return n;
+}
+
+/*
+ * Through a registered 2 MiB page, at an offset inside it: one bvec larger than
+ * a page with bv_offset or iov_offset beyond the first page.
+ */
+static char *huge;
+
+static long by_uring_fixed_huge(int fd, char *buf, uint64_t off, bool wr)
+{
+	char *at = huge + 5 * PG + 1028;
+	struct iovec v = { huge, 2 * MiB };
+	struct io_uring_sqe *sqe;
+	long n = io_uring_register_buffers(&ring, &v, 1);
+
+	if (n)
+		return n;
+	sqe = io_uring_get_sqe(&ring);
+	if (wr) {
+		memcpy(at, buf, LEN);
+		io_uring_prep_write_fixed(sqe, fd, at, LEN, off, 0);
+	} else {
+		io_uring_prep_read_fixed(sqe, fd, at, LEN, off, 0);
+	}
+	n = by_ring();
+	if (!wr)
+		memcpy(buf, at, LEN);
+	io_uring_unregister_buffers(&ring);
+	return n;
+}
+
+/* memory -> vmsplice -> pipe -> splice -> device, and back. */
+static long by_splice(int fd, char *buf, uint64_t off, bool wr)
+{
+	long done = 0, n = 0, m;
+	loff_t pos = off;
+	int p[2];
+
+	if (pipe(p))
+		return -errno;
+	if (fcntl(p[0], F_SETPIPE_SZ, (int)(2 * LEN)) < 0) {
+		n = -errno;
+		goto out;
+	}
+	while (done < (long)LEN) {
+		struct iovec v = { buf + done, LEN - done };
+
+		if (wr) {
+			n = vmsplice(p[1], &v, 1, 0);
+			for (m = 0; n > 0 && m < n;) {
+				long k = splice(p[0], NULL, fd, &pos, n - m, 0);
+
+				if (k <= 0) {
+					n = k ? -errno : -EIO;
+					goto out;
+				}
+				m += k;
+			}
+		} else {
+			n = splice(fd, &pos, p[1], NULL, LEN - done, 0);
+			for (m = 0; n > 0 && m < n;) {
+				long k = read(p[0], buf + done + m, n - m);
+
+				if (k <= 0) {
+					n = -EIO;
+					goto out;
+				}
+				m += k;
+			}
+		}
+		if (n < 0)
+			n = -errno;
+		if (n <= 0)
+			break;
+		done += n;
+	}
+	if (done == (long)LEN)
+		n = done;
+out:
+	close(p[0]);
+	close(p[1]);
+	return n;
+}
+
+/* memfd -> sendfile -> device, and back. */
+static long by_sendfile(int fd, char *buf, uint64_t off, bool wr)
+{
+	int mfd = memfd_create("sendfile", MFD_CLOEXEC);
+	long done = 0, n = -EIO;
+	loff_t pos = off;
+
+	if (mfd < 0)
+		return -errno;
+	if (wr && pwrite(mfd, buf, LEN, 0) != LEN)
+		goto out;
+	if (wr && lseek(fd, off, SEEK_SET) != (off_t)off)
+		goto out;
+	while (done < (long)LEN) {
+		loff_t mpos = done;
+
+		n = wr ? sendfile(fd, mfd, &mpos, LEN - done)
+			  : sendfile(mfd, fd, &pos, LEN - done);
+		if (n < 0)
+			n = -errno;
+		if (n <= 0)
+			goto out;
+		done += n;
+	}
+	if (!wr && pread(mfd, buf, LEN, 0) != LEN)
+		n = -EIO;
+	else
+		n = done;
+out:
+	close(mfd);
+	return n;
+}
+
+static const struct way ways[] = {
+	{ "UBUF: pread/pwrite", by_pread, 1 },
+	{ "UBUF: read/write at the file position", by_read, 1 },
+	{ "IOVEC: preadv/pwritev", by_preadv, 1 },
+	{ "IOVEC: preadv2/pwritev2 at the file position", by_preadv2, 1 },
+	{ "UBUF: libaio PREAD/PWRITE", by_aio_pread, 1 },
+	{ "IOVEC: libaio PREADV/PWRITEV", by_aio_preadv, 1 },
+	{ "UBUF: io_uring READ/WRITE", by_uring, 1 },
+	{ "IOVEC: io_uring READV/WRITEV", by_uring_v, 1 },
+	{ "BVEC: io_uring READ_FIXED/WRITE_FIXED", by_uring_fixed, 1 },
+	{ "BVEC: the same, 2 MiB page, odd offset", by_uring_fixed_huge, 1 },
+	{ "BVEC: splice, vmsplice", by_splice, 0 },
+	{ "BVEC: sendfile", by_sendfile, 0 },
+};
+
+static void try(const struct way *w, int flags, uint64_t off)
+{
+	uint64_t seed = rnd(&t_seed);
+	const char *path = path_name(flags);
+	int fd = dev_open(O_RDWR | flags), plain = dev_open(O_RDWR);
+	struct paths p;
+
+	/* write by the way, read by pread */
+	fill(a, LEN, seed, 0);
+	memset(b, 0, LEN);
+	put(plain, b, LEN, off);
+	p = path_start();
+	is(w->move(fd, a, off, true), LEN, "%s, %s: write", w->name, path);
+	went_by(p, flags, w->calls, w->name);
+	get(plain, b, LEN, off);
+	holds(b, LEN, seed, 0, "%s, %s: what was written is there", w->name, path);
+	holds(a, LEN, seed, 0, "%s, %s: the source is unchanged", w->name, path);
+
+	/* write by pwrite, read by the way */
+	seed = rnd(&t_seed);
+	fill(a, LEN, seed, 0);
+	put(plain, a, LEN, off);
+	memset(b, 0, LEN);
+	p = path_start();
+	is(w->move(fd, b, off, false), LEN, "%s, %s: read", w->name, path);
+	went_by(p, flags, w->calls, w->name);
+	holds(b, LEN, seed, 0, "%s, %s: read gave what is there", w->name, path);
+	close(fd);
+	close(plain);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+
+	t_begin(argc, argv);
+	a = pages(LEN);
+	b = pages(LEN);
+	huge = mmap(NULL, 2 * MiB, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (huge == MAP_FAILED)
+		bail("no huge page (vm.nr_hugepages)");
+	memset(huge, 0, 2 * MiB);
+	if (io_uring_queue_init(8, &ring, 0) || io_setup(8, &aio))
+		bail("rings");
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		try(&ways[i], O_DIRECT, MiB + i * 256 * KiB);
+		try(&ways[i], 0, 8 * MiB + i * 256 * KiB);
+	}
+	io_uring_queue_exit(&ring);
+	io_destroy(aio);
+	return t_end();
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "t.h"
+
+struct device dev;
+uint64_t t_seed;
+
+static unsigned int tests, failed;
+
+static bool report(bool pass, const char *fmt, va_list ap)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	printf("%s - %s\n", pass ? "ok" : "not ok", text);
+	tests++;
+	if (!pass)
+		failed++;
+	return pass;
+}
+
+bool ok(bool pass, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(pass, fmt, ap);
+	va_end(ap);
+	return pass;
+}
+
+bool is(long long got, long long want, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(got == want, fmt, ap);
+	va_end(ap);
+	if (got != want)
+		note("  got %lld, wanted %lld", got, want);
+	return got == want;
+}
+
+static const char *show(long long v, char *s, size_t len)
+{
+	if (v < 0)
+		snprintf(s, len, "%s", strerrorname_np(-v) ?: "an unknown error");
+	else
+		snprintf(s, len, "%lld", v);
+	return s;
+}
+
+long long reterr(long long ret)
+{
+	return ret == -1 ? -errno : ret;
+}
+
+bool is_ret(long long ret, long long want, const char *fmt, ...)
+{
+	long long got = reterr(ret);
+	char a[32], b[32];
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(got == want, fmt, ap);
+	va_end(ap);
+	if (got != want)
+		note("  got %s, wanted %s", show(got, a, sizeof(a)),
+		     show(want, b, sizeof(b)));
+	return got == want;
+}
+
+void note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	printf("# ");
+	vprintf(fmt, ap);
+	printf("\n");
+	va_end(ap);
+}
+
+void bail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	printf("# cannot go on: ");
+	vprintf(fmt, ap);
+	printf(" (errno %s)\n", strerrorname_np(errno) ?: "?");
+	va_end(ap);
+	exit(2);
+}
+
+int t_end(void)
+{
+	/* A program that tested nothing did not pass. */
+	return failed || !tests;
+}
+
+void t_begin(int argc, char **argv)
+{
+	const char *s = getenv("NVDIO_SEED");
+	char dir[64];
+	int fd, lba;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc < 2) {
+		fprintf(stderr, "usage: %s DEVICE (its data is overwritten)\n",
+			argv[0]);
+		exit(2);
+	}
+	dev.path = argv[1];
+	snprintf(dev.name, sizeof(dev.name), "%s",
+		 strrchr(dev.path, '/') ? strrchr(dev.path, '/') + 1 : dev.path);
+	snprintf(dir, sizeof(dir), "/sys/class/nvdio/%s/stats", dev.name);
+	dev.counted = !access(dir, R_OK);
+	if (!dev.counted && !getenv("NVDIO_REFERENCE"))
+		bail("%s has no nvdio counters", dev.path);
+
+	fd = dev_open(O_RDONLY);
+	if (ioctl(fd, BLKGETSIZE64, &dev.size) || ioctl(fd, BLKSSZGET, &lba))
+		bail("size of %s", dev.path);
+	close(fd);
+	dev.lba = lba;
+	if (dev.size < 64 * MiB)
+		bail("%s is smaller than the 64 MiB these tests use", dev.path);
+
+	t_seed = s ? strtoull(s, NULL, 0) : (uint64_t)time(NULL) * 2654435761u;
+	t_seed |= 1;
+	note("%s: %s, %" PRIu64 " MiB, LBA %u, NVDIO_SEED=%" PRIu64, argv[0],
+	     dev.path, dev.size / MiB, dev.lba, t_seed);
+}
+
+int dev_open(int flags)
+{
+	int fd = open(dev.path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		bail("open %s", dev.path);
+	return fd;
+}
+
+uint64_t counter(const char *file)
+{
+	uint64_t v;
+	char p[128];
+	FILE *f;
+
+	if (!dev.counted)
+		return 0;
+	snprintf(p, sizeof(p), "/sys/class/nvdio/%s/%s", dev.name, file);
+	f = fopen(p, "r");
+	if (!f || fscanf(f, "%" SCNu64, &v) != 1)
+		bail("read %s", p);
+	fclose(f);
+	return v;
+}
+
+struct paths path_start(void)
+{
+	return (struct paths){ counter("stats/direct"), counter("stats/copy") };
+}
+
+void went(struct paths p, uint64_t direct, uint64_t copy, const char *fmt, ...)
+{
+	struct paths q = path_start();
+	va_list ap;
+
+	if (!dev.counted)
+		return;
+	q.direct -= p.direct;
+	q.copy -= p.copy;
+	va_start(ap, fmt);
+	report(q.direct == direct && q.copy == copy, fmt, ap);
+	va_end(ap);
+	if (q.direct != direct || q.copy != copy)
+		note("  direct %" PRIu64 ", copy %" PRIu64 "; wanted %" PRIu64
+		     " and %" PRIu64, q.direct, q.copy, direct, copy);
+}
+
+const char *path_name(int flags)
+{
+	return flags & O_DIRECT ? "direct" : "copy";
+}
+
+void went_by(struct paths p, int flags, uint64_t n, const char *what)
+{
+	struct paths q = path_start();
+	bool d = flags & O_DIRECT;
+
+	if (!n) {
+		n = d ? q.direct - p.direct : q.copy - p.copy;
+		if (!n)
+			n = 1;
+	}
+	went(p, d ? n : 0, d ? 0 : n, "%s: counters: %" PRIu64 " calls, all %s",
+	     what, n, path_name(flags));
+}
+
+static uint64_t word(uint64_t seed, uint64_t i)
+{
+	uint64_t x = (seed ^ i * 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9;
+
+	return x ^ x >> 29;
+}
+
+void fill(void *buf, size_t len, uint64_t seed, uint64_t from)
+{
+	unsigned char *p = buf;
+	uint64_t w;
+
+	while (len) {
+		size_t skip = from % 8, n = 8 - skip < len ? 8 - skip : len;
+
+		w = word(seed, from / 8);
+		memcpy(p, (char *)&w + skip, n);
+		p += n;
+		from += n;
+		len -= n;
+	}
+}
+
+ssize_t differs(const void *buf, size_t len, uint64_t seed, uint64_t from)
+{
+	const unsigned char *p = buf;
+	size_t done = 0;
+	uint64_t w;
+
+	while (done < len) {
+		size_t skip = from % 8;
+		size_t n = 8 - skip < len - done ? 8 - skip : len - done;
+		size_t i;
+
+		w = word(seed, from / 8);
+		if (memcmp(p + done, (char *)&w + skip, n))
+			for (i = 0; i < n; i++)
+				if (p[done + i] != ((unsigned char *)&w)[skip + i])
+					return done + i;
+		from += n;
+		done += n;
+	}
+	return -1;
+}
+
+bool holds(const void *buf, size_t len, uint64_t seed, uint64_t from,
+	   const char *fmt, ...)
+{
+	ssize_t at = differs(buf, len, seed, from);
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(at < 0, fmt, ap);
+	va_end(ap);
+	if (at >= 0)
+		note("  byte %zd of %zu is wrong (0x%02x)", at, len,
+		     ((const unsigned char *)buf)[at]);
+	return at < 0;
+}
+
+void *pages(size_t len)
+{
+	void *p;
+
+	len = (len + PG - 1) & ~(PG - 1);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		bail("mmap of %zu", len);
+	madvise(p, len, MADV_NOHUGEPAGE);
+	memset(p, 0, len);
+	return p;
+}
+
+void put(int fd, const void *buf, size_t len, uint64_t off)
+{
+	ssize_t n = pwrite(fd, buf, len, off);
+
+	if (n != (ssize_t)len)
+		bail("pwrite of %zu at %" PRIu64 " gave %zd", len, off, n);
+}
+
+void get(int fd, void *buf, size_t len, uint64_t off)
+{
+	ssize_t n = pread(fd, buf, len, off);
+
+	if (n != (ssize_t)len)
+		bail("pread of %zu at %" PRIu64 " gave %zd", len, off, n);
+}
+
+uint64_t rnd(uint64_t *state)
+{
+	uint64_t x = *state;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	*state = x;
+	return x * 0x2545f4914f6cdd1d;
+}
+
+uint64_t below(uint64_t *state, uint64_t n)
+{
+	return rnd(state) % n;
+}
+
+double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}

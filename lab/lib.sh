@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+# Sourced by the lab's shell scripts. Sets top (the checkout), NVDIO_LAB (the
+# cache) and me (the name for messages).
+# shellcheck shell=sh
+
+me=lab/${0##*/}
+top=$(cd "$(dirname "$0")/.." && pwd -P)
+NVDIO_LAB=${NVDIO_LAB:-${XDG_CACHE_HOME:-$HOME/.cache}/nvdio}
+export NVDIO_LAB
+
+die() {
+	echo "$me: $*" >&2
+	exit 125
+}
+
+say() {
+	echo "$me: $*" >&2
+}
+
+# The comment block at the head of the calling script is its --help.
+usage() {
+	sed -n '3,/^[^#]/{/^#/{s/^# \{0,1\}//;p;};}' "$0"
+	exit 0
+}
+
+# Names the root: another list of packages or another hook is another root.
+root_dir() {
+	echo "$NVDIO_LAB/root-$(cat "$top/lab/packages" "$top/lab/root-hook" |
+		sha256sum | cut -c 1-12)"
+}
+
+# Runs "$@" in namespaces of its own, so that mounts and processes end with
+# it, however it ends. An ordinary user is root in there.
+in_namespace() {
+	set -- --mount --propagation private --pid --fork --kill-child -- "$@"
+	[ "$(id -u)" = 0 ] || set -- --user --map-root-user "$@"
+	# unshare ignores SIGINT and SIGTERM while it waits, so it has to be
+	# killed; its child goes with it.
+	exec 8<&0
+	unshare "$@" <&8 8<&- &
+	child=$!
+	exec 8<&-
+	trap 'kill -KILL $child 2>/dev/null; wait $child 2>/dev/null; exit 130' INT
+	trap 'kill -KILL $child 2>/dev/null; wait $child 2>/dev/null; exit 143' TERM HUP
+	status=0
+	wait $child || status=$?
+	trap - INT TERM HUP
+	return $status
+}

@@ -29,21 +29,29 @@ root_dir() {
 		sha256sum | cut -c 1-12)"
 }
 
+# Runs "$@" so that a signal to this script ends it: with signal $1. The
+# terminal and stdin stay its own.
+run_killable() {
+	signal=$1
+	shift
+	exec 8<&0
+	"$@" <&8 8<&- &
+	child=$!
+	exec 8<&-
+	trap 'kill -$signal $child 2>/dev/null; wait $child 2>/dev/null; exit 130' INT
+	trap 'kill -$signal $child 2>/dev/null; wait $child 2>/dev/null; exit 143' TERM HUP
+	status=0
+	wait $child || status=$?
+	trap - INT TERM HUP
+	return $status
+}
+
 # Runs "$@" in namespaces of its own, so that mounts and processes end with
 # it, however it ends. An ordinary user is root in there.
 in_namespace() {
 	set -- --mount --propagation private --pid --fork --kill-child -- "$@"
 	[ "$(id -u)" = 0 ] || set -- --user --map-root-user "$@"
-	# unshare ignores SIGINT and SIGTERM while it waits, so it has to be
-	# killed; its child goes with it.
-	exec 8<&0
-	unshare "$@" <&8 8<&- &
-	child=$!
-	exec 8<&-
-	trap 'kill -KILL $child 2>/dev/null; wait $child 2>/dev/null; exit 130' INT
-	trap 'kill -KILL $child 2>/dev/null; wait $child 2>/dev/null; exit 143' TERM HUP
-	status=0
-	wait $child || status=$?
-	trap - INT TERM HUP
-	return $status
+	# unshare ignores SIGINT and SIGTERM while it waits; its child goes
+	# with it.
+	run_killable KILL unshare "$@"
 }

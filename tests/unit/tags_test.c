@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The tag allocator: one owner per tag, never lost, at any depth; and the same
+ * with takers and givers in several threads (also built with ThreadSanitizer).
+ */
+#include <pthread.h>
+
+#include "unit.h"
+
+#include "tags.h"
+
+#define DEPTH_MAX 4095
+
+static u16 next[DEPTH_MAX];
+static struct nvdio_tags tags;
+static u64 state;
+
+/* ---- against a model, one thread ---- */
+
+static bool random_depth(u32 depth)
+{
+	static bool owned[DEPTH_MAX];
+	u32 in_use = 0, i, steps = 4 * depth + 1000;
+
+	memset(owned, 0, sizeof(owned));
+	nvdio_tags_init(&tags, next, depth);
+	for (i = 0; i < steps; i++) {
+		/* In turns mostly filling and mostly emptying. */
+		bool get = below(&state, 8) < ((i / (depth + 64)) & 1 ? 2 : 6);
+
+		if (get) {
+			u32 t = nvdio_tags_get(&tags);
+
+			if (in_use == depth) {
+				if (t != NVDIO_TAG_NONE)
+					return false;
+				continue;
+			}
+			if (t >= depth || owned[t])
+				return false;
+			owned[t] = true;
+			in_use++;
+		} else {
+			struct nvdio_tag_chain c = NVDIO_TAG_CHAIN_INIT;
+			u32 n = 1 + below(&state, 5), k;
+
+			for (k = below(&state, depth); n && in_use;
+			     k = (k + 1) % depth) {
+				if (!owned[k])
+					continue;
+				owned[k] = false;
+				in_use--;
+				n--;
+				if (below(&state, 4))
+					nvdio_tag_chain_add(&tags, &c, k);
+				else
+					nvdio_tags_put(&tags, k);
+			}
+			if (c.first != NVDIO_TAG_NONE)
+				nvdio_tags_put_chain(&tags, &c);
+		}
+		if (!below(&state, 64) && nvdio_tags_in_use(&tags) != in_use)
+			return false;
+	}
+	return nvdio_tags_in_use(&tags) == in_use;
+}
+
+static void alone(void)
+{
+	static const u32 depths[] = { 1, 2, 3, 31, 32, 33, 127, 1023, 4095 };
+	u32 i, t, k;
+
+	for (i = 0; i < ARRAY_SIZE(depths); i++)
+		ok(random_depth(depths[i]),
+		   "depth %u: random takes and returns agree with the model",
+		   depths[i]);
+
+	/* The same tags again, so that their memory stays warm. */
+	nvdio_tags_init(&tags, next, 1000);
+	for (i = 0; i < 5000; i++) {
+		u32 a = nvdio_tags_get(&tags), b = nvdio_tags_get(&tags);
+
+		if (a > 3 || b > 3 || a == b)
+			break;
+		nvdio_tags_put(&tags, a);
+		nvdio_tags_put(&tags, b);
+	}
+	ok(i == 5000, "two in flight never need more than four of 1000 tags");
+
+	nvdio_tags_init(&tags, next, DEPTH_MAX);
+	for (k = 0; (t = nvdio_tags_get(&tags)) != NVDIO_TAG_NONE; k++)
+		;
+	ok(k == DEPTH_MAX && nvdio_tags_in_use(&tags) == DEPTH_MAX,
+	   "all %u tags can be in use", DEPTH_MAX);
+}
+
+/* ---- threads ---- */
+
+#define TAKERS 2
+#define GIVERS 3
+#ifndef TURNS
+#define TURNS 100000
+#endif
+
+/* What a queue does: a lock for takers, none for givers; a mailbox between. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static u32 owner[DEPTH_MAX];		/* 0: free; by atomic exchange only */
+static u32 box[8192];			/* tag + 1 */
+static u32 wrong, taken, given;
+
+static void *taker(void *v)
+{
+	u64 s = (uintptr_t)v;
+	u32 i, t, slot;
+
+	for (i = 0; i < TURNS; ) {
+		pthread_mutex_lock(&lock);
+		t = nvdio_tags_get(&tags);
+		pthread_mutex_unlock(&lock);
+		if (t == NVDIO_TAG_NONE)
+			continue;
+		if (t >= tags.depth || xchg(&owner[t], 1))
+			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+		do {
+			u32 none = 0;
+
+			slot = below(&s, ARRAY_SIZE(box));
+			if (try_cmpxchg(&box[slot], &none, t + 1))
+				break;
+		} while (true);
+		i++;
+		__atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void *giver(void *v)
+{
+	u64 s = (uintptr_t)v;
+
+	while (__atomic_load_n(&given, __ATOMIC_RELAXED) < TAKERS * TURNS) {
+		struct nvdio_tag_chain c = NVDIO_TAG_CHAIN_INIT;
+		u32 n = 1 + below(&s, 4), i, got = 0;
+		u32 from = below(&s, ARRAY_SIZE(box));
+
+		for (i = 0; i < 256 && got < n; i++) {
+			u32 t = xchg(&box[(from + i) % ARRAY_SIZE(box)], 0);
+
+			if (!t)
+				continue;
+			if (xchg(&owner[t - 1], 0) != 1)
+				__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+			nvdio_tag_chain_add(&tags, &c, t - 1);
+			got++;
+		}
+		if (!got)
+			continue;
+		nvdio_tags_put_chain(&tags, &c);
+		__atomic_add_fetch(&given, got, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void together(u32 depth)
+{
+	pthread_t id[TAKERS + GIVERS];
+	unsigned int i;
+
+	memset(owner, 0, sizeof(owner));
+	memset(box, 0, sizeof(box));
+	wrong = taken = given = 0;
+	nvdio_tags_init(&tags, next, depth);
+	for (i = 0; i < TAKERS + GIVERS; i++)
+		if (pthread_create(&id[i], NULL, i < TAKERS ? taker : giver,
+				   (void *)(uintptr_t)(rnd(&state) | 1)))
+			abort();
+	for (i = 0; i < TAKERS + GIVERS; i++)
+		pthread_join(id[i], NULL);
+	ok(!wrong, "depth %u: %u takers, %u givers, no tag had two owners",
+	   depth, TAKERS, GIVERS);
+	ok(taken == TAKERS * TURNS && given == taken && !nvdio_tags_in_use(&tags),
+	   "depth %u: %u taken, %u given back, none in use", depth, taken, given);
+}
+
+int main(void)
+{
+	state = unit_seed();
+	alone();
+	together(7);
+	together(127);
+	together(1023);
+	return unit_end();
+}

@@ -38,8 +38,8 @@ run_killable() {
 	"$@" <&8 8<&- &
 	child=$!
 	exec 8<&-
-	trap 'kill -$signal $child 2>/dev/null; wait $child 2>/dev/null; exit 130' INT
-	trap 'kill -$signal $child 2>/dev/null; wait $child 2>/dev/null; exit 143' TERM HUP
+	trap 'kill -$signal $child 2>/dev/null || :; wait $child 2>/dev/null || :; exit 130' INT
+	trap 'kill -$signal $child 2>/dev/null || :; wait $child 2>/dev/null || :; exit 143' TERM HUP
 	status=0
 	wait $child || status=$?
 	trap - INT TERM HUP

@@ -506,7 +506,8 @@ def run_qemu(args, machine, ours, theirs, console_log, mark):
         selector.register(s, selectors.EVENT_READ)
     ctl = b""
     status = ready = told = None
-    timed_out = False
+    timed_out = answered = False
+    kill_at = 0
     console = open(console_log, "rb")
     log = b""
 
@@ -530,14 +531,23 @@ def run_qemu(args, machine, ours, theirs, console_log, mark):
             m = re.search(rb"status (\d+)\n", ctl)
             if m and status is None:
                 status, told = int(m.group(1)), now
-            if told and all(s.complete for s in streams.values()) and machine is not None:
+            if told and all(s.complete for s in streams.values()) and not answered:
+                answered = True
                 try:
                     ours["ctl"].send(b"bye\n")
                 except OSError:
                     pass
-                machine = None
-            if now - start > args.timeout or (told and now - told > 30):
-                timed_out = told is None
+            if told and now - told > 30:
+                qemu.kill()
+                break
+            if told is None and now - start > args.timeout and not timed_out:
+                timed_out = True
+                kill_at = now + 5
+                try:
+                    ours["ctl"].send(b"dump\n")
+                except OSError:
+                    kill_at = now
+            if timed_out and (now > kill_at or b"dumped\n" in ctl):
                 qemu.kill()
                 break
         try:
@@ -569,7 +579,8 @@ def run_qemu(args, machine, ours, theirs, console_log, mark):
                and not HARMLESS.search(line) and not any(e.search(line) for e in allow)]
     if timed_out:
         say("no end after %g s; killed. The last lines of the kernel's log:" % args.timeout)
-        show(lines[-25:])
+        at = next((i for i, line in enumerate(lines) if "lab: time is up" in line), len(lines))
+        show(lines[max(0, at - 25):at + 100])
         return TIMED_OUT
     if trouble:
         say("trouble in the kernel's log, %d lines, the first at line %d of %d:"

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# "make help" lists the targets. What the module is made of is in Kbuild.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+PWD := $(CURDIR)
+have_headers := $(wildcard $(KDIR)/Makefile)
+
+all: headers ## build nvdio.ko against KDIR (default: the running kernel)
+	$(MAKE) -C $(KDIR) M=$(PWD) modules
+
+headers:
+ifeq ($(have_headers),)
+	@echo 'nvdio: no kernel headers in $(KDIR): apt-get install linux-headers-$(shell uname -r), or give KDIR=. ("make vm" and "make demo" need none.)' >&2
+	@false
+endif
+
+modules_install: headers ## install nvdio.ko for the kernel of KDIR
+	$(MAKE) -C $(KDIR) M=$(PWD) modules_install
+
+clean: ## remove what "make" made; the lab's cache stays
+	@find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.module-common.o' \
+		-o -name Module.symvers -o -name modules.order \
+		-o -name 'compile_commands.json*' \) -type f -exec rm -f {} +
+
+compile_commands.json: ## for editors and clangd, from KDIR or else from the lab's 6.12
+ifneq ($(have_headers),)
+	$(MAKE) -C $(KDIR) M=$(PWD) modules
+	lab/compile-commands $(PWD) $(KDIR) >$@.new && mv $@.new $@
+else
+	lab/compile-commands --lab >$@.new && mv $@.new $@
+endif
+
+lab: ## make the lab root (QEMU, kernels, tools) in ~/.cache/nvdio
+	lab/root
+
+vm: ## a shell in a virtual machine with nvdio and the stock driver side by side
+	lab/vm
+
+demo: ## measure direct against copy in the virtual machine, as a table
+	fio-jobs/demo
+
+check: ## run all tests
+	tests/run
+
+help: ## this list
+	@sed -n 's/^\([a-z_.]*\):.*## /\1\t/p' Makefile | expand -t 24
+
+.PHONY: all headers modules_install clean compile_commands.json lab vm demo check help

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0
+# Sourced by the scripts that run in the guest: TAP, and what must be true
+# after every test. Test numbers and the plan are added on the host (tests/lib.sh).
+# shellcheck shell=sh
+
+guest_tests=0
+guest_failed=0
+
+# ok STATUS TEXT: one test, passes if STATUS is 0.
+ok() {
+	guest_tests=$((guest_tests + 1))
+	if [ "$1" = 0 ]; then
+		shift
+		echo "ok - $*"
+	else
+		shift
+		guest_failed=$((guest_failed + 1))
+		echo "not ok - $*"
+		return 1
+	fi
+}
+
+# is GOT WANT TEXT
+is() {
+	got=$1 want=$2
+	shift 2
+	[ "$got" = "$want" ] && ok 0 "$@" && return
+	ok 1 "$@"
+	echo "#   got '$got', wanted '$want'"
+	return 1
+}
+
+note() {
+	echo "# $*"
+}
+
+# Waits up to $1 seconds until the rest, a command, succeeds.
+wait_for() {
+	tries=$(($1 * 10))
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# A counter of the kernel: vmstat NAME
+vmstat() {
+	sed -n "s/^$1 //p" /proc/vmstat
+}
+
+pins_balanced() {
+	[ "$(vmstat nr_foll_pin_acquired)" = "$(vmstat nr_foll_pin_released)" ]
+}
+
+leaks() {
+	for f in /sys/class/nvdio/*/leaks/*; do
+		[ -e "$f" ] || continue
+		v=$(cat "$f" 2>/dev/null) || continue
+		[ "$v" = 0 ] || echo "${f#/sys/class/nvdio/}=$v"
+	done
+}
+
+no_leaks() {
+	[ -z "$(leaks)" ]
+}
+
+# Two tests: after $1 nothing is pinned and no leak counter is set. What ends
+# after the last close, io_uring's exit work for one, gets a moment.
+clean_after() {
+	wait_for 10 pins_balanced
+	is "$(vmstat nr_foll_pin_acquired)" "$(vmstat nr_foll_pin_released)" \
+		"$1: every page that was pinned is unpinned"
+	if [ -z "${NVDIO_REFERENCE-}" ]; then
+		wait_for 10 no_leaks
+		is "$(leaks)" "" "$1: the leak counters are 0"
+	fi
+}
+
+# Runs a test program that prints TAP, and takes its tests over. TEXT stands
+# before its lines: run TEXT PROGRAM ARGUMENTS...
+run() {
+	text=$1
+	shift
+	"$@" >/tmp/run.out 2>&1 </dev/null
+	status=$?
+	sed "s#^\(ok\|not ok\) - #&$text: #" /tmp/run.out
+	good=$(grep -c '^ok ' /tmp/run.out)
+	bad=$(grep -c '^not ok ' /tmp/run.out)
+	guest_tests=$((guest_tests + good + bad))
+	guest_failed=$((guest_failed + bad))
+	# It must have tested something, and its status must say the same.
+	[ "$bad" = 0 ] || want=1
+	[ "$bad" != 0 ] || want=0
+	[ $((good + bad)) -gt 0 ] && [ $status = $want ]
+	ok $? "$text: the program ran to its end (status $status)"
+}
+
+# The last line of each guest script: how many tests there were. A guest that
+# ended early does not print it.
+guest_end() {
+	echo "# guest: $guest_tests tests"
+	[ $guest_failed = 0 ]
+}

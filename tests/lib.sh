@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+# Sourced by tests/*.t: builds the test programs, runs guests and carries their
+# TAP on. Sets top (the checkout) and bin (the programs, as the guest sees them).
+# shellcheck shell=sh
+
+top=$(cd "$(dirname "$0")/.." && pwd -P)
+tap_dir=$(mktemp -d)
+trap 'rm -rf "$tap_dir"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+tap_tests=0
+
+# One test: tap_ok STATUS TEXT
+tap_ok() {
+	tap_tests=$((tap_tests + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $tap_tests - $2"
+	else
+		echo "not ok $tap_tests - $2"
+	fi
+}
+
+# The last line of each .t.
+tap_end() {
+	echo "1..$tap_tests"
+}
+
+# tap COMMAND...: runs it, numbers its tests, passes everything else on as
+# remarks. Sets tap_status to its status and tap_new to its number of tests.
+tap() {
+	{ "$@" 2>&1; echo $? >"$tap_dir/status"; } | awk -v n="$tap_tests" -v dir="$tap_dir" '
+		/^ok /     { sub(/^ok /, "ok " ++n " "); print; fflush(); next }
+		/^not ok / { sub(/^not ok /, "not ok " ++n " "); print; fflush(); next }
+		/^# guest: [0-9]+ tests$/ { said += $3 }
+		/^#/       { print; fflush(); next }
+		           { print "# " $0; fflush() }
+		END        { print n > (dir "/tests"); print said + 0 > (dir "/said") }
+	'
+	tap_status=$(cat "$tap_dir/status")
+	tap_new=$(($(cat "$tap_dir/tests") - tap_tests))
+	tap_tests=$(cat "$tap_dir/tests")
+	tap_said=$(cat "$tap_dir/said")
+}
+
+# guest TEXT [lab/vm options] --run COMMAND: the tests of one guest, and two of
+# ours: it came to its end, and neither it nor its kernel had complaints.
+guest() {
+	text=$1
+	shift
+	echo "# $text: lab/vm $*"
+	tap "$top/lab/vm" "$@"
+	[ "$tap_new" -gt 0 ] && [ "$tap_new" = "$tap_said" ]
+	tap_ok $? "$text: all its tests arrived ($tap_new)"
+	tap_ok "$tap_status" "$text: the guest and its kernel's log are clean (status $tap_status)"
+}
+
+# Builds tests/src once for all; everything is compiled in the lab's root.
+programs() {
+	bin=/build/$(printf %s "$top" | sha256sum | cut -c 1-8)/tests
+	"$top/lab/sh" flock "/tmp/nvdio-tests.lock" make -s -C tests/src "O=$bin" >&2 || {
+		tap_ok 1 "the test programs compile"
+		tap_end
+		exit 1
+	}
+}

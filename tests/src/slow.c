@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What may happen while I/O is in flight. The device answers each command after
+ * SLOW_MS milliseconds (default 400) and reads zeroes, so that "in flight" is
+ * a state in which one can look around: QEMU's null-co with latency-ns.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libaio.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "t.h"
+
+#define DEPTH_MAX 256
+
+static double latency;		/* seconds */
+
+/* Every task of the system, kernel threads included. */
+static int tasks(void)
+{
+	DIR *d = opendir("/proc"), *t;
+	struct dirent *e, *f;
+	char p[300];
+	int n = 0;
+
+	while (d && (e = readdir(d))) {
+		if (e->d_name[0] < '1' || e->d_name[0] > '9')
+			continue;
+		snprintf(p, sizeof(p), "/proc/%s/task", e->d_name);
+		t = opendir(p);
+		while (t && (f = readdir(t)))
+			n += f->d_name[0] != '.';
+		if (t)
+			closedir(t);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static bool zero(const char *p, size_t len)
+{
+	while (len--)
+		if (*p++)
+			return false;
+	return true;
+}
+
+/* ---- many at once ---- */
+
+struct load {
+	const char *what;
+	bool uring, wr;
+	int flags, depth;
+	size_t len;
+	uint64_t first, step;
+	int rounds;		/* device latencies that one request takes */
+};
+
+static void in_flight(const struct load *l)
+{
+	static struct iocb cb[DEPTH_MAX], *pcb[DEPTH_MAX];
+	static struct io_event ev[DEPTH_MAX];
+	char *buf = pages(DEPTH_MAX * 8 * KiB);
+	int fd = dev_open(O_RDWR | l->flags), i, n, before, during;
+	double t0, t1, t2;
+	uint64_t busy, bounce;
+	struct io_uring ring;
+	io_context_t aio = 0;
+	struct paths p;
+	bool good = true;
+
+	memset(buf, 0xaa, DEPTH_MAX * 8 * KiB);
+	if (l->uring ? io_uring_queue_init(DEPTH_MAX, &ring, 0)
+		     : io_setup(DEPTH_MAX, &aio))
+		bail("queue");
+	p = path_start();
+	before = tasks();
+	t0 = now();
+	for (i = 0; i < l->depth; i++) {
+		char *b = buf + i * 8 * KiB;
+		uint64_t off = l->first + i * l->step;
+
+		if (l->uring) {
+			struct io_uring_sqe *s = io_uring_get_sqe(&ring);
+
+			if (l->wr)
+				io_uring_prep_write(s, fd, b, l->len, off);
+			else
+				io_uring_prep_read(s, fd, b, l->len, off);
+			io_uring_sqe_set_data64(s, i);
+			continue;
+		}
+		if (l->wr)
+			io_prep_pwrite(&cb[i], fd, b, l->len, off);
+		else
+			io_prep_pread(&cb[i], fd, b, l->len, off);
+		pcb[i] = &cb[i];
+	}
+	n = l->uring ? io_uring_submit(&ring) : io_submit(aio, l->depth, pcb);
+	t1 = now();
+	busy = counter("leaks/requests");
+	bounce = counter("leaks/bounce_buffers");
+	during = tasks();
+	is(n, l->depth, "%s: all %d were accepted", l->what, l->depth);
+	if (l->uring) {
+		for (i = 0; i < n; i++) {
+			struct io_uring_cqe *cqe;
+
+			if (io_uring_wait_cqe(&ring, &cqe))
+				break;
+			good &= cqe->res == (int)l->len;
+			io_uring_cqe_seen(&ring, cqe);
+		}
+	} else {
+		for (i = 0; i < n; ) {
+			int k = io_getevents(aio, 1, n - i, ev, NULL);
+
+			if (k <= 0)
+				break;
+			for (i += k; k--; )
+				good &= ev[k].res == l->len;
+		}
+	}
+	t2 = now();
+	ok(good && i == l->depth, "%s: all came back whole", l->what);
+	for (i = 0; i < l->depth && !l->wr; i++)
+		good &= zero(buf + i * 8 * KiB, l->len);
+	ok(good, "%s: with the device's data", l->what);
+	went_by(p, l->flags, l->depth, l->what);
+	if (dev.counted) {
+		ok(busy >= (uint64_t)l->depth,
+		   "%s: %lu requests were in flight at once", l->what, busy);
+		if (!l->flags)
+			ok(bounce >= (uint64_t)l->depth,
+			   "%s: each had bounce buffers of its own (%lu)",
+			   l->what, bounce);
+		/* No thread each: a few workers may have come or gone. */
+		ok(during - before <= 4, "%s: %d tasks before, %d during",
+		   l->what, before, during);
+		ok(t1 - t0 < latency * 0.75,
+		   "%s: submission did not wait for the device (%.0f ms)",
+		   l->what, 1e3 * (t1 - t0));
+		ok(t2 - t0 < latency * (l->rounds + 2),
+		   "%s: %d requests in the time of one (%.0f ms, the device takes %.0f)",
+		   l->what, l->depth, 1e3 * (t2 - t0), 1e3 * latency);
+	}
+	if (l->uring)
+		io_uring_queue_exit(&ring);
+	else
+		io_destroy(aio);
+	munmap(buf, DEPTH_MAX * 8 * KiB);
+	close(fd);
+}
+
+/* ---- things that happen meanwhile ---- */
+
+struct flight {
+	int fd, n;
+	io_context_t aio;
+	struct iocb cb[64], *pcb[64];
+	char *buf;
+};
+
+/* n reads of len each into buf + i * step. */
+static struct flight *take_off(int flags, char *buf, int n, size_t len,
+			       size_t step)
+{
+	struct flight *f = calloc(1, sizeof(*f));
+	int i;
+
+	f->fd = dev_open(O_RDWR | flags);
+	f->buf = buf;
+	f->n = n;
+	if (io_setup(64, &f->aio))
+		bail("io_setup");
+	for (i = 0; i < n; i++) {
+		io_prep_pread(&f->cb[i], f->fd, buf + i * step, len,
+			      i * 64 * KiB);
+		f->pcb[i] = &f->cb[i];
+	}
+	if (io_submit(f->aio, n, f->pcb) != n)
+		bail("io_submit");
+	return f;
+}
+
+/* Waits; true when all have the full length. */
+static bool land(struct flight *f, size_t len)
+{
+	struct timespec limit = { 30, 0 };
+	struct io_event ev[64];
+	bool good = true;
+	int i;
+
+	if (io_getevents(f->aio, f->n, f->n, ev, &limit) != f->n)
+		return false;
+	for (i = 0; i < f->n; i++)
+		good &= ev[i].res == len;
+	io_destroy(f->aio);
+	free(f);
+	return good;
+}
+
+static void fork_meanwhile(int flags)
+{
+	const char *path = path_name(flags);
+	size_t half = PG / 2, len = 64 * PG, i;
+	char *buf = pages(len);
+	struct flight *f;
+	bool data = true, own = true, child = true;
+	int status;
+	pid_t pid;
+
+	/* Each read fills the first half of a page; the second half is ours. */
+	memset(buf, 0xaa, len);
+	f = take_off(flags, buf, 64, half, PG);
+	if (dev.counted)
+		ok(counter("leaks/requests") >= 64, "fork, %s: in flight", path);
+	pid = fork();
+	if (!pid) {
+		/* In its copy the child may do as it likes. */
+		for (i = 0; i < len; i++)
+			buf[i] = 0x55;
+		usleep(latency * 2e6);
+		for (i = 0; i < len; i++)
+			child &= buf[i] == 0x55;
+		_exit(!child);
+	}
+	/* The parent writes beside the data that is on its way. */
+	for (i = 0; i < len; i += PG)
+		memset(buf + i + half, 0x11, half);
+	if (dev.counted)
+		ok(counter("leaks/requests") >= 64,
+		   "fork, %s: still in flight after both wrote", path);
+	ok(land(f, half), "fork, %s: the reads came back", path);
+	for (i = 0; i < len; i++) {
+		if (i % PG < half)
+			data &= !buf[i];
+		else
+			own &= buf[i] == 0x11;
+	}
+	ok(data, "fork, %s: the parent has the device's data", path);
+	ok(own, "fork, %s: and what it wrote beside it", path);
+	if (waitpid(pid, &status, 0) != pid)
+		bail("waitpid");
+	ok(!status, "fork, %s: the child has only its own data", path);
+	munmap(buf, len);
+}
+
+static bool settled(double limit)
+{
+	double end = now() + limit;
+	bool quiet;
+
+	do {
+		quiet = !counter("leaks/requests") &&
+			!counter("leaks/pages_pinned") &&
+			!counter("leaks/segments_mapped") &&
+			!counter("leaks/bounce_buffers");
+		if (quiet)
+			return true;
+		usleep(20000);
+	} while (now() < end);
+	return false;
+}
+
+static void *one_pread(void *v)
+{
+	char *b = pages(8 * KiB);
+	int fd = dev_open(O_RDWR | (v ? O_DIRECT : 0));
+
+	(void)!pread(fd, b, 8 * KiB, 32 * MiB);
+	return NULL;
+}
+
+static void kill_meanwhile(const char *what, bool uring, int flags)
+{
+	int up[2], status;
+	double t;
+	char c;
+	pid_t pid;
+
+	if (pipe(up))
+		bail("pipe");
+	pid = fork();
+	if (!pid) {
+		char *buf = pages(64 * PG);
+		pthread_t id;
+		int i;
+
+		if (uring) {
+			int fd = dev_open(O_RDWR | flags);
+			struct io_uring ring;
+
+			if (io_uring_queue_init(64, &ring, 0))
+				_exit(2);
+			for (i = 0; i < 64; i++) {
+				struct io_uring_sqe *s = io_uring_get_sqe(&ring);
+
+				if (i & 1)
+					io_uring_prep_write(s, fd, buf + i * PG,
+							    PG, i * PG);
+				else
+					io_uring_prep_read(s, fd, buf + i * PG,
+							   PG, i * PG);
+			}
+			io_uring_submit(&ring);
+		} else {
+			take_off(flags, buf, 64, PG, PG);
+		}
+		/* And one thread that is inside a call. */
+		pthread_create(&id, NULL, one_pread, (void *)(long)flags);
+		usleep(latency * 2e5);
+		(void)!write(up[1], "x", 1);
+		for (;;)
+			pause();
+	}
+	if (read(up[0], &c, 1) != 1)
+		bail("child");
+	if (dev.counted)
+		ok(counter("leaks/requests") >= 64,
+		   "kill, %s: %lu in flight", what, counter("leaks/requests"));
+	if (dev.counted && flags)
+		ok(counter("leaks/pages_pinned") >= 64,
+		   "kill, %s: %lu pages pinned", what,
+		   counter("leaks/pages_pinned"));
+	t = now();
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		bail("waitpid");
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+	   "kill, %s: the process is gone (%.0f ms)", what, 1e3 * (now() - t));
+	ok(settled(10), "kill, %s: nothing is pinned or in flight any more",
+	   what);
+	close(up[0]);
+	close(up[1]);
+}
+
+static void close_meanwhile(int flags)
+{
+	const char *path = path_name(flags);
+	size_t len = 64 * PG;
+	char *buf = pages(len);
+	struct flight *f;
+	bool good = true;
+
+	memset(buf, 0xaa, len);
+	f = take_off(flags, buf, 64, PG, PG);
+	is_ret(close(f->fd), 0, "close, %s: with 64 in flight", path);
+	if (dev.counted)
+		ok(counter("leaks/requests") >= 64,
+		   "close, %s: they still are", path);
+	ok(land(f, PG), "close, %s: they came back whole", path);
+	good = zero(buf, len);
+	ok(good, "close, %s: with the device's data", path);
+
+	/* The memory is given back while the device still writes into it. */
+	memset(buf, 0xaa, len);
+	f = take_off(flags, buf, 64, PG, PG);
+	munmap(buf, len);
+	if (flags) {
+		if (dev.counted)
+			ok(counter("leaks/pages_pinned") >= 64,
+			   "munmap, %s: the pages are still pinned", path);
+		ok(land(f, PG), "munmap, %s: the reads came back whole", path);
+	} else {
+		/* The copy out may find no memory: EFAULT then, not a crash. */
+		struct timespec limit = { 30, 0 };
+		struct io_event ev[64];
+		int i;
+
+		is(io_getevents(f->aio, 64, 64, ev, &limit), 64,
+		   "munmap, %s: the reads came back", path);
+		for (i = 0; i < 64; i++)
+			good &= ev[i].res == PG || (long)ev[i].res == -EFAULT;
+		ok(good, "munmap, %s: whole or with EFAULT", path);
+		io_destroy(f->aio);
+	}
+	ok(settled(5), "munmap, %s: nothing is left over", path);
+
+	/* io_destroy has to wait for what is in flight. */
+	buf = pages(len);
+	memset(buf, 0xaa, len);
+	f = take_off(flags, buf, 64, PG, PG);
+	close(f->fd);
+	is(io_destroy(f->aio), 0, "io_destroy, %s: with 64 in flight", path);
+	ok(settled(5), "io_destroy, %s: nothing is left over", path);
+	munmap(buf, len);
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+static void *poke(void *v)
+{
+	usleep(latency * 3e5);
+	pthread_kill(*(pthread_t *)v, SIGUSR1);
+	return NULL;
+}
+
+/* A signal does not cut a disk's read short. */
+static void signal_meanwhile(int flags)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+	pthread_t self = pthread_self(), id;
+	int fd = dev_open(O_RDWR | flags);
+	char *buf = pages(PG);
+	double t = now();
+
+	memset(buf, 0xaa, PG);
+	sigaction(SIGUSR1, &sa, NULL);
+	pthread_create(&id, NULL, poke, &self);
+	is_ret(pread(fd, buf, PG, 0), PG, "signal, %s: the read is whole",
+	       path_name(flags));
+	ok(zero(buf, PG), "signal, %s: with the device's data",
+	   path_name(flags));
+	ok(now() - t > latency * 0.8, "signal, %s: it waited for the device",
+	   path_name(flags));
+	pthread_join(id, NULL);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	const char *ms = getenv("SLOW_MS");
+	struct load loads[] = {
+		{ "copy, libaio, 32 reads", false, false, 0, 32, 1000, 17, 5000, 1 },
+		{ "copy, libaio, 32 writes of whole blocks", false, true, 0, 32,
+		  8 * KiB, 0, 64 * KiB, 1 },
+		{ "copy, libaio, 32 writes of parts of blocks", false, true, 0,
+		  32, 1000, 8209, 64 * KiB, 2 },
+		{ "copy, io_uring, 32 reads", true, false, 0, 32, 1000, 17, 5000, 1 },
+		{ "copy, io_uring, 32 writes of whole blocks", true, true, 0, 32,
+		  8 * KiB, 0, 64 * KiB, 1 },
+		{ "direct, libaio, 256 reads", false, false, O_DIRECT, 256,
+		  8 * KiB, 0, 64 * KiB, 1 },
+		{ "direct, libaio, 256 writes", false, true, O_DIRECT, 256,
+		  8 * KiB, 0, 64 * KiB, 1 },
+		{ "direct, io_uring, 256 reads", true, false, O_DIRECT, 256,
+		  8 * KiB, 0, 64 * KiB, 1 },
+	};
+	unsigned int i;
+
+	t_begin(argc, argv);
+	latency = (ms ? atof(ms) : 400) / 1e3;
+	for (i = 0; i < ARRAY_SIZE(loads); i++)
+		in_flight(&loads[i]);
+	fork_meanwhile(O_DIRECT);
+	fork_meanwhile(0);
+	kill_meanwhile("libaio, direct", false, O_DIRECT);
+	kill_meanwhile("libaio, copy", false, 0);
+	kill_meanwhile("io_uring, direct", true, O_DIRECT);
+	kill_meanwhile("io_uring, copy", true, 0);
+	close_meanwhile(O_DIRECT);
+	close_meanwhile(0);
+	signal_meanwhile(O_DIRECT);
+	signal_meanwhile(0);
+	return t_end();
+}

@@ -69,6 +69,14 @@ trouble; 124 out of time; 125 the lab failed (no status came from the guest).
 """
 
 
+SHELL = """\
+echo "nvdio lab, kernel $(uname -r). The checkout is here, in /src; \"exit\" leaves."
+ls -d /sys/class/nvdio/* 2>/dev/null | sed 's|/sys/class/nvdio|  nvdio: /dev|'
+ls /dev/nvme*n* /dev/ng* 2>/dev/null | sed 's|^|  stock: |'
+exec bash -i
+"""
+
+
 class Fatal(Exception):
     """A message for the user; ends the run with LAB_ERROR."""
 
@@ -357,8 +365,10 @@ class Machine:
         a = self.args
         self.accelerator()
         if a.iommu != "off":
-            # Has to come before the devices that it is to translate for.
-            self.qemu += ["-device", "intel-iommu,intremap=on,caching-mode=on"]
+            # Has to come before the devices that it is to translate for. Not with
+            # caching-mode=on: the kernel would then flush at each map, which no hardware
+            # needs, and refuse to be lazy.
+            self.qemu += ["-device", "intel-iommu,intremap=on"]
         self.qemu += ["-smp", str(a.cpus), "-m", a.mem,
                       "-kernel", "/boot/vmlinuz-" + self.version,
                       "-initrd", os.path.join(self.dir, "initrd"),
@@ -461,7 +471,7 @@ def run(args):
     machine.build(theirs, console_log)
     rows = cols = ""
     if args.run is None and sys.stdin.isatty():
-        cols, rows = os.get_terminal_size(sys.stdin.fileno())
+        cols, rows = (n or "" for n in os.get_terminal_size(sys.stdin.fileno()))
     machine.write_initrd({
         "LAB_MARK": mark,
         "LAB_NVDIO_SLOTS": " ".join(machine.nvdio_slots),
@@ -473,7 +483,7 @@ def run(args):
         "LAB_INTERACTIVE": "1" if args.run is None else "",
         "LAB_ROWS": rows, "LAB_COLS": cols, "LAB_TERM": os.environ.get("TERM", "vt100"),
         "NVDIO_KO": ko,
-    }, args.run if args.run is not None else "exec bash -i")
+    }, args.run if args.run is not None else SHELL)
 
     try:
         return run_qemu(args, machine, ours, theirs, console_log, mark)

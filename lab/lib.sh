@@ -29,13 +29,13 @@ root_dir() {
 		sha256sum | cut -c 1-12)"
 }
 
-# Runs "$@" so that a signal to this script ends it: with signal $1. The
-# terminal and stdin stay its own.
+# Runs "$@" so that it ends with signal $1 when this script is ended, by
+# whatever signal. The terminal and stdin stay its own.
 run_killable() {
 	signal=$1
 	shift
 	exec 8<&0
-	"$@" <&8 8<&- &
+	setpriv --pdeathsig "$signal" -- "$@" <&8 8<&- &
 	child=$!
 	exec 8<&-
 	trap 'kill -$signal $child 2>/dev/null || :; wait $child 2>/dev/null || :; exit 130' INT

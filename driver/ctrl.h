@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A controller: its registers, states and what it can do. */
+#ifndef NVDIO_CTRL_H
+#define NVDIO_CTRL_H
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/pci.h>
+#include <linux/workqueue.h>
+
+#include "dptr.h"
+#include "queue.h"
+
+struct dma_pool;
+struct nvdio_bounce_pool;
+
+enum nvdio_ctrl_state {
+	NVDIO_CTRL_NEW,
+	NVDIO_CTRL_LIVE,
+	NVDIO_CTRL_RESETTING,
+	NVDIO_CTRL_DELETING,
+	NVDIO_CTRL_DEAD,
+};
+
+/**
+ * struct nvdio_ctrl - a controller
+ *
+ * Memory that open files reach (this struct, the queues, the namespaces) lives
+ * until the last reference to @dev is gone; the hardware's part (registers,
+ * interrupts, SQ and CQ memory, bounce buffers) ends at unbind (invariant 10).
+ */
+struct nvdio_ctrl {
+	struct device dev;		/* the node nvdioX */
+	struct cdev cdev;
+	struct pci_dev *pdev;
+	int instance;
+
+	/* registers (NVMe Base 2.0, 3.1.3) */
+	void __iomem *bar;
+	size_t bar_size;
+	u64 cap;
+	u32 vs;
+	u32 cc;
+	u32 db_stride;			/* bytes */
+
+	/* queues */
+	struct nvdio_queue *admin;
+	struct nvdio_queue **io;	/* [nr_io], irq queues first */
+	unsigned int nr_io;
+	unsigned int nr_irq;
+	unsigned int nr_alloc;		/* I/O queues allocated */
+	u16 io_depth;
+	struct nvdio_queue **cpu_queue;	/* [nr_cpu_ids] */
+	struct nvdio_queue **cpu_poll_queue;
+	unsigned int nr_vectors;
+	const char *irq_mode;
+	struct dma_pool *lists;		/* 4 KiB pieces for PRP and SGL lists */
+	struct nvdio_bounce_pool *bounce;
+
+	/* shadow doorbells (NVMe Base 2.0, 5.8 Doorbell Buffer Config) */
+	__le32 *shadow;
+	__le32 *event;
+	dma_addr_t shadow_dma;
+	dma_addr_t event_dma;
+	size_t shadow_size;
+	bool shadow_on;
+
+	/* Identify Controller */
+	char serial[21];
+	char model[41];
+	char firmware[9];
+	u32 max_bytes;			/* MDTS, capped */
+	u32 nn;
+	u16 oacs;
+	u16 oncs;
+	u16 cntlid;
+	u8 vwc;
+	bool sgls;
+
+	enum nvdio_ctrl_state state;	/* under state_lock */
+	spinlock_t state_lock;
+	wait_queue_head_t state_wait;
+	struct mutex lock;		/* scan, reset, removal: one at a time */
+	struct percpu_ref users;	/* held by what submits and sleeps */
+	struct completion users_gone;
+	struct list_head namespaces;	/* under lock */
+	struct delayed_work watchdog;
+	struct work_struct reset_work;
+	struct workqueue_struct *wq;	/* copies, dirtying, splitting */
+	struct workqueue_struct *reset_wq;
+	struct llist_head dirty;	/* requests with pages to dirty */
+	struct work_struct dirty_work;
+};
+
+extern unsigned int nvdio_io_timeout;
+extern unsigned int nvdio_admin_timeout;
+extern unsigned int nvdio_sgl_threshold;
+extern unsigned int nvdio_io_queue_depth;
+extern unsigned int nvdio_poll_queues;
+extern unsigned int nvdio_bounce_buffers;
+extern bool nvdio_shadow_doorbells;
+
+struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev);
+int nvdio_ctrl_start(struct nvdio_ctrl *ctrl);
+void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl);
+void nvdio_ctrl_shutdown(struct nvdio_ctrl *ctrl);
+int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl);
+void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl);
+struct nvdio_queue *nvdio_ctrl_queue_of(struct nvdio_ctrl *ctrl,
+					struct nvdio_request *req);
+
+/* Has unbinding begun, or was the controller given up? */
+static inline bool nvdio_ctrl_gone(const struct nvdio_ctrl *ctrl)
+{
+	return READ_ONCE(ctrl->state) >= NVDIO_CTRL_DELETING;
+}
+
+/**
+ * nvdio_ctrl_enter() - keep the controller from being taken away
+ * @ctrl: the controller
+ *
+ * Needed by whoever maps memory or takes bounce buffers outside of a queue's
+ * sq_lock. Teardown waits for nvdio_ctrl_exit().
+ *
+ * Context: any.
+ * Return: false once teardown has begun; the caller returns -ENODEV.
+ */
+static inline bool nvdio_ctrl_enter(struct nvdio_ctrl *ctrl)
+{
+	return percpu_ref_tryget_live(&ctrl->users);
+}
+
+static inline void nvdio_ctrl_exit(struct nvdio_ctrl *ctrl)
+{
+	percpu_ref_put(&ctrl->users);
+}
+
+#endif /* NVDIO_CTRL_H */

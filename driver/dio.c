@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Zero-copy reads and writes of more than one contiguous range, or of more
+ * than one command.
+ *
+ * All pages are pinned and mapped before the first command is sent, so that a
+ * buffer with a hole is refused before anything has moved (invariant 11). The
+ * commands of one call share one mapping, which ends with the last of them.
+ */
+#include <linux/mm.h>
+
+#include "copy.h"
+#include "ctrl.h"
+#include "dio.h"
+#include "dma.h"
+#include "pages.h"
+#include "pool.h"
+#include "rmw.h"
+
+/* More pages than this are not unpinned in an interrupt. */
+#define NVDIO_IRQ_PAGES		256
+
+static void dio_work(struct work_struct *work);
+
+/* Undo everything but the completion. */
+static void dio_release(struct nvdio_dio *dio)
+{
+	nvdio_dma_unmap(dio);
+	if (dio->pinned)
+		nvdio_pages_unpin(dio->ns, dio->pages, dio->nr_pages);
+	nvdio_dio_put(dio);
+}
+
+/* The last command is over: release all and say what to complete. */
+static void dio_finish(struct nvdio_dio *dio, struct nvdio_done *done)
+{
+	struct nvdio_ns *ns = dio->ns;
+
+	done->iocb = dio->iocb;
+	done->res = dio->len;
+	if (unlikely(dio->error)) {
+		done->res = dio->error;
+		nvdio_stat_inc(ns, errors);
+		if (dio->write)
+			nvdio_stat_sub(ns, write_bytes, dio->len);
+		else
+			nvdio_stat_sub(ns, read_bytes, dio->len);
+	}
+	dio_release(dio);
+	nvdio_ctrl_exit(ns->ctrl);
+}
+
+static bool dio_end(struct nvdio_request *req, u16 status,
+		    struct nvdio_done *done)
+{
+	struct nvdio_dio *dio = req->owner;
+
+	if (unlikely(status))
+		cmpxchg(&dio->error, 0, nvdio_status_to_errno(status));
+	if (!atomic_dec_and_test(&dio->pending))
+		return false;
+	if (dio->nr_pages > NVDIO_IRQ_PAGES ||
+	    (dio->dirty && !nvdio_pages_all_dirty(dio->pages, dio->nr_pages))) {
+		dio->finishing = true;
+		queue_work(dio->ns->ctrl->wq, &dio->work);
+		return false;
+	}
+	dio_finish(dio, done);
+	return true;
+}
+
+static void dio_fill(struct nvdio_dio *dio, struct nvdio_request *req,
+		     struct nvme_command *cmd, u64 slba, u32 bytes,
+		     const union nvme_data_ptr *dptr, bool sgl)
+{
+	struct nvdio_ns *ns = dio->ns;
+
+	req->owner = dio;
+	req->end = dio_end;
+	req->len = bytes;
+	req->flags = dio->write ? NVDIO_REQ_WRITE : 0;
+	req->ns = ns;
+	req->slba = slba;
+
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->rw.opcode = dio->write ? nvme_cmd_write : nvme_cmd_read;
+	cmd->rw.flags = sgl ? NVME_CMD_SGL_METABUF : 0;
+	cmd->rw.nsid = cpu_to_le32(ns->nsid);
+	cmd->rw.dptr = *dptr;
+	cmd->rw.slba = cpu_to_le64(slba);
+	cmd->rw.length = cpu_to_le16((bytes >> ns->lba_shift) - 1);
+	cmd->rw.control = dio->fua ? cpu_to_le16(NVME_RW_FUA) : 0;
+}
+
+/*
+ * Send what is left. The caller holds one of @dio->pending, which the last
+ * command takes over.
+ * Return: 0 if all was sent, and @dio may be gone; else -EAGAIN (under
+ * @nowait), -ENODEV, -ENOMEM or -EINVAL, and the caller still holds its part.
+ */
+static int dio_send(struct nvdio_dio *dio, bool nowait)
+{
+	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
+	struct nvdio_ns *ns = dio->ns;
+	bool last;
+
+	do {
+		struct nvdio_cursor start = dio->cur;
+		u64 slba = nvdio_ns_lba(ns, dio->pos);
+		union nvme_data_ptr dptr;
+		struct nvdio_request *req;
+		struct nvdio_queue *q;
+		u32 bytes;
+		bool sgl;
+		int ret;
+
+		ret = nvdio_dma_command(dio, gfp, &bytes, &dptr, &sgl);
+		if (unlikely(ret))
+			return ret == -ENOMEM && nowait ? -EAGAIN : ret;
+
+		q = dio->poll_queue ?: nvdio_ns_queue(ns, false);
+		req = nvdio_queue_begin(q, ns, slba, dio->write ?
+					bytes >> ns->lba_shift : 0, nowait);
+		if (IS_ERR(req)) {
+			spin_unlock(&q->sq_lock);
+			dio->cur = start;
+			return PTR_ERR(req);
+		}
+		last = bytes == dio->left;
+		if (!last)
+			atomic_inc(&dio->pending);
+		dio->pos += bytes;
+		dio->left -= bytes;
+		dio_fill(dio, req, nvdio_queue_slot(q), slba, bytes, &dptr,
+			 sgl);
+		nvdio_queue_send(q, req);
+		spin_unlock(&q->sq_lock);
+	} while (!last);
+	return 0;
+}
+
+/* Sending came to an end too early, but something had been sent. */
+static void dio_send_failed(struct nvdio_dio *dio, int error)
+{
+	struct nvdio_done done;
+
+	cmpxchg(&dio->error, 0, error);
+	if (!atomic_dec_and_test(&dio->pending))
+		return;
+	if (dio->dirty)
+		nvdio_pages_dirty(dio->pages, dio->nr_pages);
+	dio_finish(dio, &done);
+	nvdio_complete(&done);
+}
+
+static void dio_work(struct work_struct *work)
+{
+	struct nvdio_dio *dio = container_of(work, struct nvdio_dio, work);
+	struct nvdio_done done;
+	int ret;
+
+	if (!dio->finishing) {
+		ret = dio_send(dio, false);
+		if (ret)
+			dio_send_failed(dio, ret);
+		return;
+	}
+	if (dio->dirty)
+		nvdio_pages_dirty(dio->pages, dio->nr_pages);
+	dio_finish(dio, &done);
+	nvdio_complete(&done);
+}
+
+/* Pin, or list, all pages and build the scatterlist. */
+static int dio_extract(struct nvdio_dio *dio, struct iov_iter *iter)
+{
+	size_t left = dio->len;
+
+	if (iov_iter_is_bvec(iter)) {
+		nvdio_sg_add_bvecs(&dio->sg, iter, left);
+		return 0;
+	}
+	dio->pinned = user_backed_iter(iter);
+	while (left) {
+		struct page **pages = dio->pages + dio->nr_pages;
+		size_t offset;
+		ssize_t bytes;
+
+		if (dio->nr_pages == dio->max_pages)
+			return -EINVAL;
+		bytes = nvdio_pages_extract(dio->ns, iter, left, pages,
+					    dio->max_pages - dio->nr_pages,
+					    &offset);
+		if (bytes < 0)
+			return bytes;
+		nvdio_sg_add_pages(&dio->sg, pages, offset, bytes);
+		dio->nr_pages += DIV_ROUND_UP(offset + bytes, PAGE_SIZE);
+		left -= bytes;
+	}
+	return 0;
+}
+
+/* Every segment begins and ends on a dword, as PRPs and SGLs demand. */
+static bool dio_aligned(const struct iov_iter *iter, size_t len)
+{
+	size_t skip = iter->iov_offset;
+	unsigned long bits = 0, i;
+
+	if (iter_is_ubuf(iter))
+		return !(((unsigned long)iter->ubuf + skip) & 3);
+	for (i = 0; len; i++) {
+		size_t seg;
+
+		if (iov_iter_is_bvec(iter)) {
+			const struct bio_vec *bv = &iter->bvec[i];
+
+			seg = min_t(size_t, len, bv->bv_len - skip);
+			if (seg)
+				bits |= (bv->bv_offset + skip) | seg;
+		} else {
+			/* A kvec has the layout of an iovec. */
+			const struct iovec *iov = iter_iov(iter) + i;
+
+			seg = min_t(size_t, len, iov->iov_len - skip);
+			if (seg)
+				bits |= ((unsigned long)iov->iov_base + skip) |
+					seg;
+		}
+		len -= seg;
+		skip = 0;
+	}
+	return !(bits & 3);
+}
+
+/**
+ * nvdio_dio_rw() - read or write without a copy, whatever the memory
+ * @ns: namespace
+ * @iocb: with ki_complete set
+ * @iter: memory
+ * @len: bytes
+ * @write: write, not read
+ *
+ * Context and arguments as nvdio_direct_rw().
+ * Return: -EIOCBQUEUED, or -errno and nothing was sent.
+ */
+ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
+		     struct iov_iter *iter, size_t len, bool write)
+{
+	const bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	const bool bvec = iov_iter_is_bvec(iter);
+	struct nvdio_dio *dio;
+	unsigned int nr;
+	size_t before;
+	int ret;
+
+	if (!bvec && !iter_is_ubuf(iter) && !iter_is_iovec(iter) &&
+	    !iov_iter_is_kvec(iter))
+		return nvdio_copy_rw(ns, iocb, iter, len, write);
+	if (!dio_aligned(iter, len))
+		return -EINVAL;
+	if (!nvdio_ctrl_enter(ns->ctrl))
+		return -ENODEV;
+
+	before = iov_iter_count(iter);
+	nr = bvec ? nvdio_sg_bvecs(iter, len) :
+		    iov_iter_npages(iter, INT_MAX);
+	dio = nvdio_dio_get(ns, nr, !bvec,
+			    nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL);
+	if (!dio) {
+		ret = nowait ? -EAGAIN : -ENOMEM;
+		goto exit;
+	}
+	dio->iocb = iocb;
+	dio->ns = ns;
+	atomic_set(&dio->pending, 1);
+	dio->error = 0;
+	dio->write = write;
+	dio->fua = write && ns->fua && iocb_is_dsync(iocb);
+	dio->pinned = false;
+	dio->dirty = !write && user_backed_iter(iter);
+	dio->mapped = false;
+	dio->inline_list_used = false;
+	dio->finishing = false;
+	dio->nr_pages = 0;
+	dio->sg.nents = 0;
+	dio->sg.gaps = false;
+	dio->pos = iocb->ki_pos;
+	dio->left = len;
+	dio->len = len;
+	dio->lists = NULL;
+	INIT_WORK(&dio->work, dio_work);
+	dio->poll_queue = NULL;
+	if (iocb->ki_flags & IOCB_HIPRI) {
+		dio->poll_queue = nvdio_ns_queue(ns, true);
+		iocb->private = dio->poll_queue;
+	}
+
+	ret = dio_extract(dio, iter);
+	if (ret)
+		goto release;
+	ret = nvdio_dma_map(dio);
+	if (ret)
+		goto release;
+	if (dio->sg.gaps &&
+	    !nvdio_dptr_possible(dio->sg.sgl, len, &ns->limits)) {
+		dio_release(dio);
+		nvdio_ctrl_exit(ns->ctrl);
+		iov_iter_revert(iter, before - iov_iter_count(iter));
+		return nvdio_copy_rw(ns, iocb, iter, len, write);
+	}
+	if (dio->dirty)
+		nvdio_pages_dirty(dio->pages, dio->nr_pages);
+
+	nvdio_stat_inc(ns, direct);
+	if (write)
+		nvdio_stat_add(ns, write_bytes, len);
+	else
+		nvdio_stat_add(ns, read_bytes, len);
+	ret = dio_send(dio, nowait);
+	if (likely(!ret))
+		return -EIOCBQUEUED;
+
+	if (dio->left < len) {
+		/* Too late to take it back. */
+		if (ret == -EAGAIN)
+			queue_work(ns->ctrl->wq, &dio->work);
+		else
+			dio_send_failed(dio, ret);
+		return -EIOCBQUEUED;
+	}
+	nvdio_stat_sub(ns, direct, 1);
+	if (write)
+		nvdio_stat_sub(ns, write_bytes, len);
+	else
+		nvdio_stat_sub(ns, read_bytes, len);
+release:
+	dio_release(dio);
+exit:
+	if (ret == -EAGAIN)
+		nvdio_stat_inc(ns, nowait_eagain);
+	nvdio_ctrl_exit(ns->ctrl);
+	return ret;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A zero-copy read or write that has a scatterlist and one or more commands. */
+#ifndef NVDIO_DIO_H
+#define NVDIO_DIO_H
+
+#include <linux/atomic.h>
+#include <linux/scatterlist.h>
+#include <linux/workqueue.h>
+
+#include "dptr.h"
+#include "ns.h"
+#include "sg.h"
+
+/* Pages that a preallocated dio has room for: 128 KiB at any offset. */
+#define NVDIO_DIO_PAGES		33
+/* And its list memory: 64 PRPs or 32 SGL descriptors. */
+#define NVDIO_DIO_LIST_BYTES	512
+
+struct nvdio_list;
+
+/**
+ * struct nvdio_dio - a read or write under way
+ * @iocb: whom to complete
+ * @ns: namespace
+ * @home: the queue whose pool this belongs to, or NULL if it was allocated
+ * @poll_queue: the one queue that all commands of a polled kiocb go to, else
+ *	NULL
+ * @pending: commands in flight, and one for the submitter while it sends
+ * @error: first error, or 0
+ * @write: write, not read
+ * @fua: commands carry FUA
+ * @pinned: @pages are pinned
+ * @dirty: and to be dirtied
+ * @mapped: the scatterlist is mapped
+ * @need_unmap: and dma_unmap_sgtable() has something to do
+ * @inline_list_used: @inline_list is taken
+ * @finishing: @work finishes, instead of sending the rest
+ * @pages: pages of user or kernel memory; not used for bvecs
+ * @nr_pages: number of them
+ * @max_pages: room
+ * @sg: scatterlist
+ * @sgt: the same for the DMA API
+ * @cur: where the next command's data begin
+ * @pos: where in the namespace they go, in bytes
+ * @left: bytes that are not sent yet
+ * @len: bytes in all
+ * @inline_list: list memory of a pooled dio
+ * @lists: further list memory, freed at the end
+ * @work: sends what had to wait, or finishes what must sleep
+ */
+struct nvdio_dio {
+	struct kiocb *iocb;
+	struct nvdio_ns *ns;
+	struct nvdio_queue *home;
+	struct nvdio_queue *poll_queue;
+	atomic_t pending;
+	int error;
+	bool write;
+	bool fua;
+	bool pinned;
+	bool dirty;
+	bool mapped;
+	bool need_unmap;
+	bool inline_list_used;
+	bool finishing;
+	struct page **pages;
+	unsigned int nr_pages;
+	unsigned int max_pages;
+	struct nvdio_sg sg;
+	struct sg_table sgt;
+	struct nvdio_cursor cur;
+	u64 pos;
+	size_t left;
+	size_t len;
+	struct nvdio_list_mem inline_list;
+	struct nvdio_list *lists;
+	struct work_struct work;
+};
+
+
+ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
+		     struct iov_iter *iter, size_t len, bool write);
+
+#endif /* NVDIO_DIO_H */

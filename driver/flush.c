@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Flush (NVMe Base 2.0, 7.1). */
+#include "ctrl.h"
+#include "flush.h"
+#include "io_cmd.h"
+#include "ns.h"
+
+/**
+ * nvdio_flush() - make completed writes durable
+ * @ns: namespace
+ *
+ * Nothing needs to be sent if the controller has no volatile write cache.
+ *
+ * Context: may sleep.
+ * Return: 0 or -errno.
+ */
+int nvdio_flush(struct nvdio_ns *ns)
+{
+	struct nvme_command cmd = {};
+	int ret;
+
+	if (nvdio_ctrl_gone(ns->ctrl))
+		return -ENODEV;
+	if (!(ns->ctrl->vwc & 1))
+		return 0;
+	cmd.common.opcode = nvme_cmd_flush;
+	cmd.common.nsid = cpu_to_le32(ns->nsid);
+	nvdio_stat_inc(ns, flush);
+	ret = nvdio_io_cmd(ns, &cmd, 0, 0);
+	return ret > 0 ? nvdio_status_to_errno(ret) : ret;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Flush. */
+#ifndef NVDIO_FLUSH_H
+#define NVDIO_FLUSH_H
+
+struct nvdio_ns;
+
+int nvdio_flush(struct nvdio_ns *ns);
+
+#endif /* NVDIO_FLUSH_H */

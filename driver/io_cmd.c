@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+/* I/O commands that are not reads or writes, sent one at a time. */
+#include <linux/completion.h>
+
+#include "ctrl.h"
+#include "io_cmd.h"
+#include "ns.h"
+
+struct nvdio_io_wait {
+	struct completion done;
+	u16 status;
+};
+
+static bool nvdio_io_cmd_end(struct nvdio_request *req, u16 status,
+			     struct nvdio_done *done)
+{
+	struct nvdio_io_wait *wait = req->owner;
+
+	wait->status = status;
+	complete(&wait->done);
+	return false;
+}
+
+/**
+ * nvdio_io_cmd() - send an I/O command and wait for it
+ * @ns: namespace
+ * @cmd: command; command_id is set here
+ * @slba: first block that it changes
+ * @nlb: number of blocks that it changes, 0 if none
+ *
+ * Context: may sleep.
+ * Return: 0, -errno, or the controller's status, which is above 0.
+ */
+int nvdio_io_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
+		 u32 nlb)
+{
+	struct nvdio_io_wait wait = {};
+	struct nvdio_request *req;
+	struct nvdio_queue *q;
+
+	init_completion(&wait.done);
+	q = nvdio_ns_queue(ns, false);
+	req = nvdio_queue_begin(q, ns, slba, nlb, false);
+	if (IS_ERR(req)) {
+		spin_unlock(&q->sq_lock);
+		return PTR_ERR(req);
+	}
+	req->owner = &wait;
+	req->end = nvdio_io_cmd_end;
+	req->len = nlb << ns->lba_shift;
+	req->flags = nlb ? NVDIO_REQ_WRITE : 0;
+	req->ns = ns;
+	req->slba = slba;
+	*nvdio_queue_slot(q) = *cmd;
+	nvdio_queue_send(q, req);
+	spin_unlock(&q->sq_lock);
+
+	wait_for_completion_io(&wait.done);
+	if (wait.status >= NVDIO_SC_GONE)
+		return nvdio_status_to_errno(wait.status);
+	return wait.status;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* I/O commands that are not reads or writes, sent one at a time. */
+#ifndef NVDIO_IO_CMD_H
+#define NVDIO_IO_CMD_H
+
+#include <linux/nvme.h>
+#include <linux/types.h>
+
+struct nvdio_ns;
+
+int nvdio_io_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
+		 u32 nlb);
+
+#endif /* NVDIO_IO_CMD_H */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A namespace and its node. */
+#ifndef NVDIO_NS_H
+#define NVDIO_NS_H
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/smp.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "dptr.h"
+#include "queue.h"
+#include "stats.h"
+
+struct nvdio_ctrl;
+
+/**
+ * struct nvdio_ns - a namespace
+ * @queues: for each CPU, the queue that it submits to
+ * @poll_queues: the same for polled I/O; @queues if there are no poll queues
+ * @stats: per-CPU counters
+ * @size: bytes
+ * @lba_mask: LBA size minus 1
+ * @nsid: namespace identifier
+ * @one_max: most bytes of one contiguous range that one command takes
+ * @rmw_active: number of entries in @rmw_list; read without a lock
+ * @lba_shift: log2 of the LBA size
+ * @fua: writes can be told to bypass a volatile cache; if there is no such
+ *	cache, false
+ * @limits: what a command may look like
+ * @ctrl: controller; the namespace holds a reference to its device
+ * @dev: node's device; lives until the last close
+ * @cdev: node
+ * @link: in the controller's list
+ * @id: Identify Namespace data's parts that user space asks for
+ * @rmw_lock: guards @rmw_list and @rmw_waiting
+ * @rmw_list: read-modify-writes of the copy path that are under way
+ * @rmw_waiting: copy operations that wait for one of them
+ * @rmw_wait: tasks that wait for one of them
+ */
+struct nvdio_ns {
+	/* what every read and write looks at */
+	struct nvdio_queue **queues;
+	struct nvdio_queue **poll_queues;
+	struct nvdio_stats __percpu *stats;
+	u64 size;
+	u32 lba_mask;
+	u32 nsid;
+	u32 one_max;
+	u32 rmw_active;
+	u8 lba_shift;
+	bool fua;
+	struct nvdio_dptr_limits limits;
+	struct nvdio_ctrl *ctrl;
+
+	struct device dev;
+	struct cdev cdev;
+	struct list_head link;
+
+	spinlock_t rmw_lock;
+	struct list_head rmw_list;
+	struct list_head rmw_waiting;
+	wait_queue_head_t rmw_wait;
+};
+
+/* The queue for a submitter that runs here; migration does not matter. */
+static inline struct nvdio_queue *nvdio_ns_queue(struct nvdio_ns *ns,
+						 bool polled)
+{
+	struct nvdio_queue **map = polled ? ns->poll_queues : ns->queues;
+
+	return map[raw_smp_processor_id()];
+}
+
+/* Bytes to LBAs; @pos is a multiple of the LBA size. */
+static inline u64 nvdio_ns_lba(const struct nvdio_ns *ns, u64 pos)
+{
+	return pos >> ns->lba_shift;
+}
+
+int nvdio_ns_scan(struct nvdio_ctrl *ctrl);
+void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl);
+
+#endif /* NVDIO_NS_H */

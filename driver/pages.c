@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pinning user pages, and letting them go again.
+ *
+ * Pages are pinned in the submitter's context, with FOLL_WRITE only where the
+ * controller will write to them, so that write(2) from a read-only mapping is
+ * legal. They stay pinned until the controller cannot touch them any more
+ * (invariant 2).
+ */
+#include <linux/pagemap.h>
+
+#include "pages.h"
+
+/**
+ * nvdio_pages_extract() - list the pages behind an iterator
+ * @ns: for the leak counter
+ * @iter: UBUF, IOVEC or KVEC; advanced by what is returned
+ * @len: bytes wanted
+ * @pages: where to list them
+ * @max_pages: room in @pages, at least 1
+ * @offset: where in the first page the data begin
+ *
+ * At most one segment of an IOVEC is done in a call. User pages are pinned,
+ * kernel pages are not.
+ *
+ * Context: may sleep.
+ * Return: bytes, more than 0 but perhaps fewer than @len; or -errno.
+ */
+ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
+			    size_t len, struct page **pages,
+			    unsigned int max_pages, size_t *offset)
+{
+	ssize_t bytes;
+
+	bytes = iov_iter_extract_pages(iter, &pages, len, max_pages, 0, offset);
+	if (bytes == 0)
+		return -EFAULT;
+	if (bytes > 0 && user_backed_iter(iter))
+		nvdio_stat_add(ns, pages_pinned,
+			       DIV_ROUND_UP(*offset + bytes, PAGE_SIZE));
+	return bytes;
+}
+
+/**
+ * nvdio_pages_unpin() - let go of pinned pages
+ * @ns: for the leak counter
+ * @pages: pages that nvdio_pages_extract() pinned
+ * @nr: number of pages
+ *
+ * Context: any.
+ */
+void nvdio_pages_unpin(struct nvdio_ns *ns, struct page **pages,
+		       unsigned int nr)
+{
+	nvdio_stat_sub(ns, pages_pinned, nr);
+	unpin_user_pages(pages, nr);
+}
+
+/**
+ * nvdio_pages_dirty() - mark pages dirty that are not
+ * @pages: pinned pages
+ * @nr: number of pages
+ *
+ * Context: may sleep.
+ */
+void nvdio_pages_dirty(struct page **pages, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!folio_test_dirty(page_folio(pages[i])))
+			set_page_dirty_lock(pages[i]);
+	}
+}
+
+/**
+ * nvdio_pages_all_dirty() - is there nothing to be dirtied?
+ * @pages: pinned pages
+ * @nr: number of pages
+ *
+ * Context: any.
+ */
+bool nvdio_pages_all_dirty(struct page **pages, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!folio_test_dirty(page_folio(pages[i])))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * nvdio_pages_dirty_run() - mark contiguous pages dirty that are not
+ * @page: first page
+ * @nr: 1 or 2
+ *
+ * Context: may sleep.
+ */
+void nvdio_pages_dirty_run(struct page *page, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct page *p = page + i;
+
+		if (!folio_test_dirty(page_folio(p)))
+			set_page_dirty_lock(p);
+	}
+}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory set aside at bind time: dios, list pages, bounce buffers. */
+#include <linux/dma-mapping.h>
+#include <linux/dmapool.h>
+#include <linux/slab.h>
+
+#include "ctrl.h"
+#include "pool.h"
+#include "tags.h"
+
+/* Preallocated dios to a queue; more in flight are allocated one by one. */
+#define NVDIO_POOL_DIOS	128
+
+/**
+ * struct nvdio_dio_pool - the preallocated dios of a queue
+ * @tags: which are free
+ * @lists: list memory of all
+ * @lists_dma: its address
+ * @links: memory of @tags
+ * @slots: the dios with their arrays
+ */
+struct nvdio_dio_pool {
+	struct nvdio_tags tags;
+	void *lists;
+	dma_addr_t lists_dma;
+	u16 links[NVDIO_POOL_DIOS];
+	struct nvdio_dio_slot {
+		struct nvdio_dio dio;
+		struct page *pages[NVDIO_DIO_PAGES];
+		struct scatterlist sgl[NVDIO_DIO_PAGES];
+	} slots[NVDIO_POOL_DIOS];
+};
+
+/**
+ * nvdio_dio_pool_alloc() - set aside a queue's dios
+ * @q: queue; gets the pool
+ * @node: NUMA node
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int nvdio_dio_pool_alloc(struct nvdio_queue *q, int node)
+{
+	struct nvdio_dio_pool *pool;
+	unsigned int i;
+
+	pool = kvzalloc_node(sizeof(*pool), GFP_KERNEL, node);
+	if (!pool)
+		return -ENOMEM;
+	pool->lists = dma_alloc_coherent(q->dev,
+					 NVDIO_POOL_DIOS * NVDIO_DIO_LIST_BYTES,
+					 &pool->lists_dma, GFP_KERNEL);
+	if (!pool->lists) {
+		kvfree(pool);
+		return -ENOMEM;
+	}
+	nvdio_tags_init(&pool->tags, pool->links, NVDIO_POOL_DIOS);
+	for (i = 0; i < NVDIO_POOL_DIOS; i++) {
+		struct nvdio_dio_slot *slot = &pool->slots[i];
+
+		sg_init_table(slot->sgl, NVDIO_DIO_PAGES);
+		sg_unmark_end(&slot->sgl[NVDIO_DIO_PAGES - 1]);
+		slot->dio.home = q;
+		slot->dio.pages = slot->pages;
+		slot->dio.max_pages = NVDIO_DIO_PAGES;
+		slot->dio.sg.sgl = slot->sgl;
+		slot->dio.sg.max = NVDIO_DIO_PAGES;
+		slot->dio.inline_list = (struct nvdio_list_mem) {
+			.virt = pool->lists + i * NVDIO_DIO_LIST_BYTES,
+			.dma = pool->lists_dma + i * NVDIO_DIO_LIST_BYTES,
+			.bytes = NVDIO_DIO_LIST_BYTES,
+		};
+	}
+	q->pool = pool;
+	return 0;
+}
+
+/* Free what the device sees; at unbind, when no dio is in use any more. */
+void nvdio_dio_pool_free_dma(struct nvdio_queue *q)
+{
+	if (!q->pool || !q->pool->lists)
+		return;
+	dma_free_coherent(q->dev, NVDIO_POOL_DIOS * NVDIO_DIO_LIST_BYTES,
+			  q->pool->lists, q->pool->lists_dma);
+	q->pool->lists = NULL;
+}
+
+/* Free the rest. */
+void nvdio_dio_pool_free(struct nvdio_queue *q)
+{
+	kvfree(q->pool);
+	q->pool = NULL;
+}
+
+static struct nvdio_dio *dio_alloc(unsigned int max_pages, bool need_pages,
+				   gfp_t gfp)
+{
+	struct nvdio_dio *dio;
+
+	dio = kzalloc(sizeof(*dio), gfp);
+	if (!dio)
+		return NULL;
+	if (need_pages) {
+		dio->pages = kvmalloc_array(max_pages, sizeof(*dio->pages),
+					    gfp);
+		if (!dio->pages)
+			goto free;
+	}
+	dio->sg.sgl = kvmalloc_array(max_pages, sizeof(*dio->sg.sgl), gfp);
+	if (!dio->sg.sgl)
+		goto free;
+	sg_init_table(dio->sg.sgl, max_pages);
+	sg_unmark_end(&dio->sg.sgl[max_pages - 1]);
+	dio->max_pages = max_pages;
+	dio->sg.max = max_pages;
+	return dio;
+
+free:
+	kvfree(dio->pages);
+	kfree(dio);
+	return NULL;
+}
+
+/**
+ * nvdio_dio_get() - get a dio
+ * @ns: namespace; the caller has called nvdio_ctrl_enter()
+ * @max_pages: pages or bvecs that it shall have room for, at least 1
+ * @need_pages: pages, not bvecs
+ * @gfp: how to allocate one if there is no preallocated one, or none that is
+ *	large enough
+ *
+ * Context: as @gfp says.
+ * Return: a dio whose arrays and list memory are set up, or NULL.
+ */
+struct nvdio_dio *nvdio_dio_get(struct nvdio_ns *ns, unsigned int max_pages,
+				bool need_pages, gfp_t gfp)
+{
+	if (max_pages <= NVDIO_DIO_PAGES) {
+		struct nvdio_queue *q = nvdio_ns_queue(ns, false);
+		u32 tag;
+
+		spin_lock(&q->sq_lock);
+		tag = nvdio_tags_get(&q->pool->tags);
+		spin_unlock(&q->sq_lock);
+		if (tag != NVDIO_TAG_NONE)
+			return &q->pool->slots[tag].dio;
+	}
+	return dio_alloc(max_pages, need_pages, gfp);
+}
+
+/**
+ * nvdio_dio_put() - give back a dio
+ * @dio: unmapped, unpinned
+ *
+ * Context: any.
+ */
+void nvdio_dio_put(struct nvdio_dio *dio)
+{
+	while (dio->lists) {
+		struct nvdio_list *list = dio->lists;
+
+		dio->lists = list->next;
+		nvdio_list_put(dio->ns->ctrl, list);
+	}
+	if (dio->home) {
+		struct nvdio_dio_pool *pool = dio->home->pool;
+		struct nvdio_dio_slot *slot;
+
+		slot = container_of(dio, struct nvdio_dio_slot, dio);
+		nvdio_tags_put(&pool->tags, slot - pool->slots);
+		return;
+	}
+	kvfree(dio->pages);
+	kvfree(dio->sg.sgl);
+	kfree(dio);
+}
+
+/**
+ * nvdio_list_get() - get 4 KiB of list memory
+ * @ctrl: controller; the caller has called nvdio_ctrl_enter()
+ * @gfp: how
+ *
+ * Return: the memory, or NULL.
+ */
+struct nvdio_list *nvdio_list_get(struct nvdio_ctrl *ctrl, gfp_t gfp)
+{
+	struct nvdio_list *list = kmalloc(sizeof(*list), gfp);
+	dma_addr_t dma;
+
+	if (!list)
+		return NULL;
+	list->mem.virt = dma_pool_alloc(ctrl->lists, gfp, &dma);
+	if (!list->mem.virt) {
+		kfree(list);
+		return NULL;
+	}
+	list->mem.dma = dma;
+	list->mem.bytes = NVDIO_MPS;
+	return list;
+}
+
+/* Give back list memory that no command uses any more. Context: any. */
+void nvdio_list_put(struct nvdio_ctrl *ctrl, struct nvdio_list *list)
+{
+	dma_pool_free(ctrl->lists, list->mem.virt, list->mem.dma);
+	kfree(list);
+}
+
+/**
+ * struct nvdio_bounce_pool - the bounce buffers of a controller
+ * @lock: guards @free
+ * @free: those that are not in use
+ * @wait: for those who found none
+ * @nr: number of buffers
+ * @bufs: all of them
+ */
+struct nvdio_bounce_pool {
+	spinlock_t lock;
+	struct list_head free;
+	wait_queue_head_t wait;
+	unsigned int nr;
+	struct nvdio_bounce bufs[];
+};
+
+static int bounce_alloc(struct nvdio_ctrl *ctrl, struct nvdio_bounce *bounce)
+{
+	struct device *dev = ctrl->dev.parent;
+	struct page *page;
+	unsigned int i;
+
+	/* Zeroed: a short transfer must not show what was there before. */
+	page = alloc_pages_node(dev_to_node(dev),
+				GFP_KERNEL | __GFP_ZERO | __GFP_COMP,
+				get_order(NVDIO_BOUNCE_BYTES));
+	if (!page)
+		return -ENOMEM;
+	bounce->dma = dma_map_page(dev, page, 0, NVDIO_BOUNCE_BYTES,
+				   DMA_BIDIRECTIONAL);
+	if (dma_mapping_error(dev, bounce->dma)) {
+		__free_pages(page, get_order(NVDIO_BOUNCE_BYTES));
+		return -ENOMEM;
+	}
+	bounce->virt = page_address(page);
+	bounce->prps = dma_alloc_coherent(dev, NVDIO_MPS, &bounce->prps_dma,
+					  GFP_KERNEL);
+	if (!bounce->prps)
+		return -ENOMEM;
+	for (i = 0; i < NVDIO_BOUNCE_BYTES / NVDIO_MPS; i++)
+		bounce->prps[i] = cpu_to_le64(bounce->dma + i * NVDIO_MPS);
+	return 0;
+}
+
+/**
+ * nvdio_bounce_pool_free() - free a controller's bounce buffers
+ * @ctrl: controller whose copy path is idle
+ */
+void nvdio_bounce_pool_free(struct nvdio_ctrl *ctrl)
+{
+	struct nvdio_bounce_pool *pool = ctrl->bounce;
+	struct device *dev = ctrl->dev.parent;
+	unsigned int i;
+
+	if (!pool)
+		return;
+	ctrl->bounce = NULL;
+	for (i = 0; i < pool->nr; i++) {
+		struct nvdio_bounce *b = &pool->bufs[i];
+
+		if (b->prps)
+			dma_free_coherent(dev, NVDIO_MPS, b->prps, b->prps_dma);
+		if (!b->virt)
+			continue;
+		dma_unmap_page(dev, b->dma, NVDIO_BOUNCE_BYTES,
+			       DMA_BIDIRECTIONAL);
+		free_pages((unsigned long)b->virt,
+			   get_order(NVDIO_BOUNCE_BYTES));
+	}
+	kvfree(pool);
+}
+
+/**
+ * nvdio_bounce_pool_alloc() - allocate and map a controller's bounce buffers
+ * @ctrl: controller
+ * @nr: how many
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
+{
+	struct nvdio_bounce_pool *pool;
+	unsigned int i;
+	int ret;
+
+	pool = kvzalloc(struct_size(pool, bufs, nr), GFP_KERNEL);
+	if (!pool)
+		return -ENOMEM;
+	spin_lock_init(&pool->lock);
+	INIT_LIST_HEAD(&pool->free);
+	init_waitqueue_head(&pool->wait);
+	ctrl->bounce = pool;
+	for (i = 0; i < nr; i++) {
+		pool->nr = i + 1;
+		ret = bounce_alloc(ctrl, &pool->bufs[i]);
+		if (ret) {
+			nvdio_bounce_pool_free(ctrl);
+			return ret;
+		}
+		list_add_tail(&pool->bufs[i].link, &pool->free);
+	}
+	return 0;
+}
+
+/**
+ * nvdio_bounce_get() - take a bounce buffer
+ * @ns: namespace; the caller has called nvdio_ctrl_enter()
+ *
+ * Context: any.
+ * Return: a buffer, or NULL if all are in use.
+ */
+struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns)
+{
+	struct nvdio_bounce_pool *pool = ns->ctrl->bounce;
+	struct nvdio_bounce *bounce;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->lock, flags);
+	bounce = list_first_entry_or_null(&pool->free, struct nvdio_bounce,
+					  link);
+	if (bounce) {
+		list_del(&bounce->link);
+		nvdio_stat_inc(ns, bounce_buffers);
+	}
+	spin_unlock_irqrestore(&pool->lock, flags);
+	return bounce;
+}
+
+/* The same, but wait for one. Only for callers that hold none. */
+struct nvdio_bounce *nvdio_bounce_get_wait(struct nvdio_ns *ns)
+{
+	struct nvdio_bounce *bounce;
+
+	wait_event(ns->ctrl->bounce->wait, (bounce = nvdio_bounce_get(ns)));
+	return bounce;
+}
+
+/**
+ * nvdio_bounce_put() - give back a bounce buffer
+ * @ns: namespace
+ * @bounce: buffer that the controller does not use any more
+ *
+ * Context: any.
+ */
+void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce)
+{
+	struct nvdio_bounce_pool *pool = ns->ctrl->bounce;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->lock, flags);
+	list_add(&bounce->link, &pool->free);
+	nvdio_stat_sub(ns, bounce_buffers, 1);
+	spin_unlock_irqrestore(&pool->lock, flags);
+	wake_up(&pool->wait);
+}

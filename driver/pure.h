@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the pure logic (tags.c, dptr.c, filter.c) needs from its surroundings:
+ * the kernel's headers in the module, tests/unit/shim.h in the unit tests.
+ */
+#ifndef NVDIO_PURE_H
+#define NVDIO_PURE_H
+
+#ifdef __KERNEL__
+#include <linux/align.h>
+#include <linux/atomic.h>
+#include <linux/bug.h>
+#include <linux/cache.h>
+#include <linux/errno.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/nvme.h>
+#include <linux/scatterlist.h>
+#include <linux/types.h>
+#else
+#include "shim.h"
+#endif
+
+#endif /* NVDIO_PURE_H */

@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Submission and completion queue pairs; see queue.h. */
+#include <linux/dma-mapping.h>
+#include <linux/interrupt.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "ctrl.h"
+#include "ns.h"
+#include "pages.h"
+#include "pool.h"
+#include "queue.h"
+#include "rmw.h"
+
+/* Completions that are collected before anyone is told. */
+#define NVDIO_BATCH	32
+
+/*
+ * Shadow doorbells (NVMe Base 2.0, B.5): write the value to memory; the
+ * register only if the controller may have stopped looking.
+ * Return: true if the register must be written.
+ */
+static bool shadow_write(u16 value, u16 old, __le32 *shadow, __le32 *event)
+{
+	u16 event_idx;
+
+	/* Queue entries before the doorbell. */
+	wmb();
+	WRITE_ONCE(*shadow, cpu_to_le32(value));
+	/* The doorbell before the look at EventIdx. */
+	mb();
+	event_idx = le32_to_cpu(READ_ONCE(*event));
+	return (u16)(value - event_idx - 1) < (u16)(value - old);
+}
+
+/**
+ * nvdio_queue_ring() - tell the controller of everything that was sent
+ * @q: queue, sq_lock held
+ */
+void nvdio_queue_ring(struct nvdio_queue *q)
+{
+	if (!q->sq_shadow ||
+	    shadow_write(q->sq_tail, q->sq_rung, q->sq_shadow, q->sq_event))
+		writel(q->sq_tail, q->sq_db);
+	q->sq_rung = q->sq_tail;
+}
+
+/* The end of a plug, or its task is going to sleep. */
+static void nvdio_queue_unplug(struct blk_plug_cb *cb, bool from_schedule)
+{
+	struct nvdio_queue *q = container_of(cb, struct nvdio_queue, plug_cb);
+
+	spin_lock(&q->sq_lock);
+	if (q->sq_tail != q->sq_rung)
+		nvdio_queue_ring(q);
+	q->plugged = NULL;
+	spin_unlock(&q->sq_lock);
+}
+
+static bool nvdio_queue_has_request(struct nvdio_queue *q)
+{
+	switch (READ_ONCE(q->state)) {
+	case NVDIO_QUEUE_DEAD:
+		return true;
+	case NVDIO_QUEUE_FROZEN:
+		return false;
+	}
+	return READ_ONCE(q->tags.free) != NVDIO_TAG_NONE ||
+	       READ_ONCE(q->tags.returned) != NVDIO_TAG_NONE ||
+	       READ_ONCE(q->tags.fresh) < q->tags.depth;
+}
+
+/**
+ * nvdio_queue_wait() - wait until a request may be free
+ * @q: queue; no lock held
+ *
+ * Going to sleep ends the task's plug, so that what it has sent is on its way.
+ *
+ * Context: may sleep.
+ * Return: 0; try again, another task may have been faster.
+ */
+int nvdio_queue_wait(struct nvdio_queue *q)
+{
+	DEFINE_WAIT(wait);
+
+	for (;;) {
+		prepare_to_wait_exclusive(&q->wait, &wait,
+					  TASK_UNINTERRUPTIBLE);
+		if (nvdio_queue_has_request(q))
+			break;
+		io_schedule();
+	}
+	finish_wait(&q->wait, &wait);
+	return 0;
+}
+
+/**
+ * nvdio_queue_begin() - take a request, waiting for it if need be
+ * @q: queue
+ * @ns: namespace, or NULL if @nlb is 0
+ * @slba: first block that the command writes
+ * @nlb: number of blocks that it writes; 0: it need not wait for a
+ *	read-modify-write
+ * @nowait: do not wait
+ *
+ * Context: may sleep, unless @nowait. Returns with sq_lock held, always.
+ * Return: a request; -ENODEV if the controller is gone; -EAGAIN under @nowait.
+ */
+struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
+					struct nvdio_ns *ns, u64 slba, u32 nlb,
+					bool nowait)
+	__acquires(&q->sq_lock)
+{
+	spin_lock(&q->sq_lock);
+	for (;;) {
+		struct nvdio_request *req = NULL;
+		bool rmw;
+
+		if (unlikely(q->state == NVDIO_QUEUE_DEAD))
+			return ERR_PTR(-ENODEV);
+		rmw = nlb && nvdio_rmw_blocks(ns, slba, nlb);
+		if (!rmw && q->state == NVDIO_QUEUE_LIVE)
+			req = nvdio_queue_request(q);
+		if (likely(req))
+			return req;
+		if (nowait)
+			return ERR_PTR(-EAGAIN);
+		spin_unlock(&q->sq_lock);
+		if (rmw)
+			nvdio_rmw_wait(ns, slba, nlb);
+		else
+			nvdio_queue_wait(q);
+		spin_lock(&q->sq_lock);
+	}
+}
+
+/* Give back tags and wake as many of those who wait for one. */
+static void nvdio_queue_put_tags(struct nvdio_queue *q,
+				 const struct nvdio_tag_chain *chain, int nr)
+{
+	nvdio_tags_put_chain(&q->tags, chain);
+	/* nvdio_tags_put_chain() is the barrier that this needs. */
+	if (unlikely(waitqueue_active(&q->wait)))
+		wake_up_nr(&q->wait, nr);
+}
+
+/**
+ * nvdio_queue_release() - give back the request of an ended command
+ * @q: queue
+ * @req: request that was not given back when its command ended
+ *
+ * Context: any.
+ */
+void nvdio_queue_release(struct nvdio_queue *q, struct nvdio_request *req)
+{
+	u32 tag = req - q->reqs;
+	struct nvdio_tag_chain chain = { .first = tag, .last = tag };
+
+	WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+	nvdio_queue_put_tags(q, &chain, 1);
+}
+
+/*
+ * End one command that the controller does not touch any more: unmap, unpin,
+ * and only then let go of the tag (invariant 3).
+ * Return: true if the tag is free; @done->iocb is set if there is a kiocb to
+ * be completed.
+ */
+static __always_inline bool nvdio_queue_end(struct nvdio_queue *q,
+					    struct nvdio_request *req,
+					    u16 status, u64 result,
+					    struct nvdio_done *done)
+{
+	const u8 flags = req->flags;
+
+	if (unlikely(req->end)) {
+		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+		req->result = result;
+		if (!req->end(req, status, done))
+			done->iocb = NULL;
+		return true;
+	}
+
+	if (flags & NVDIO_REQ_UNMAP)
+		dma_unmap_page(q->dev, req->dma, req->len,
+			       flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
+							 DMA_FROM_DEVICE);
+	nvdio_stat_sub(req->ns, segments_mapped, 1);
+	if (unlikely(status))
+		goto slow;
+	if (flags & NVDIO_REQ_PINNED) {
+		if (!(flags & NVDIO_REQ_WRITE) &&
+		    unlikely(!nvdio_pages_run_is_dirty(req->page,
+						       req->nr_pages)))
+			goto slow;
+		nvdio_pages_unpin_run(req->ns, req->page, req->nr_pages);
+	}
+	done->iocb = req->iocb;
+	done->res = req->len;
+	WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+	return true;
+
+slow:
+	if (!nvdio_request_failed(req, status, done))
+		return false;
+	WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+	return true;
+}
+
+static void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
+{
+	dev_warn_ratelimited(&q->ctrl->dev,
+			     "completion of command %#x, which is not in flight on queue %u\n",
+			     cid, q->qid);
+}
+
+/*
+ * Take at most NVDIO_BATCH completions off the CQ; cq_lock held, interrupts
+ * off. What the controller says is not trusted (invariant 11).
+ * Return: CQEs taken; @nr_done is the number of entries set in @done.
+ */
+static unsigned int nvdio_queue_reap(struct nvdio_queue *q,
+				     struct nvdio_done *done,
+				     unsigned int *nr_done, bool polled)
+{
+	struct nvdio_tag_chain chain = NVDIO_TAG_CHAIN_INIT;
+	unsigned int found, nr = 0, freed = 0;
+	const u16 old = q->cq_head;
+
+	for (found = 0; found < NVDIO_BATCH; found++) {
+		struct nvme_completion *cqe = &q->cqes[q->cq_head];
+		u16 status = le16_to_cpu(READ_ONCE(cqe->status));
+		struct nvdio_request *req;
+		u32 tag;
+		u16 cid;
+
+		if ((status & 1) != q->cq_phase)
+			break;
+		/* The rest of the CQE is valid only after its phase. */
+		dma_rmb();
+		cid = READ_ONCE(cqe->command_id);
+		if (++q->cq_head == q->cq_depth) {
+			q->cq_head = 0;
+			q->cq_phase ^= 1;
+		}
+
+		tag = cid & NVDIO_TAG_MASK;
+		req = &q->cq_reqs[tag];
+		if (unlikely(tag >= q->nr_reqs || req->cid != cid ||
+			     req->state != NVDIO_REQ_IN_FLIGHT)) {
+			nvdio_queue_stray(q, cid);
+			continue;
+		}
+		if (unlikely(polled) && req->ns)
+			nvdio_stat_inc(req->ns, polled);
+		if (nvdio_queue_end(q, req, status >> 1,
+				    le64_to_cpu(cqe->result.u64), &done[nr])) {
+			nvdio_tag_chain_add(&q->tags, &chain, tag);
+			freed++;
+			if (done[nr].iocb)
+				nr++;
+		}
+	}
+
+	if (found) {
+		if (!q->cq_shadow ||
+		    shadow_write(q->cq_head, old, q->cq_shadow, q->cq_event))
+			writel(q->cq_head, q->cq_db);
+	}
+	if (freed)
+		nvdio_queue_put_tags(q, &chain, freed);
+	*nr_done = nr;
+	return found;
+}
+
+static irqreturn_t nvdio_queue_irq(int irq, void *data)
+{
+	struct nvdio_done done[NVDIO_BATCH];
+	struct nvdio_queue *q = data;
+	unsigned int found, nr, i;
+	bool any = false;
+
+	do {
+		spin_lock(&q->cq_lock);
+		found = nvdio_queue_reap(q, done, &nr, false);
+		spin_unlock(&q->cq_lock);
+		for (i = 0; i < nr; i++)
+			nvdio_complete(&done[i]);
+		any |= found;
+	} while (found == NVDIO_BATCH);
+
+	/*
+	 * On a vector of our own an empty CQ means that someone polled it
+	 * first, and is no reason to have the interrupt turned off as spurious.
+	 */
+	return any || !q->irq_shared ? IRQ_HANDLED : IRQ_NONE;
+}
+
+/**
+ * nvdio_queue_poll() - end what the controller has completed
+ * @q: queue
+ *
+ * Context: task.
+ * Return: number of commands that ended.
+ */
+int nvdio_queue_poll(struct nvdio_queue *q)
+{
+	struct nvdio_done done[NVDIO_BATCH];
+	unsigned int found, nr, i;
+	unsigned long flags;
+
+	if (!spin_trylock_irqsave(&q->cq_lock, flags))
+		return 0;
+	/* After unbind a file may still be polled, and there is no CQ. */
+	found = likely(q->cqes) ? nvdio_queue_reap(q, done, &nr, true) : 0;
+	spin_unlock_irqrestore(&q->cq_lock, flags);
+	if (!found)
+		return 0;
+	for (i = 0; i < nr; i++)
+		nvdio_complete(&done[i]);
+	return found;
+}
+
+/**
+ * nvdio_queue_expired() - is a command in flight for longer than it may be?
+ * @q: queue
+ *
+ * Context: task.
+ */
+bool nvdio_queue_expired(struct nvdio_queue *q)
+{
+	u32 now = jiffies;
+	bool ret = false;
+	unsigned int i;
+
+	for (i = 0; i < READ_ONCE(q->tags.fresh) && !ret; i++) {
+		struct nvdio_request *req = &q->reqs[i];
+
+		ret = smp_load_acquire(&req->state) == NVDIO_REQ_IN_FLIGHT &&
+		      (s32)(now - READ_ONCE(req->deadline)) > 0;
+	}
+	return ret;
+}
+
+/**
+ * nvdio_queue_cancel() - end everything that is in flight
+ * @q: queue that the controller does not use any more: it is disabled, or
+ *	gone (invariant 2)
+ * @status: with which status
+ *
+ * Context: may sleep.
+ */
+void nvdio_queue_cancel(struct nvdio_queue *q, u16 status)
+{
+	unsigned int i;
+
+	for (i = 0; i < q->nr_reqs; i++) {
+		struct nvdio_request *req = &q->reqs[i];
+		struct nvdio_done done = { .iocb = NULL };
+		bool freed = false;
+
+		spin_lock_irq(&q->cq_lock);
+		if (req->state == NVDIO_REQ_IN_FLIGHT)
+			freed = nvdio_queue_end(q, req, status, 0, &done);
+		spin_unlock_irq(&q->cq_lock);
+		if (freed)
+			nvdio_queue_release(q, req);
+		if (freed && done.iocb)
+			nvdio_complete(&done);
+	}
+}
+
+/**
+ * nvdio_queue_writes() - is a write to these blocks in flight?
+ * @q: queue
+ * @ns: namespace
+ * @slba: first block
+ * @nlb: number of blocks
+ *
+ * Context: any but interrupts; takes sq_lock. Requests may end meanwhile, but
+ * none is sent.
+ */
+bool nvdio_queue_writes(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
+			u64 nlb)
+{
+	bool ret = false;
+	unsigned int i;
+
+	spin_lock(&q->sq_lock);
+	for (i = 0; i < q->tags.fresh && !ret; i++) {
+		struct nvdio_request *req = &q->reqs[i];
+
+		ret = READ_ONCE(req->state) == NVDIO_REQ_IN_FLIGHT &&
+		      req->ns == ns && req->flags & NVDIO_REQ_WRITE &&
+		      req->slba < slba + nlb &&
+		      slba < req->slba + (req->len >> ns->lba_shift);
+	}
+	spin_unlock(&q->sq_lock);
+	return ret;
+}
+
+/**
+ * nvdio_queue_in_use() - count requests that are not free
+ * @q: queue
+ * @ns: only commands of this namespace that are in flight; NULL: all
+ *
+ * Context: any but interrupts; takes sq_lock.
+ */
+u32 nvdio_queue_in_use(struct nvdio_queue *q, struct nvdio_ns *ns)
+{
+	u32 nr = 0;
+	unsigned int i;
+
+	spin_lock(&q->sq_lock);
+	if (!ns) {
+		nr = nvdio_tags_in_use(&q->tags);
+	} else {
+		for (i = 0; i < q->tags.fresh; i++)
+			nr += READ_ONCE(q->reqs[i].state) !=
+			      NVDIO_REQ_IDLE && q->reqs[i].ns == ns;
+	}
+	spin_unlock(&q->sq_lock);
+	return nr;
+}
+
+/**
+ * nvdio_queue_set_state() - let submitters through, hold them, or refuse them
+ * @q: queue
+ * @state: new state
+ *
+ * When this returns, no submitter that saw the old state is still sending.
+ */
+void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state)
+{
+	spin_lock(&q->sq_lock);
+	WRITE_ONCE(q->state, state);
+	spin_unlock(&q->sq_lock);
+	wake_up_all(&q->wait);
+}
+
+/**
+ * nvdio_queue_reset() - make a queue empty, before the controller gets it
+ * @q: queue with nothing in flight, that the controller does not know yet
+ */
+void nvdio_queue_reset(struct nvdio_queue *q)
+{
+	spin_lock(&q->sq_lock);
+	q->sq_tail = 0;
+	q->sq_rung = 0;
+	spin_lock_irq(&q->cq_lock);
+	q->cq_head = 0;
+	q->cq_phase = 1;
+	memset(q->cqes, 0, q->depth * sizeof(*q->cqes));
+	spin_unlock_irq(&q->cq_lock);
+	spin_unlock(&q->sq_lock);
+}
+
+/**
+ * nvdio_queue_alloc() - allocate a queue pair
+ * @ctrl: controller
+ * @qid: queue identifier, 0 for the admin queue
+ * @depth: entries of SQ and CQ, 2 to NVDIO_TAGS_MAX + 1
+ * @node: NUMA node
+ *
+ * Context: may sleep.
+ * Return: the queue, in the state NVDIO_QUEUE_FROZEN, or NULL.
+ */
+struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
+				      u16 depth, int node)
+{
+	struct nvdio_queue *q;
+	unsigned int i;
+
+	q = kzalloc_node(sizeof(*q), GFP_KERNEL, node);
+	if (!q)
+		return NULL;
+	spin_lock_init(&q->sq_lock);
+	spin_lock_init(&q->cq_lock);
+	init_waitqueue_head(&q->wait);
+	q->plug_cb.callback = nvdio_queue_unplug;
+	q->ctrl = ctrl;
+	q->dev = ctrl->dev.parent;
+	q->qid = qid;
+	q->vector = -1;
+	q->depth = depth;
+	q->cq_depth = depth;
+	/* A full SQ has one free entry (NVMe Base 2.0, 3.3.1.5). */
+	q->nr_reqs = depth - 1;
+	q->state = NVDIO_QUEUE_FROZEN;
+	q->sq_db = ctrl->bar + NVME_REG_DBS + 2 * qid * ctrl->db_stride;
+	q->cq_db = ctrl->bar + NVME_REG_DBS + (2 * qid + 1) * ctrl->db_stride;
+
+	q->sqes = dma_alloc_coherent(q->dev, depth * sizeof(*q->sqes),
+				     &q->sq_dma, GFP_KERNEL);
+	q->cqes = dma_alloc_coherent(q->dev, depth * sizeof(*q->cqes),
+				     &q->cq_dma, GFP_KERNEL);
+	q->reqs = kvcalloc_node(q->nr_reqs, sizeof(*q->reqs), GFP_KERNEL, node);
+	q->tag_links = kvcalloc_node(q->nr_reqs, sizeof(*q->tag_links),
+				     GFP_KERNEL, node);
+	if (!q->sqes || !q->cqes || !q->reqs || !q->tag_links)
+		goto free;
+	q->cq_reqs = q->reqs;
+	for (i = 0; i < q->nr_reqs; i++)
+		q->reqs[i].cid = i;
+	nvdio_tags_init(&q->tags, q->tag_links, q->nr_reqs);
+	if (qid && nvdio_dio_pool_alloc(q, node))
+		goto free;
+	nvdio_queue_reset(q);
+	return q;
+
+free:
+	nvdio_queue_free_dma(q);
+	nvdio_queue_free(q);
+	return NULL;
+}
+
+/**
+ * nvdio_queue_free_dma() - free what the device sees of a queue, at unbind
+ * @q: dead queue with nothing in flight and no interrupt
+ *
+ * A plug that holds the queue is waited for, since its callback may ring.
+ */
+void nvdio_queue_free_dma(struct nvdio_queue *q)
+{
+	struct nvme_completion *cqes;
+
+	while (READ_ONCE(q->plugged))
+		schedule_timeout_uninterruptible(1);
+	/* The callback's last access is its unlock. */
+	spin_lock(&q->sq_lock);
+	q->sq_shadow = NULL;
+	q->cq_shadow = NULL;
+	spin_unlock(&q->sq_lock);
+
+	nvdio_dio_pool_free_dma(q);
+	if (q->sqes)
+		dma_free_coherent(q->dev, q->depth * sizeof(*q->sqes), q->sqes,
+				  q->sq_dma);
+	q->sqes = NULL;
+	spin_lock_irq(&q->cq_lock);
+	cqes = q->cqes;
+	q->cqes = NULL;
+	spin_unlock_irq(&q->cq_lock);
+	if (cqes)
+		dma_free_coherent(q->dev, q->depth * sizeof(*cqes), cqes,
+				  q->cq_dma);
+}
+
+/* Free the rest, when no open file can reach the queue any more. */
+void nvdio_queue_free(struct nvdio_queue *q)
+{
+	nvdio_dio_pool_free(q);
+	kvfree(q->tag_links);
+	kvfree(q->reqs);
+	kfree(q);
+}
+
+/**
+ * nvdio_queue_request_irq() - turn on a queue's interrupt
+ * @q: queue with @vector set; nothing is done for a polled one
+ *
+ * Return: 0 or -errno.
+ */
+int nvdio_queue_request_irq(struct nvdio_queue *q)
+{
+	struct pci_dev *pdev = q->ctrl->pdev;
+	int ret;
+
+	if (q->vector < 0)
+		return 0;
+	snprintf(q->irq_name, sizeof(q->irq_name), "nvdio%dq%u",
+		 q->ctrl->instance, q->qid);
+	ret = request_irq(pci_irq_vector(pdev, q->vector), nvdio_queue_irq,
+			  q->irq_shared ? IRQF_SHARED : 0, q->irq_name, q);
+	if (!ret)
+		q->irq_on = true;
+	return ret;
+}
+
+/* Turn it off again; no handler runs any more on return. */
+void nvdio_queue_free_irq(struct nvdio_queue *q)
+{
+	if (!q->irq_on)
+		return;
+	free_irq(pci_irq_vector(q->ctrl->pdev, q->vector), q);
+	q->irq_on = false;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Submission and completion queue pairs (NVMe Base 2.0, 3.3).
+ *
+ * A command is sent in one hold of sq_lock:
+ *
+ *	req = nvdio_queue_begin(q, ns, ...);
+ *	... fill *req and *nvdio_queue_slot(q) ...
+ *	nvdio_queue_send(q, req);
+ *	spin_unlock(&q->sq_lock);
+ *
+ * Interrupts never take sq_lock. cq_lock serialises all who may end a request:
+ * interrupt, poll, timeout and teardown; whoever finds it IN_FLIGHT under that
+ * lock ends it (invariant 1).
+ */
+#ifndef NVDIO_QUEUE_H
+#define NVDIO_QUEUE_H
+
+#include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/io.h>
+#include <linux/nvme.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "request.h"
+#include "tags.h"
+
+struct nvdio_ctrl;
+struct nvdio_dio_pool;
+struct nvdio_ns;
+
+enum nvdio_queue_state {
+	NVDIO_QUEUE_LIVE,
+	NVDIO_QUEUE_FROZEN,	/* wait: the controller is being reset */
+	NVDIO_QUEUE_DEAD,	/* nothing will ever be sent again */
+};
+
+/**
+ * struct nvdio_queue - an SQ, its CQ, and the requests that are in them
+ *
+ * The first part belongs to submitters, under @sq_lock; the second to whoever
+ * completes, under @cq_lock; the third does not change while the queue is
+ * live.
+ */
+struct nvdio_queue {
+	spinlock_t sq_lock;
+	u8 state;			/* enum nvdio_queue_state */
+	u16 sq_tail;			/* next slot to fill */
+	u16 sq_rung;			/* tail that the controller knows */
+	u16 depth;			/* entries of SQ and CQ */
+	struct nvme_command *sqes;
+	struct nvdio_request *reqs;
+	struct blk_plug *plugged;	/* whose plug holds @plug_cb */
+	u32 __iomem *sq_db;
+	__le32 *sq_shadow;		/* shadow doorbell, or NULL */
+	__le32 *sq_event;		/* and the controller's EventIdx */
+	struct nvdio_tags tags;
+
+	spinlock_t cq_lock ____cacheline_aligned_in_smp;
+	u16 cq_head;
+	u16 cq_phase;
+	u16 cq_depth;
+	u16 nr_reqs;			/* tags; one less than @depth */
+	struct nvme_completion *cqes;
+	struct nvdio_request *cq_reqs;	/* same as @reqs */
+	u32 __iomem *cq_db;
+	__le32 *cq_shadow;
+	__le32 *cq_event;
+
+	wait_queue_head_t wait ____cacheline_aligned_in_smp; /* for a tag */
+	struct blk_plug_cb plug_cb;
+	struct device *dev;		/* for DMA */
+	struct nvdio_ctrl *ctrl;
+	struct nvdio_dio_pool *pool;
+	dma_addr_t sq_dma;
+	dma_addr_t cq_dma;
+	u16 *tag_links;
+	u16 qid;
+	s16 vector;			/* MSI-X/MSI vector, -1: polled */
+	bool irq_shared;
+	bool irq_on;
+	u32 timeout;			/* jiffies */
+	char irq_name[24];
+};
+
+struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
+				      u16 depth, int node);
+void nvdio_queue_free_dma(struct nvdio_queue *q);
+void nvdio_queue_free(struct nvdio_queue *q);
+void nvdio_queue_reset(struct nvdio_queue *q);
+int nvdio_queue_request_irq(struct nvdio_queue *q);
+void nvdio_queue_free_irq(struct nvdio_queue *q);
+void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state);
+void nvdio_queue_ring(struct nvdio_queue *q);
+int nvdio_queue_wait(struct nvdio_queue *q);
+struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
+					struct nvdio_ns *ns, u64 slba, u32 nlb,
+					bool nowait)
+	__acquires(&q->sq_lock);
+int nvdio_queue_poll(struct nvdio_queue *q);
+void nvdio_queue_release(struct nvdio_queue *q, struct nvdio_request *req);
+bool nvdio_queue_expired(struct nvdio_queue *q);
+void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
+u32 nvdio_queue_in_use(struct nvdio_queue *q, struct nvdio_ns *ns);
+bool nvdio_queue_writes(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
+			u64 nlb);
+
+/**
+ * nvdio_queue_request() - take a free request
+ * @q: queue, with sq_lock held and in the state LIVE
+ *
+ * Return: the request, or NULL if all are in use. Before sq_lock is given up
+ * it is either sent or given back with nvdio_queue_release().
+ */
+static inline struct nvdio_request *nvdio_queue_request(struct nvdio_queue *q)
+{
+	u32 tag = nvdio_tags_get(&q->tags);
+
+	if (unlikely(tag == NVDIO_TAG_NONE))
+		return NULL;
+	return &q->reqs[tag];
+}
+
+/* The SQ entry that nvdio_queue_send() will send; sq_lock held. */
+static inline struct nvme_command *nvdio_queue_slot(struct nvdio_queue *q)
+{
+	return &q->sqes[q->sq_tail];
+}
+
+/**
+ * nvdio_queue_send() - hand a filled slot to the controller
+ * @q: queue, sq_lock held
+ * @req: filled but for @cid, @state and @deadline; must not be touched by the
+ *	caller afterwards, for it may have ended already
+ *
+ * While the task has a plug (io_uring and libaio batches) the doorbell is left
+ * to the plug's end, or to the task's going to sleep. One task's plug at a
+ * time can hold a queue; others that share the queue ring at once.
+ */
+static inline void nvdio_queue_send(struct nvdio_queue *q,
+				    struct nvdio_request *req)
+{
+	struct blk_plug *plug = current->plug;
+
+	/* A new generation, so that a stray CQE of the last use is noticed. */
+	req->cid += 1 << NVDIO_TAG_BITS;
+	q->sqes[q->sq_tail].common.command_id = req->cid;
+	req->deadline = (u32)jiffies + q->timeout;
+	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
+	if (++q->sq_tail == q->depth)
+		q->sq_tail = 0;
+
+	if (plug) {
+		if (q->plugged == plug)
+			return;
+		if (!q->plugged) {
+			q->plugged = plug;
+			list_add(&q->plug_cb.list, &plug->cb_list);
+			return;
+		}
+	}
+	nvdio_queue_ring(q);
+}
+
+#endif /* NVDIO_QUEUE_H */

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Building scatterlists in which contiguous memory is one entry. */
+#ifndef NVDIO_SG_H
+#define NVDIO_SG_H
+
+#include <linux/scatterlist.h>
+#include <linux/uio.h>
+
+/**
+ * struct nvdio_sg - a scatterlist that is being built
+ * @sgl: entries, initialised with sg_init_table()
+ * @nents: entries used
+ * @max: entries there are
+ * @end: physical address behind the last entry
+ * @gaps: the memory is not contiguous at a place that is not a page boundary
+ */
+struct nvdio_sg {
+	struct scatterlist *sgl;
+	unsigned int nents;
+	unsigned int max;
+	phys_addr_t end;
+	bool gaps;
+};
+
+void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
+		  size_t len);
+void nvdio_sg_add_pages(struct nvdio_sg *sg, struct page **pages,
+			size_t offset, size_t len);
+void nvdio_sg_add_bvecs(struct nvdio_sg *sg, struct iov_iter *iter, size_t len);
+unsigned int nvdio_sg_bvecs(const struct iov_iter *iter, size_t len);
+
+#endif /* NVDIO_SG_H */

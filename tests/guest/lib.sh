@@ -93,7 +93,7 @@ run() {
 	# It must have tested something, and its status must say the same.
 	[ "$bad" = 0 ] || want=1
 	[ "$bad" != 0 ] || want=0
-	[ $((good + bad)) -gt 0 ] && [ $status = $want ]
+	[ $((good + bad)) -gt 0 ] && [ $status = "$want" ]
 	ok $? "$text: the program ran to its end (status $status)"
 }
 

@@ -6,7 +6,9 @@
 me=lab/${0##*/}
 top=$(cd "$(dirname "$0")/.." && pwd -P)
 NVDIO_LAB=${NVDIO_LAB:-${XDG_CACHE_HOME:-$HOME/.cache}/nvdio}
-export NVDIO_LAB
+# An ordinary user's PATH may lack chroot.
+PATH=$PATH:/usr/sbin:/sbin
+export NVDIO_LAB PATH
 
 die() {
 	echo "$me: $*" >&2

@@ -11,7 +11,7 @@
  * writes the differences:
  *
  *   interval ID
- *   vcpu INDEX USER KERNEL MMIO_STORES
+ *   vcpu INDEX USER KERNEL SQ_DOORBELLS CQ_DOORBELLS
  *   k ADDRESS COUNT		(all vCPUs; ADDRESS is a multiple of 16)
  *   end
  *
@@ -87,7 +87,7 @@ EXPORT int qemu_plugin_version = 3;
 /* x86-64: where modules are loaded. readl/writel are inline in them. */
 #define MODULES_START	0xffffffffc0000000ull
 
-enum { SLOT_USER, SLOT_MMIO, SLOT_OVERFLOW, SLOT_FIRST };
+enum { SLOT_USER, SLOT_SQ, SLOT_CQ, SLOT_OVERFLOW, SLOT_FIRST };
 
 static struct qemu_plugin_scoreboard *score;	/* u64[NSLOTS] per vCPU */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -160,9 +160,10 @@ static void stop(void)
 			kernel += d;
 			diff[s] += d;
 		}
-		fprintf(out, "vcpu %d %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", i,
-			now[SLOT_USER] - snap[i][SLOT_USER], kernel,
-			now[SLOT_MMIO] - snap[i][SLOT_MMIO]);
+		fprintf(out, "vcpu %d %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+			i, now[SLOT_USER] - snap[i][SLOT_USER], kernel,
+			now[SLOT_SQ] - snap[i][SLOT_SQ],
+			now[SLOT_CQ] - snap[i][SLOT_CQ]);
 	}
 	for (uint32_t s = SLOT_OVERFLOW; s < nslots; s++)
 		if (diff[s])
@@ -193,8 +194,9 @@ static void on_store(unsigned int vcpu, qemu_plugin_meminfo_t info,
 	struct qemu_plugin_hwaddr *hw = qemu_plugin_get_hwaddr(info, vaddr);
 
 	(void)data;
+	/* With QEMU's doorbell stride of 0, submission and completion queues alternate. */
 	if (hw && qemu_plugin_hwaddr_is_io(hw))
-		counters(vcpu)[SLOT_MMIO]++;
+		counters(vcpu)[vaddr & 4 ? SLOT_CQ : SLOT_SQ]++;
 }
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)

@@ -117,8 +117,8 @@ static int nvdio_direct_one(struct nvdio_ns *ns, struct kiocb *iocb,
 again:
 	q = nvdio_ns_queue(ns, polled);
 	spin_lock(&q->sq_lock);
-	if (unlikely(q->state != NVDIO_QUEUE_LIVE)) {
-		ret = q->state == NVDIO_QUEUE_DEAD ? -ENODEV : -EBUSY;
+	if (unlikely(q->state != NVDIO_QUEUE_LIVE || ns->dead)) {
+		ret = q->state == NVDIO_QUEUE_FROZEN ? -EBUSY : -ENODEV;
 		goto wait;
 	}
 	if (write && nvdio_rmw_blocks(ns, slba, nlb)) {

@@ -36,7 +36,7 @@ static loff_t nvdio_ns_llseek(struct file *file, loff_t offset, int whence)
 {
 	struct nvdio_ns *ns = file_ns(file);
 
-	if (nvdio_ctrl_gone(ns->ctrl))
+	if (nvdio_ns_gone(ns))
 		return -ENODEV;
 	return fixed_size_llseek(file, offset, whence, ns->size);
 }
@@ -44,7 +44,7 @@ static loff_t nvdio_ns_llseek(struct file *file, loff_t offset, int whence)
 /* Nothing at all can be moved at or behind the end. */
 static noinline ssize_t nvdio_ns_rw_end(struct nvdio_ns *ns, bool write)
 {
-	if (nvdio_ctrl_gone(ns->ctrl))
+	if (nvdio_ns_gone(ns))
 		return -ENODEV;
 	return write ? -ENOSPC : 0;
 }

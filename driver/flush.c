@@ -19,7 +19,7 @@ int nvdio_flush(struct nvdio_ns *ns)
 	struct nvme_command cmd = {};
 	int ret;
 
-	if (nvdio_ctrl_gone(ns->ctrl))
+	if (nvdio_ns_gone(ns))
 		return -ENODEV;
 	if (!(ns->ctrl->vwc & 1))
 		return 0;

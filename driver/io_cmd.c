@@ -47,8 +47,8 @@ int nvdio_io_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
 	}
 	req->owner = &wait;
 	req->end = nvdio_io_cmd_end;
-	req->len = nlb << ns->lba_shift;
-	req->flags = nlb ? NVDIO_REQ_WRITE : 0;
+	req->len = nlb;
+	req->flags = nlb ? NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS : 0;
 	req->ns = ns;
 	req->slba = slba;
 	*nvdio_queue_slot(q) = *cmd;

@@ -9,11 +9,10 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "ctrl.h"
 #include "dptr.h"
 #include "queue.h"
 #include "stats.h"
-
-struct nvdio_ctrl;
 
 /**
  * struct nvdio_ns - a namespace
@@ -26,6 +25,8 @@ struct nvdio_ctrl;
  * @one_max: most bytes of one contiguous range that one command takes
  * @rmw_active: number of entries in @rmw_list; read without a lock
  * @lba_shift: log2 of the LBA size
+ * @dead: the namespace went away, or its format or size changed: nothing may be
+ *	sent to it any more. Set while nobody sends, read under any sq_lock.
  * @fua: writes can be told to bypass a volatile cache; if there is no such
  *	cache, false
  * @limits: what a command may look like
@@ -51,6 +52,7 @@ struct nvdio_ns {
 	u32 rmw_active;
 	u8 lba_shift;
 	bool fua;
+	bool dead;
 	struct nvdio_dptr_limits limits;
 	struct nvdio_ctrl *ctrl;
 
@@ -71,6 +73,12 @@ static inline struct nvdio_queue *nvdio_ns_queue(struct nvdio_ns *ns,
 	struct nvdio_queue **map = polled ? ns->poll_queues : ns->queues;
 
 	return map[raw_smp_processor_id()];
+}
+
+/* Is there nothing behind an open file any more? */
+static inline bool nvdio_ns_gone(const struct nvdio_ns *ns)
+{
+	return READ_ONCE(ns->dead) || nvdio_ctrl_gone(ns->ctrl);
 }
 
 /* Bytes to LBAs; @pos is a multiple of the LBA size. */

@@ -97,17 +97,18 @@ int nvdio_queue_wait(struct nvdio_queue *q)
 /**
  * nvdio_queue_begin() - take a request, waiting for it if need be
  * @q: queue
- * @ns: namespace, or NULL if @nlb is 0
+ * @ns: namespace, or NULL for an admin command
  * @slba: first block that the command writes
  * @nlb: number of blocks that it writes; 0: it need not wait for a
  *	read-modify-write
  * @nowait: do not wait
  *
  * Context: may sleep, unless @nowait. Returns with sq_lock held, always.
- * Return: a request; -ENODEV if the controller is gone; -EAGAIN under @nowait.
+ * Return: a request; -ENODEV if the controller or the namespace is gone;
+ * -EAGAIN under @nowait.
  */
 struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
-					struct nvdio_ns *ns, u64 slba, u32 nlb,
+					struct nvdio_ns *ns, u64 slba, u64 nlb,
 					bool nowait)
 	__acquires(&q->sq_lock)
 {
@@ -116,7 +117,7 @@ struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
 		struct nvdio_request *req = NULL;
 		bool rmw;
 
-		if (unlikely(q->state == NVDIO_QUEUE_DEAD))
+		if (unlikely(q->state == NVDIO_QUEUE_DEAD || (ns && ns->dead)))
 			return ERR_PTR(-ENODEV);
 		rmw = nlb && nvdio_rmw_blocks(ns, slba, nlb);
 		if (!rmw && q->state == NVDIO_QUEUE_LIVE)
@@ -370,6 +371,21 @@ void nvdio_queue_cancel(struct nvdio_queue *q, u16 status)
 	}
 }
 
+/* Does a command in flight change any of these blocks? */
+static bool nvdio_queue_changes(const struct nvdio_request *req, u64 slba,
+				u64 nlb)
+{
+	u64 blocks = req->len;
+
+	if (!(req->flags & NVDIO_REQ_WRITE))
+		return false;
+	if (req->flags & NVDIO_REQ_ALL)
+		return true;
+	if (!(req->flags & NVDIO_REQ_BLOCKS))
+		blocks >>= req->ns->lba_shift;
+	return req->slba < slba + nlb && slba < req->slba + blocks;
+}
+
 /**
  * nvdio_queue_writes() - is a write to these blocks in flight?
  * @q: queue
@@ -391,9 +407,7 @@ bool nvdio_queue_writes(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
 		struct nvdio_request *req = &q->reqs[i];
 
 		ret = READ_ONCE(req->state) == NVDIO_REQ_IN_FLIGHT &&
-		      req->ns == ns && req->flags & NVDIO_REQ_WRITE &&
-		      req->slba < slba + nlb &&
-		      slba < req->slba + (req->len >> ns->lba_shift);
+		      req->ns == ns && nvdio_queue_changes(req, slba, nlb);
 	}
 	spin_unlock(&q->sq_lock);
 	return ret;

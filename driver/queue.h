@@ -96,7 +96,7 @@ void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state);
 void nvdio_queue_ring(struct nvdio_queue *q);
 int nvdio_queue_wait(struct nvdio_queue *q);
 struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
-					struct nvdio_ns *ns, u64 slba, u32 nlb,
+					struct nvdio_ns *ns, u64 slba, u64 nlb,
 					bool nowait)
 	__acquires(&q->sq_lock);
 int nvdio_queue_poll(struct nvdio_queue *q);

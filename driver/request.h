@@ -51,6 +51,8 @@ enum nvdio_req_state {
 #define NVDIO_REQ_UNMAP		0x02	/* @dma is to be unmapped */
 #define NVDIO_REQ_PINNED	0x04	/* @page is pinned, @nr_pages of them */
 #define NVDIO_REQ_DIRTY		0x08	/* and to be dirtied */
+#define NVDIO_REQ_BLOCKS	0x10	/* @len counts blocks, not bytes */
+#define NVDIO_REQ_ALL		0x20	/* changes who knows which blocks */
 
 /**
  * struct nvdio_request - a tag's request; one cache line
@@ -58,7 +60,8 @@ enum nvdio_req_state {
  * @owner: whatever @end needs, otherwise
  * @end: NULL for a direct read or write that is one command
  * @dma: mapped address, for NVDIO_REQ_UNMAP
- * @len: bytes that the command moves to or from the namespace
+ * @len: bytes that the command moves to or from the namespace, or, with
+ *	NVDIO_REQ_BLOCKS, blocks that it changes
  * @cid: command identifier: tag, and a generation above it
  * @state: enum nvdio_req_state, under cq_lock once the command is sent
  * @flags: NVDIO_REQ_*

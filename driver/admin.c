@@ -102,6 +102,7 @@ int nvdio_admin_identify(struct nvdio_ctrl *ctrl, u32 nsid, u8 cns, void *data)
 	cmd.identify.opcode = nvme_admin_identify;
 	cmd.identify.nsid = cpu_to_le32(nsid);
 	cmd.identify.cns = cns;
+	cmd.identify.csi = NVME_CSI_NVM;
 	cmd.identify.dptr.prp1 = cpu_to_le64(dma);
 	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
 	if (!ret)
@@ -120,6 +121,42 @@ static void copy_string(char *to, const char *from, size_t len)
 	for (i = 0; i < len; i++)
 		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
 	to[len] = '\0';
+}
+
+/*
+ * How much one Dataset Management or Write Zeroes command may cover: CNS 06h,
+ * since NVMe 2.0. Where it says nothing, MDTS is taken for Write Zeroes too:
+ * older controllers mean it so.
+ */
+static void nvdio_admin_limits(struct nvdio_ctrl *ctrl)
+{
+	u32 page_shift = 12 + NVME_CAP_MPSMIN(ctrl->cap);
+	struct nvme_id_ctrl_nvm *id;
+
+	ctrl->max_discard = 0;
+	ctrl->max_zeroes = 0;
+	if (ctrl->oncs & NVME_CTRL_ONCS_DSM)
+		ctrl->max_discard = U32_MAX;
+	if (ctrl->oncs & NVME_CTRL_ONCS_WRITE_ZEROES)
+		ctrl->max_zeroes = ctrl->max_bytes;
+	if (ctrl->vs < NVME_VS(2, 0, 0))
+		return;
+
+	id = kmalloc(sizeof(*id), GFP_KERNEL);
+	if (!id)
+		return;
+	if (!nvdio_admin_identify(ctrl, 0, NVME_ID_CNS_CS_CTRL, id)) {
+		u32 dmrsl = le32_to_cpu(id->dmrsl);
+		u64 dmsl = le64_to_cpu(id->dmsl);
+
+		if (dmrsl)
+			ctrl->max_discard = min(ctrl->max_discard, dmrsl);
+		if (dmsl)
+			ctrl->max_discard = min_t(u64, ctrl->max_discard, dmsl);
+		if (ctrl->max_zeroes && id->wzsl && id->wzsl < 32)
+			ctrl->max_zeroes = 1ULL << (id->wzsl + page_shift);
+	}
+	kfree(id);
 }
 
 /**
@@ -158,6 +195,7 @@ int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
 	 * paths above ask of memory anyway.
 	 */
 	ctrl->sgls = nvdio_sgl_threshold && (le32_to_cpu(id->sgls) & 3);
+	nvdio_admin_limits(ctrl);
 free:
 	kfree(id);
 	return ret > 0 ? -EIO : ret;

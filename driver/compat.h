@@ -9,7 +9,9 @@
 
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/io_uring/cmd.h>
 #include <linux/iommu-dma.h>
+#include <linux/nvme_ioctl.h>
 #include <linux/version.h>
 
 /**
@@ -27,6 +29,73 @@ static inline bool nvdio_dma_need_unmap(struct device *dev)
 	return dma_need_unmap(dev);
 #else
 	return use_dma_iommu(dev) || get_dma_ops(dev) || dma_dev_need_sync(dev);
+#endif
+}
+
+/*
+ * Completion of io_uring commands. NVDIO_URING_TASK_WORK() makes a function
+ * that io_uring_cmd_do_in_task_lazy() takes out of one that looks as
+ * void fn(struct io_uring_cmd *ioucmd, unsigned int issue_flags).
+ */
+#ifdef IO_URING_CMD_TASK_WORK_ISSUE_FLAGS
+#define NVDIO_URING_TASK_WORK(name, fn)					\
+	static void name(struct io_tw_req tw_req, io_tw_token_t tw)	\
+	{								\
+		fn(io_uring_cmd_from_tw(tw_req),			\
+		   IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);			\
+	}
+#else
+#define NVDIO_URING_TASK_WORK(name, fn)					\
+	static void name(struct io_uring_cmd *ioucmd,			\
+			 unsigned int issue_flags)			\
+	{								\
+		fn(ioucmd, issue_flags);				\
+	}
+#endif
+
+static inline void nvdio_uring_done(struct io_uring_cmd *ioucmd, int res,
+				    unsigned int issue_flags)
+{
+#ifdef IO_URING_CMD_TASK_WORK_ISSUE_FLAGS
+	io_uring_cmd_done(ioucmd, res, issue_flags);
+#else
+	io_uring_cmd_done(ioucmd, res, 0, issue_flags);
+#endif
+}
+
+/* The same with a second result, for rings with large CQEs. */
+static inline void nvdio_uring_done32(struct io_uring_cmd *ioucmd, int res,
+				      u64 res2, unsigned int issue_flags)
+{
+#ifdef IO_URING_CMD_TASK_WORK_ISSUE_FLAGS
+	io_uring_cmd_done32(ioucmd, res, res2, issue_flags);
+#else
+	io_uring_cmd_done(ioucmd, res, res2, issue_flags);
+#endif
+}
+
+/* The command in an SQE of 128 bytes, which user space may still change. */
+static inline const struct nvme_uring_cmd *
+nvdio_uring_cmd_of(const struct io_uring_cmd *ioucmd)
+{
+#ifdef io_uring_sqe128_cmd
+	return io_uring_sqe128_cmd(ioucmd->sqe, struct nvme_uring_cmd);
+#else
+	return io_uring_sqe_cmd(ioucmd->sqe);
+#endif
+}
+
+/* An iterator over a part of a registered buffer. Return: 0 or -errno. */
+static inline int nvdio_uring_import(struct io_uring_cmd *ioucmd, u64 addr,
+				     unsigned long len, int dir,
+				     struct iov_iter *iter,
+				     unsigned int issue_flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	return io_uring_cmd_import_fixed(addr, len, dir, iter, ioucmd,
+					 issue_flags);
+#else
+	return io_uring_cmd_import_fixed(addr, len, dir, iter, ioucmd);
 #endif
 }
 

@@ -73,6 +73,8 @@ struct nvdio_ctrl {
 	char model[41];
 	char firmware[9];
 	u32 max_bytes;			/* MDTS, capped */
+	u32 max_discard;		/* LBAs of one DSM command, 0: none */
+	u64 max_zeroes;			/* bytes of one Write Zeroes, 0: none */
 	u32 nn;
 	u16 oacs;
 	u16 oncs;

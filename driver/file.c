@@ -12,6 +12,7 @@
 #include "flush.h"
 #include "ioctl.h"
 #include "ns.h"
+#include "uring_cmd.h"
 
 static struct nvdio_ns *file_ns(const struct file *file)
 {
@@ -127,7 +128,8 @@ const struct file_operations nvdio_ns_fops = {
 	.iopoll = nvdio_ns_iopoll,
 	.fsync = nvdio_ns_fsync,
 	.unlocked_ioctl = nvdio_ns_ioctl,
-	.compat_ioctl = nvdio_ns_ioctl,
+	.compat_ioctl = nvdio_ns_compat_ioctl,
+	.uring_cmd = nvdio_ns_uring_cmd,
 	.splice_read = copy_splice_read,
 	.splice_write = iter_file_splice_write,
 };

@@ -1,12 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ioctls of the namespace nodes: those of a block device that make sense. */
+/*
+ * ioctls of the nodes: those of a block device that make sense, and those of
+ * the kernel's nvme driver (passthru.c).
+ */
+#include <linux/blkdev.h>
+#include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/uaccess.h>
 
 #include "ctrl.h"
-#include "flush.h"
+#include "discard.h"
 #include "ioctl.h"
 #include "ns.h"
+
+/* Numbers that differ between 32 and 64 bits, as 32-bit programs have them. */
+#define NVDIO_BLKGETSIZE64_32	_IOR(0x12, 114, int)
+
+/* BLKDISCARD and BLKZEROOUT take two numbers: first byte, and bytes. */
+static long ioctl_range(struct file *file, struct nvdio_ns *ns,
+			u64 __user *argp, int (*fn)(struct nvdio_ns *ns,
+						    u64 start, u64 len))
+{
+	u64 range[2];
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (copy_from_user(range, argp, sizeof(range)))
+		return -EFAULT;
+	return fn(ns, range[0], range[1]);
+}
 
 /**
  * nvdio_ns_ioctl() - ioctl on a namespace node
@@ -22,7 +44,7 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct nvdio_ns *ns = file->private_data;
 	void __user *argp = (void __user *)arg;
 
-	if (nvdio_ctrl_gone(ns->ctrl))
+	if (nvdio_ns_gone(ns))
 		return -ENODEV;
 	switch (cmd) {
 	case BLKGETSIZE64:
@@ -37,12 +59,59 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case BLKPBSZGET:
 	case BLKIOMIN:
 		return put_user(ns->lba_mask + 1, (unsigned int __user *)argp);
+	case BLKIOOPT:
+		/* 0: no size is better than another. */
+		return put_user(0, (unsigned int __user *)argp);
+	case BLKALIGNOFF:
 	case BLKROGET:
 		return put_user(0, (int __user *)argp);
+	case BLKDISCARDZEROES:
+		/* Deprecated in the kernel, which always says no. */
+		return put_user(0, (unsigned int __user *)argp);
+	case BLKROTATIONAL:
+		return put_user(0, (unsigned short __user *)argp);
+	case BLKDISCARD:
+		return ioctl_range(file, ns, argp, nvdio_discard);
+	case BLKZEROOUT:
+		return ioctl_range(file, ns, argp, nvdio_zeroout);
+	case BLKSECDISCARD:
+		return -EOPNOTSUPP;
 	case BLKFLSBUF:
 		/* Nothing is cached here. */
 		return capable(CAP_SYS_ADMIN) ? 0 : -EACCES;
+	case BLKRRPART:
+		/* There are no partitions. */
+		return -EINVAL;
 	default:
 		return -ENOTTY;
 	}
+}
+
+/**
+ * nvdio_ns_compat_ioctl() - ioctl of a 32-bit program on a namespace node
+ * @file: open node
+ * @cmd: as that program has it
+ * @arg: as that program has it
+ *
+ * Context: may sleep.
+ * Return: as nvdio_ns_ioctl().
+ */
+long nvdio_ns_compat_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	struct nvdio_ns *ns = file->private_data;
+	void __user *argp = compat_ptr(arg);
+
+	switch (cmd) {
+	case NVDIO_BLKGETSIZE64_32:
+		cmd = BLKGETSIZE64;
+		break;
+	case BLKGETSIZE:
+		if (nvdio_ns_gone(ns))
+			return -ENODEV;
+		if (ns->size >> 9 > U32_MAX)
+			return -EFBIG;
+		return put_user((u32)(ns->size >> 9), (u32 __user *)argp);
+	}
+	return nvdio_ns_ioctl(file, cmd, (unsigned long)argp);
 }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Discarding and zeroing of blocks. */
+#ifndef NVDIO_DISCARD_H
+#define NVDIO_DISCARD_H
+
+#include <linux/types.h>
+
+struct io_uring_cmd;
+struct nvdio_ns;
+
+int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len);
+int nvdio_discard_uring(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
+			unsigned int issue_flags);
+int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len);
+
+#endif /* NVDIO_DISCARD_H */

@@ -4,11 +4,15 @@
 # shellcheck shell=sh
 
 top=$(cd "$(dirname "$0")/.." && pwd -P)
+# What this checkout's files in the build cache are under (as lab/build does it).
+id=$(printf %s "$top" | sha256sum | cut -c 1-8)
 tap_dir=$(mktemp -d)
 trap 'rm -rf "$tap_dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 tap_tests=0
+# What tests/guest/io runs on a whole device.
+all_programs="iters geometry edges badinput inflight coherence kvec"
 
 # One test: tap_ok STATUS TEXT
 tap_ok() {
@@ -17,6 +21,7 @@ tap_ok() {
 		echo "ok $tap_tests - $2"
 	else
 		echo "not ok $tap_tests - $2"
+		return 1
 	fi
 }
 
@@ -56,7 +61,7 @@ guest() {
 
 # Builds tests/src once for all; everything is compiled in the lab's root.
 programs() {
-	bin=/build/$(printf %s "$top" | sha256sum | cut -c 1-8)/tests
+	bin=/build/$id/tests
 	"$top/lab/sh" flock "/tmp/nvdio-tests.lock" make -s -C tests/src "O=$bin" >&2 || {
 		tap_ok 1 "the test programs compile"
 		tap_end

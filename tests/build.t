@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# What a reviewer's tools say: the module compiles without a warning (W=1,
+# sparse) for every kernel of the lab, in kernel style, and scripts are clean.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# quiet TEXT COMMAND...: it succeeds and says nothing on stderr that is a complaint.
+quiet() {
+	text=$1
+	shift
+	"$@" >"$tap_dir/log" 2>&1
+	status=$?
+	grep -E 'warning|error|WARNING|ERROR|CHECK:' "$tap_dir/log" >"$tap_dir/bad"
+	[ $status = 0 ] && [ ! -s "$tap_dir/bad" ]
+	tap_ok $? "$text (status $status, $(wc -l <"$tap_dir/bad") complaints)" ||
+		sed 's/^/#   /' "$tap_dir/log" | tail -n 40
+}
+
+cd "$top" || exit 1
+for kernel in 6.12 latest; do
+	quiet "nvdio.ko for $kernel: W=1" lab/build --kernel "$kernel" --w1
+	quiet "nvdio.ko for $kernel: sparse" lab/build --kernel "$kernel" --sparse
+done
+# shellcheck disable=SC2046
+quiet "checkpatch --strict" lab/sh /usr/lib/nvdio-lab/scripts/checkpatch.pl \
+	--strict --no-tree --no-summary --terse -f \
+	$(git ls-files 'driver/*.[ch]' 'driver/uapi/*.h')
+
+# Every C file of ours says under what licence it is.
+for f in $(git ls-files '*.c' '*.h' '*.py' '*.sh' 'lab/*' 'tests/guest/*' 'tests/*.t' 'fio-jobs/*' bench Kbuild Makefile | sort -u); do
+	head -n 3 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0' || echo "$f"
+done >"$tap_dir/unlicensed"
+[ ! -s "$tap_dir/unlicensed" ]
+tap_ok $? "every file has its SPDX line" || sed 's/^/#   /' "$tap_dir/unlicensed"
+
+# shellcheck disable=SC2046
+quiet "shellcheck" lab/sh shellcheck -x -P SCRIPTDIR \
+	$(git grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell=' -- lab tests fio-jobs bench .ci | grep -v '\.py$')
+tap_end

@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Controllers that can do less: no SGLs, small commands, few queues, no MSI-X.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+few="iters geometry inflight"
+programs
+# PRPs alone, 32 KiB at most in a command: lists, chains and many splits.
+guest "6.12, no SGLs, MDTS 32 KiB" --kernel 6.12 --hugepages 16 --modargs sgl_threshold=0 \
+	--nvme mdts=3 --ns size=256M --ns size=256M,logical_block_size=4096,physical_block_size=4096 \
+	--run "tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' $few coherence"
+# No limit but the driver's own, every transfer of more than a page an SGL.
+guest "latest, SGLs, no MDTS" --kernel latest --hugepages 16 --modargs sgl_threshold=1 \
+	--nvme mdts=0 --ns size=256M \
+	--run "tests/guest/io $bin /dev/nvdio0n1 $few"
+# One vector for all queues.
+guest "6.12, one MSI-X vector" --kernel 6.12 --hugepages 16 --iommu strict --modargs sgl_threshold=0 \
+	--nvme msix_qsize=1,max_ioqpairs=1 --ns size=256M \
+	--run "tests/guest/io $bin /dev/nvdio0n1 $few &&
+		grep . /sys/class/nvdio/nvdio0/irq_mode /sys/class/nvdio/nvdio0/queue_count | sed 's/^/# /'"
+# No message signalled interrupts at all.
+guest "latest, INTx" --kernel latest --hugepages 16 --append pci=nomsi \
+	--nvme '' --ns size=256M \
+	--run "tests/guest/io $bin /dev/nvdio0n1 $few &&
+		grep -i intx /sys/class/nvdio/nvdio0/irq_mode"
+tap_end

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Several controllers and namespaces, some of which nvdio has to leave alone.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+for kernel in 6.12 latest; do
+	guest "$kernel" --kernel $kernel \
+		--nvme '' --ns size=64M \
+		--ns size=96M,logical_block_size=4096,physical_block_size=4096 \
+		--ns size=64M,ms=8 --ns size=64M,ms=8,pi=1 \
+		--nvme mdts=1 --ns size=128M \
+		--nvme '' --ns none \
+		--run tests/guest/topology
+done
+tap_end

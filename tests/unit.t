@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The driver's pure logic in user space, under ASan and UBSan (threads: TSan).
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+out=/build/$id/unit
+"$top/lab/sh" flock /tmp/nvdio-unit.lock make -s -C tests/unit "O=$out" >"$tap_dir/log" 2>&1
+tap_ok $? "the unit tests compile"
+sed 's/^/# /' "$tap_dir/log"
+for t in dptr_test tags_test tags_test_tsan; do
+	tap "$top/lab/sh" "$out/$t"
+	[ "$tap_new" -gt 0 ] && [ "$tap_status" = 0 ]
+	tap_ok $? "$t ended well (status $tap_status, $tap_new tests)"
+done
+tap_end

@@ -6,6 +6,7 @@
 
 #include "admin.h"
 #include "ctrl.h"
+#include "filter.h"
 
 struct nvdio_admin_wait {
 	struct completion done;
@@ -159,6 +160,39 @@ static void nvdio_admin_limits(struct nvdio_ctrl *ctrl)
 	kfree(id);
 }
 
+/*
+ * What each command does, for the passthrough filter. Without that log nothing
+ * is known, and only root may send commands.
+ */
+static void nvdio_admin_effects(struct nvdio_ctrl *ctrl)
+{
+	struct device *dev = ctrl->dev.parent;
+	struct nvme_command cmd = {};
+	const u32 len = sizeof(*ctrl->effects);
+	dma_addr_t dma;
+	void *buf;
+
+	BUILD_BUG_ON(sizeof(*ctrl->effects) != NVDIO_MPS);
+	buf = dma_alloc_coherent(dev, len, &dma, GFP_KERNEL);
+	if (!buf)
+		return;
+	cmd.get_log_page.opcode = nvme_admin_get_log_page;
+	cmd.get_log_page.nsid = cpu_to_le32(NVME_NSID_ALL);
+	cmd.get_log_page.lid = NVME_LOG_CMD_EFFECTS;
+	cmd.get_log_page.numdl = cpu_to_le16(len / 4 - 1);
+	cmd.get_log_page.csi = NVME_CSI_NVM;
+	cmd.get_log_page.dptr.prp1 = cpu_to_le64(dma);
+	if (!nvdio_admin_cmd(ctrl, &cmd, NULL))
+		ctrl->effects = kmemdup(buf, len, GFP_KERNEL);
+	if (ctrl->effects) {
+		const __le32 *iocs = ctrl->effects->iocs;
+
+		ctrl->plain_read = nvdio_filter_plain(iocs, nvme_cmd_read);
+		ctrl->plain_write = nvdio_filter_plain(iocs, nvme_cmd_write);
+	}
+	dma_free_coherent(dev, len, buf, dma);
+}
+
 /**
  * nvdio_admin_identify_ctrl() - learn what the controller can do
  * @ctrl: gets the fields of its section "Identify Controller"
@@ -196,6 +230,8 @@ int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
 	 */
 	ctrl->sgls = nvdio_sgl_threshold && (le32_to_cpu(id->sgls) & 3);
 	nvdio_admin_limits(ctrl);
+	if (id->lpa & NVME_CTRL_LPA_CMD_EFFECTS_LOG)
+		nvdio_admin_effects(ctrl);
 free:
 	kfree(id);
 	return ret > 0 ? -EIO : ret;

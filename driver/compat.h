@@ -99,4 +99,19 @@ static inline int nvdio_uring_import(struct io_uring_cmd *ioucmd, u64 addr,
 #endif
 }
 
+/* The same over several parts, as kernels from 6.16 on have it. */
+static inline int nvdio_uring_import_vec(struct io_uring_cmd *ioucmd,
+					 const struct iovec __user *uvec,
+					 size_t nr, int dir,
+					 struct iov_iter *iter,
+					 unsigned int issue_flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	return io_uring_cmd_import_fixed_vec(ioucmd, uvec, nr, dir, iter,
+					     issue_flags);
+#else
+	return -EINVAL;
+#endif
+}
+
 #endif /* NVDIO_COMPAT_H */

@@ -229,7 +229,8 @@ static int nvdio_ctrl_do_reset(struct nvdio_ctrl *ctrl, bool drain)
 		goto unlock;
 	}
 	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE);
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
+	if (!ctrl->frozen)
+		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
 unlock:
 	mutex_unlock(&ctrl->lock);
 	return ret;
@@ -247,6 +248,46 @@ unlock:
 int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
 {
 	return nvdio_ctrl_do_reset(ctrl, true);
+}
+
+/**
+ * nvdio_ctrl_freeze() - let all I/O end, and hold what comes
+ * @ctrl: controller
+ *
+ * Admin commands go on, and resets too, which do not end the freeze.
+ *
+ * Context: may sleep, for as long as I/O commands take.
+ * Return: 0, and nvdio_ctrl_unfreeze() has to follow; -ENODEV; -EBUSY if
+ * commands do not end.
+ */
+int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->freeze_lock);
+	mutex_lock(&ctrl->lock);
+	ctrl->frozen = true;
+	if (ctrl->state == NVDIO_CTRL_LIVE)
+		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_FROZEN);
+	mutex_unlock(&ctrl->lock);
+	if (nvdio_ctrl_gone(ctrl)) {
+		nvdio_ctrl_unfreeze(ctrl);
+		return -ENODEV;
+	}
+	if (!nvdio_ctrl_drain(ctrl, nvdio_io_timeout * HZ)) {
+		nvdio_ctrl_unfreeze(ctrl);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* Let I/O go on. */
+void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->lock);
+	ctrl->frozen = false;
+	if (ctrl->state == NVDIO_CTRL_LIVE)
+		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
+	mutex_unlock(&ctrl->lock);
+	mutex_unlock(&ctrl->freeze_lock);
 }
 
 static void nvdio_ctrl_reset_work(struct work_struct *work)
@@ -270,8 +311,10 @@ static void nvdio_ctrl_watchdog(struct work_struct *work)
 	bool bad = csts == ~0U || (csts & NVME_CSTS_CFS);
 	unsigned int i;
 
-	for (i = 0; i < ctrl->nr_io && !bad; i++) {
-		struct nvdio_queue *q = ctrl->io[i];
+	/* The admin queue last: it has user space's commands. */
+	for (i = 0; i <= ctrl->nr_io && !bad; i++) {
+		struct nvdio_queue *q = i < ctrl->nr_io ? ctrl->io[i] :
+							  ctrl->admin;
 
 		if (!nvdio_queue_expired(q))
 			continue;
@@ -304,6 +347,7 @@ static void nvdio_ctrl_release(struct device *dev)
 		nvdio_queue_free(ctrl->io[i]);
 	if (ctrl->admin)
 		nvdio_queue_free(ctrl->admin);
+	kfree(ctrl->effects);
 	kfree(ctrl->io);
 	kfree(ctrl->cpu_queue);
 	kfree(ctrl->cpu_poll_queue);
@@ -339,6 +383,7 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	spin_lock_init(&ctrl->state_lock);
 	init_waitqueue_head(&ctrl->state_wait);
 	mutex_init(&ctrl->lock);
+	mutex_init(&ctrl->freeze_lock);
 	INIT_LIST_HEAD(&ctrl->namespaces);
 	init_llist_head(&ctrl->dirty);
 	INIT_WORK(&ctrl->dirty_work, nvdio_dirty_work);

@@ -81,11 +81,16 @@ struct nvdio_ctrl {
 	u16 cntlid;
 	u8 vwc;
 	bool sgls;
+	struct nvme_effects_log *effects;	/* or NULL */
+	bool plain_read;		/* everyone may send a Read */
+	bool plain_write;
 
 	enum nvdio_ctrl_state state;	/* under state_lock */
 	spinlock_t state_lock;
 	wait_queue_head_t state_wait;
 	struct mutex lock;		/* scan, reset, removal: one at a time */
+	struct mutex freeze_lock;	/* who has frozen, outside of @lock */
+	bool frozen;			/* under lock */
 	struct percpu_ref users;	/* held by what submits and sleeps */
 	struct completion users_gone;
 	struct list_head namespaces;	/* under lock */
@@ -110,6 +115,8 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl);
 void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl);
 void nvdio_ctrl_shutdown(struct nvdio_ctrl *ctrl);
 int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl);
+int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl);
+void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl);
 void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl);
 struct nvdio_queue *nvdio_ctrl_queue_of(struct nvdio_ctrl *ctrl,
 					struct nvdio_request *req);

@@ -22,8 +22,15 @@
 
 static void dio_work(struct work_struct *work);
 
-/* Undo everything but the completion. */
-static void dio_release(struct nvdio_dio *dio)
+/**
+ * nvdio_dio_release() - undo nvdio_dio_prepare()
+ * @dio: whose commands are all over; gone on return
+ *
+ * Pages are not dirtied here.
+ *
+ * Context: any.
+ */
+void nvdio_dio_release(struct nvdio_dio *dio)
 {
 	nvdio_dma_unmap(dio);
 	if (dio->pinned)
@@ -46,7 +53,7 @@ static void dio_finish(struct nvdio_dio *dio, struct nvdio_done *done)
 		else
 			nvdio_stat_sub(ns, read_bytes, dio->len);
 	}
-	dio_release(dio);
+	nvdio_dio_release(dio);
 	nvdio_ctrl_exit(ns->ctrl);
 }
 
@@ -200,8 +207,14 @@ static int dio_extract(struct nvdio_dio *dio, struct iov_iter *iter)
 	return 0;
 }
 
-/* Every segment begins and ends on a dword, as PRPs and SGLs demand. */
-static bool dio_aligned(const struct iov_iter *iter, size_t len)
+/**
+ * nvdio_dio_aligned() - does all memory begin and end on a dword?
+ * @iter: UBUF, IOVEC, KVEC or BVEC
+ * @len: bytes, at most what @iter has
+ *
+ * PRPs and SGLs demand it.
+ */
+bool nvdio_dio_aligned(const struct iov_iter *iter, size_t len)
 {
 	size_t skip = iter->iov_offset;
 	unsigned long bits = 0, i;
@@ -233,6 +246,65 @@ static bool dio_aligned(const struct iov_iter *iter, size_t len)
 }
 
 /**
+ * nvdio_dio_prepare() - pin and map memory
+ * @ns: namespace; the caller has called nvdio_ctrl_enter()
+ * @iter: UBUF, IOVEC, KVEC or BVEC; advanced, also in part on error
+ * @len: bytes, more than 0, at most what @iter has
+ * @write: the controller will read the memory
+ * @limits: what commands may look like; lives as long as the dio
+ * @gfp: how to allocate what is not preallocated
+ *
+ * User pages that the controller will write to are dirty on return.
+ *
+ * Context: may sleep, under GFP_NOWAIT only to bring in user pages.
+ * Return: a dio ready for nvdio_dma_command(), to be undone with
+ * nvdio_dio_release(); or ERR_PTR().
+ */
+struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
+				    size_t len, bool write,
+				    const struct nvdio_dptr_limits *limits,
+				    gfp_t gfp)
+{
+	const bool bvec = iov_iter_is_bvec(iter);
+	struct nvdio_dio *dio;
+	unsigned int nr;
+	int ret;
+
+	nr = bvec ? nvdio_sg_bvecs(iter, len) :
+		    iov_iter_npages(iter, INT_MAX);
+	dio = nvdio_dio_get(ns, nr, !bvec, gfp);
+	if (!dio)
+		return ERR_PTR(-ENOMEM);
+	dio->ns = ns;
+	dio->limits = limits;
+	dio->error = 0;
+	dio->write = write;
+	dio->pinned = false;
+	dio->dirty = !write && user_backed_iter(iter);
+	dio->mapped = false;
+	dio->inline_list_used = false;
+	dio->finishing = false;
+	dio->nr_pages = 0;
+	dio->sg.nents = 0;
+	dio->sg.gaps = false;
+	dio->left = len;
+	dio->len = len;
+	dio->lists = NULL;
+	dio->poll_queue = NULL;
+
+	ret = dio_extract(dio, iter);
+	if (!ret)
+		ret = nvdio_dma_map(dio);
+	if (ret) {
+		nvdio_dio_release(dio);
+		return ERR_PTR(ret);
+	}
+	if (dio->dirty)
+		nvdio_pages_dirty(dio->pages, dio->nr_pages);
+	return dio;
+}
+
+/**
  * nvdio_dio_rw() - read or write without a copy, whatever the memory
  * @ns: namespace
  * @iocb: with ki_complete set
@@ -247,69 +319,44 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		     struct iov_iter *iter, size_t len, bool write)
 {
 	const bool nowait = iocb->ki_flags & IOCB_NOWAIT;
-	const bool bvec = iov_iter_is_bvec(iter);
 	struct nvdio_dio *dio;
-	unsigned int nr;
 	size_t before;
 	int ret;
 
-	if (!bvec && !iter_is_ubuf(iter) && !iter_is_iovec(iter) &&
-	    !iov_iter_is_kvec(iter))
+	if (!iov_iter_is_bvec(iter) && !iter_is_ubuf(iter) &&
+	    !iter_is_iovec(iter) && !iov_iter_is_kvec(iter))
 		return nvdio_copy_rw(ns, iocb, iter, len, write);
-	if (!dio_aligned(iter, len))
+	if (!nvdio_dio_aligned(iter, len))
 		return -EINVAL;
 	if (!nvdio_ctrl_enter(ns->ctrl))
 		return -ENODEV;
 
 	before = iov_iter_count(iter);
-	nr = bvec ? nvdio_sg_bvecs(iter, len) :
-		    iov_iter_npages(iter, INT_MAX);
-	dio = nvdio_dio_get(ns, nr, !bvec,
-			    nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL);
-	if (!dio) {
-		ret = nowait ? -EAGAIN : -ENOMEM;
+	dio = nvdio_dio_prepare(ns, iter, len, write, &ns->limits,
+				nowait ? GFP_NOWAIT | __GFP_NOWARN :
+					 GFP_KERNEL);
+	if (IS_ERR(dio)) {
+		ret = PTR_ERR(dio);
+		if (nowait && ret == -ENOMEM)
+			ret = -EAGAIN;
 		goto exit;
 	}
 	dio->iocb = iocb;
-	dio->ns = ns;
 	atomic_set(&dio->pending, 1);
-	dio->error = 0;
-	dio->write = write;
 	dio->fua = write && ns->fua && iocb_is_dsync(iocb);
-	dio->pinned = false;
-	dio->dirty = !write && user_backed_iter(iter);
-	dio->mapped = false;
-	dio->inline_list_used = false;
-	dio->finishing = false;
-	dio->nr_pages = 0;
-	dio->sg.nents = 0;
-	dio->sg.gaps = false;
 	dio->pos = iocb->ki_pos;
-	dio->left = len;
-	dio->len = len;
-	dio->lists = NULL;
 	INIT_WORK(&dio->work, dio_work);
-	dio->poll_queue = NULL;
 	if (iocb->ki_flags & IOCB_HIPRI) {
 		dio->poll_queue = nvdio_ns_queue(ns, true);
 		iocb->private = dio->poll_queue;
 	}
-
-	ret = dio_extract(dio, iter);
-	if (ret)
-		goto release;
-	ret = nvdio_dma_map(dio);
-	if (ret)
-		goto release;
 	if (dio->sg.gaps &&
 	    !nvdio_dptr_possible(dio->sg.sgl, len, &ns->limits)) {
-		dio_release(dio);
+		nvdio_dio_release(dio);
 		nvdio_ctrl_exit(ns->ctrl);
 		iov_iter_revert(iter, before - iov_iter_count(iter));
 		return nvdio_copy_rw(ns, iocb, iter, len, write);
 	}
-	if (dio->dirty)
-		nvdio_pages_dirty(dio->pages, dio->nr_pages);
 
 	nvdio_stat_inc(ns, direct);
 	if (write)
@@ -333,8 +380,7 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		nvdio_stat_sub(ns, write_bytes, len);
 	else
 		nvdio_stat_sub(ns, read_bytes, len);
-release:
-	dio_release(dio);
+	nvdio_dio_release(dio);
 exit:
 	if (ret == -EAGAIN)
 		nvdio_stat_inc(ns, nowait_eagain);

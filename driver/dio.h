@@ -22,6 +22,7 @@ struct nvdio_list;
  * struct nvdio_dio - a read or write under way
  * @iocb: whom to complete
  * @ns: namespace
+ * @limits: what its commands may look like
  * @home: the queue whose pool this belongs to, or NULL if it was allocated
  * @poll_queue: the one queue that all commands of a polled kiocb go to, else
  *	NULL
@@ -51,6 +52,7 @@ struct nvdio_list;
 struct nvdio_dio {
 	struct kiocb *iocb;
 	struct nvdio_ns *ns;
+	const struct nvdio_dptr_limits *limits;
 	struct nvdio_queue *home;
 	struct nvdio_queue *poll_queue;
 	atomic_t pending;
@@ -77,7 +79,12 @@ struct nvdio_dio {
 	struct work_struct work;
 };
 
-
+bool nvdio_dio_aligned(const struct iov_iter *iter, size_t len);
+struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
+				    size_t len, bool write,
+				    const struct nvdio_dptr_limits *limits,
+				    gfp_t gfp);
+void nvdio_dio_release(struct nvdio_dio *dio);
 ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		     struct iov_iter *iter, size_t len, bool write);
 

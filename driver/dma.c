@@ -75,7 +75,7 @@ int nvdio_dma_command(struct nvdio_dio *dio, gfp_t gfp, u32 *bytes,
 	struct nvdio_dptr_plan plan;
 	u32 nr = 0;
 
-	nvdio_dptr_plan(&dio->cur, dio->left, &dio->ns->limits, &plan);
+	nvdio_dptr_plan(&dio->cur, dio->left, dio->limits, &plan);
 	if (unlikely(!plan.bytes))
 		return -EINVAL;
 

@@ -130,6 +130,7 @@ const struct file_operations nvdio_ns_fops = {
 	.unlocked_ioctl = nvdio_ns_ioctl,
 	.compat_ioctl = nvdio_ns_compat_ioctl,
 	.uring_cmd = nvdio_ns_uring_cmd,
+	.uring_cmd_iopoll = nvdio_ns_uring_cmd_iopoll,
 	.splice_read = copy_splice_read,
 	.splice_write = iter_file_splice_write,
 };
@@ -144,4 +145,7 @@ static int nvdio_ctrl_open(struct inode *inode, struct file *file)
 const struct file_operations nvdio_ctrl_fops = {
 	.owner = THIS_MODULE,
 	.open = nvdio_ctrl_open,
+	.unlocked_ioctl = nvdio_ctrl_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.uring_cmd = nvdio_ctrl_uring_cmd,
 };

@@ -6,12 +6,15 @@
 #include <linux/blkdev.h>
 #include <linux/compat.h>
 #include <linux/fs.h>
+#include <linux/nvme_ioctl.h>
+#include <linux/ptrace.h>
 #include <linux/uaccess.h>
 
 #include "ctrl.h"
 #include "discard.h"
 #include "ioctl.h"
 #include "ns.h"
+#include "passthru_ioctl.h"
 
 /* Numbers that differ between 32 and 64 bits, as 32-bit programs have them. */
 #define NVDIO_BLKGETSIZE64_32	_IOR(0x12, 114, int)
@@ -33,20 +36,31 @@ static long ioctl_range(struct file *file, struct nvdio_ns *ns,
 /**
  * nvdio_ns_ioctl() - ioctl on a namespace node
  * @file: open node
- * @cmd: BLK*
- * @arg: as a block device takes it
+ * @cmd: BLK* or NVME_IOCTL_*
+ * @arg: as a block device, or nvme, takes it
  *
  * Context: may sleep.
- * Return: 0 or -errno; -ENOTTY for what is not known.
+ * Return: 0 or -errno; -ENOTTY for what is not known. The nsid, or a status of
+ * the controller, for NVME_IOCTL_*.
  */
 long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct nvdio_ns *ns = file->private_data;
 	void __user *argp = (void __user *)arg;
 
+	int ret;
+
+	if (nvdio_ctrl_gone(ns->ctrl))
+		return -ENODEV;
+	ret = nvdio_passthru_ioctl(ns->ctrl, ns, file, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
 	switch (cmd) {
+	case NVME_IOCTL_ID:
+		force_successful_syscall_return();
+		return ns->nsid;
 	case BLKGETSIZE64:
 		return put_user(ns->size, (u64 __user *)argp);
 	case BLKGETSIZE:
@@ -85,6 +99,27 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	default:
 		return -ENOTTY;
 	}
+}
+
+/**
+ * nvdio_ctrl_ioctl() - ioctl on a controller node
+ * @file: open node
+ * @cmd: NVME_IOCTL_*
+ * @arg: as nvme takes it
+ *
+ * Context: may sleep.
+ * Return: 0, -errno, or a status of the controller; -ENOTTY for what is not
+ * known.
+ */
+long nvdio_ctrl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct nvdio_ctrl *ctrl = file->private_data;
+	int ret;
+
+	if (nvdio_ctrl_gone(ctrl))
+		return -ENODEV;
+	ret = nvdio_passthru_ioctl(ctrl, NULL, file, cmd, (void __user *)arg);
+	return ret == -ENOIOCTLCMD ? -ENOTTY : ret;
 }
 
 /**

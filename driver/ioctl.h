@@ -5,6 +5,7 @@
 
 #include <linux/fs.h>
 
+long nvdio_ctrl_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 long nvdio_ns_compat_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg);

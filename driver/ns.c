@@ -20,13 +20,24 @@ static void nvdio_ns_release(struct device *dev)
 	kfree(ns);
 }
 
+/**
+ * struct nvdio_ns_format - size and block format of a namespace
+ * @blocks: number of blocks
+ * @lba_shift: log2 of the LBA size
+ */
+struct nvdio_ns_format {
+	u64 blocks;
+	u8 lba_shift;
+};
+
 /*
  * Take size and block format from Identify Namespace data, which are checked
  * (invariant 11).
  * Return: false if the namespace cannot have a node; the log says why.
  */
-static bool nvdio_ns_format(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
-			    const struct nvme_id_ns *id)
+static bool nvdio_ns_parse(struct nvdio_ctrl *ctrl, u32 nsid,
+			   const struct nvme_id_ns *id,
+			   struct nvdio_ns_format *format)
 {
 	/* FLBAS: the format's index in bits 3:0 and, above them, 6:5. */
 	unsigned int index = (id->flbas & 0xf) | (id->flbas >> 1 & 0x30);
@@ -36,24 +47,34 @@ static bool nvdio_ns_format(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	if (lbaf->ms || id->dps & NVME_NS_DPS_PI_MASK) {
 		dev_warn(&ctrl->dev,
 			 "namespace %u has metadata or protection information (%u bytes to a block): no node\n",
-			 ns->nsid, le16_to_cpu(lbaf->ms));
+			 nsid, le16_to_cpu(lbaf->ms));
 		return false;
 	}
 	if (lbaf->ds < 9 || lbaf->ds > ilog2(NVDIO_BOUNCE_BYTES) ||
 	    1U << lbaf->ds > ctrl->max_bytes) {
 		dev_warn(&ctrl->dev,
 			 "namespace %u has blocks of 2^%u bytes: no node\n",
-			 ns->nsid, lbaf->ds);
+			 nsid, lbaf->ds);
 		return false;
 	}
 	if (!nsze || nsze > LLONG_MAX >> lbaf->ds) {
 		dev_warn(&ctrl->dev, "namespace %u has %llu blocks: no node\n",
-			 ns->nsid, nsze);
+			 nsid, nsze);
 		return false;
 	}
-	ns->lba_shift = lbaf->ds;
-	ns->lba_mask = (1U << lbaf->ds) - 1;
-	ns->size = nsze << lbaf->ds;
+	format->blocks = nsze;
+	format->lba_shift = lbaf->ds;
+	return true;
+}
+
+static void nvdio_ns_set_format(struct nvdio_ns *ns,
+				const struct nvdio_ns_format *format)
+{
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+
+	ns->lba_shift = format->lba_shift;
+	ns->lba_mask = (1U << format->lba_shift) - 1;
+	ns->size = format->blocks << format->lba_shift;
 	ns->fua = ctrl->vwc & 1;
 
 	/* NLB is 0's based and has 16 bits. */
@@ -65,11 +86,15 @@ static bool nvdio_ns_format(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 			       NVDIO_MPS / sizeof(struct nvme_sgl_desc) : 0;
 	ns->one_max = ctrl->sgls ? ns->limits.max_bytes :
 		      min(ns->limits.max_bytes, NVDIO_MPS);
-	return true;
+
+	/* Dataset Management, say, does not move whole blocks. */
+	ns->raw_limits = ns->limits;
+	ns->raw_limits.max_bytes = ctrl->max_bytes;
+	ns->raw_limits.lba_mask = 3;
 }
 
 static int nvdio_ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
-			const struct nvme_id_ns *id)
+			const struct nvdio_ns_format *format)
 {
 	struct nvdio_ns *ns;
 	int ret;
@@ -85,6 +110,8 @@ static int nvdio_ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
 	}
 	ns->nsid = nsid;
 	ns->ctrl = ctrl;
+	ns->seen = true;
+	nvdio_ns_set_format(ns, format);
 	ns->queues = ctrl->cpu_queue;
 	ns->poll_queues = ctrl->cpu_poll_queue;
 	spin_lock_init(&ns->rmw_lock);
@@ -95,9 +122,6 @@ static int nvdio_ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
 	nvdio_node_init(&ns->dev, &ctrl->dev, nvdio_ns_release);
 	ns->dev.groups = nvdio_ns_groups;
 
-	ret = 0;
-	if (!nvdio_ns_format(ctrl, ns, id))
-		goto put;
 	dev_set_name(&ns->dev, "nvdio%dn%u", ctrl->instance, nsid);
 	ret = nvdio_node_add(&ns->dev, &ns->cdev, &nvdio_ns_fops);
 	if (ret)
@@ -112,8 +136,45 @@ put:
 	return ret;
 }
 
+/*
+ * Take a namespace's node away. Files that are open on it get -ENODEV, and
+ * nothing is sent on their behalf any more once this returns.
+ */
+static void nvdio_ns_drop(struct nvdio_ns *ns)
+{
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+	unsigned int i;
+
+	list_del(&ns->link);
+	WRITE_ONCE(ns->dead, true);
+	for (i = 0; i < ctrl->nr_io; i++) {
+		spin_lock(&ctrl->io[i]->sq_lock);
+		spin_unlock(&ctrl->io[i]->sq_lock);
+	}
+	nvdio_node_remove(&ns->dev, &ns->cdev);
+	put_device(&ns->dev);
+}
+
+static struct nvdio_ns *nvdio_ns_find(struct nvdio_ctrl *ctrl, u32 nsid)
+{
+	struct nvdio_ns *ns;
+
+	list_for_each_entry(ns, &ctrl->namespaces, link) {
+		if (ns->nsid == nsid)
+			return ns;
+	}
+	return NULL;
+}
+
+/*
+ * A namespace whose size or format changed is replaced by another one with a
+ * node of the same name: what was computed with the old ones must never be
+ * sent, and this way nobody has to look twice at what does not change.
+ */
 static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 {
+	struct nvdio_ns *ns = nvdio_ns_find(ctrl, nsid);
+	struct nvdio_ns_format format;
 	struct nvme_id_ns *id;
 	int ret;
 
@@ -126,8 +187,16 @@ static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 			 "namespace %u cannot be identified (status %#x): no node\n",
 			 nsid, ret);
 		ret = 0;
-	} else if (!ret && id->nsze) {
-		ret = nvdio_ns_add(ctrl, nsid, id);
+	} else if (!ret && id->nsze &&
+		   nvdio_ns_parse(ctrl, nsid, id, &format)) {
+		if (ns && ns->lba_shift == format.lba_shift &&
+		    ns->size == format.blocks << format.lba_shift) {
+			ns->seen = true;
+		} else {
+			if (ns)
+				nvdio_ns_drop(ns);
+			ret = nvdio_ns_add(ctrl, nsid, &format);
+		}
 	}
 	kfree(id);
 	return ret;
@@ -137,11 +206,14 @@ static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
  * nvdio_ns_scan() - give each active namespace a node
  * @ctrl: live controller, its lock held
  *
+ * Namespaces that are gone or changed lose theirs.
+ *
  * Return: 0 or -errno; a namespace that cannot have a node is no error.
  */
 int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 {
 	const unsigned int per_list = NVME_IDENTIFY_DATA_SIZE / sizeof(__le32);
+	struct nvdio_ns *ns, *next;
 	u32 last = 0, nsid;
 	__le32 *list;
 	unsigned int i;
@@ -150,6 +222,8 @@ int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 	list = kmalloc(NVME_IDENTIFY_DATA_SIZE, GFP_KERNEL);
 	if (!list)
 		return -ENOMEM;
+	list_for_each_entry(ns, &ctrl->namespaces, link)
+		ns->seen = false;
 	do {
 		ret = nvdio_admin_identify(ctrl, last, NVME_ID_CNS_NS_ACTIVE_LIST,
 					   list);
@@ -172,6 +246,30 @@ int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 		     nsid++)
 			ret = nvdio_ns_scan_one(ctrl, nsid);
 	}
+	if (ret)
+		return ret;
+	list_for_each_entry_safe(ns, next, &ctrl->namespaces, link) {
+		if (!ns->seen)
+			nvdio_ns_drop(ns);
+	}
+	return 0;
+}
+
+/**
+ * nvdio_ns_rescan() - look for namespaces that came, went or changed
+ * @ctrl: controller
+ *
+ * Context: may sleep; the controller's lock is not held.
+ * Return: 0 or -errno.
+ */
+int nvdio_ns_rescan(struct nvdio_ctrl *ctrl)
+{
+	int ret = -ENODEV;
+
+	mutex_lock(&ctrl->lock);
+	if (ctrl->state == NVDIO_CTRL_LIVE)
+		ret = nvdio_ns_scan(ctrl);
+	mutex_unlock(&ctrl->lock);
 	return ret;
 }
 
@@ -183,9 +281,6 @@ void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl)
 {
 	struct nvdio_ns *ns, *next;
 
-	list_for_each_entry_safe(ns, next, &ctrl->namespaces, link) {
-		list_del(&ns->link);
-		nvdio_node_remove(&ns->dev, &ns->cdev);
-		put_device(&ns->dev);
-	}
+	list_for_each_entry_safe(ns, next, &ctrl->namespaces, link)
+		nvdio_ns_drop(ns);
 }

@@ -29,7 +29,9 @@
  *	sent to it any more. Set while nobody sends, read under any sq_lock.
  * @fua: writes can be told to bypass a volatile cache; if there is no such
  *	cache, false
- * @limits: what a command may look like
+ * @limits: what a read or write may look like
+ * @raw_limits: what a command of user space may look like
+ * @seen: found by the scan that is under way
  * @ctrl: controller; the namespace holds a reference to its device
  * @dev: node's device; lives until the last close
  * @cdev: node
@@ -54,11 +56,13 @@ struct nvdio_ns {
 	bool fua;
 	bool dead;
 	struct nvdio_dptr_limits limits;
+	struct nvdio_dptr_limits raw_limits;
 	struct nvdio_ctrl *ctrl;
 
 	struct device dev;
 	struct cdev cdev;
 	struct list_head link;
+	bool seen;
 
 	spinlock_t rmw_lock;
 	struct list_head rmw_list;
@@ -88,6 +92,7 @@ static inline u64 nvdio_ns_lba(const struct nvdio_ns *ns, u64 pos)
 }
 
 int nvdio_ns_scan(struct nvdio_ctrl *ctrl);
+int nvdio_ns_rescan(struct nvdio_ctrl *ctrl);
 void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl);
 
 #endif /* NVDIO_NS_H */

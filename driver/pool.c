@@ -149,12 +149,15 @@ struct nvdio_dio *nvdio_dio_get(struct nvdio_ns *ns, unsigned int max_pages,
 }
 
 /**
- * nvdio_dio_put() - give back a dio
- * @dio: unmapped, unpinned
+ * nvdio_dio_put_lists() - give back the list memory of a dio
+ * @dio: whose commands are over
+ *
+ * After this, and nvdio_dma_unmap(), the rest of a dio may be released without
+ * nvdio_ctrl_enter().
  *
  * Context: any.
  */
-void nvdio_dio_put(struct nvdio_dio *dio)
+void nvdio_dio_put_lists(struct nvdio_dio *dio)
 {
 	while (dio->lists) {
 		struct nvdio_list *list = dio->lists;
@@ -162,6 +165,17 @@ void nvdio_dio_put(struct nvdio_dio *dio)
 		dio->lists = list->next;
 		nvdio_list_put(dio->ns->ctrl, list);
 	}
+}
+
+/**
+ * nvdio_dio_put() - give back a dio
+ * @dio: unmapped, unpinned
+ *
+ * Context: any.
+ */
+void nvdio_dio_put(struct nvdio_dio *dio)
+{
+	nvdio_dio_put_lists(dio);
 	if (dio->home) {
 		struct nvdio_dio_pool *pool = dio->home->pool;
 		struct nvdio_dio_slot *slot;

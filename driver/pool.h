@@ -41,6 +41,7 @@ void nvdio_dio_pool_free(struct nvdio_queue *q);
 void nvdio_dio_pool_free_dma(struct nvdio_queue *q);
 struct nvdio_dio *nvdio_dio_get(struct nvdio_ns *ns, unsigned int max_pages,
 				bool need_pages, gfp_t gfp);
+void nvdio_dio_put_lists(struct nvdio_dio *dio);
 void nvdio_dio_put(struct nvdio_dio *dio);
 
 struct nvdio_list *nvdio_list_get(struct nvdio_ctrl *ctrl, gfp_t gfp);

@@ -1,15 +1,350 @@
 // SPDX-License-Identifier: GPL-2.0
-/* IORING_OP_URING_CMD on the nodes. */
+/*
+ * IORING_OP_URING_CMD on the nodes: passthrough commands, and discards.
+ *
+ * A Read or Write of contiguous memory has a short way, as in direct.c: nothing
+ * is allocated, and one hold of one lock sends the command. All other commands
+ * go through passthru.c.
+ *
+ * An interrupt may not complete an io_uring command itself: it asks for task
+ * work, in which pages are let go of, too. The same is done for what is found
+ * by polling, since the poller may belong to another ring.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
 #include <uapi/linux/blkdev.h>
 
 #include "compat.h"
+#include "ctrl.h"
 #include "discard.h"
 #include "ns.h"
+#include "pages.h"
+#include "passthru.h"
 #include "uring_cmd.h"
 
 /**
+ * struct nvdio_uring_pdu - what is kept in io_uring's command
+ * @result: Dword 0 and 1 of the CQE
+ * @queue: where to poll for it
+ * @pt: the command, if it went the long way
+ * @page: first pinned page, on the short way
+ * @status: the controller's, or NVDIO_SC_*
+ * @nr_pinned: number of pinned pages
+ * @write: the controller only read them
+ */
+struct nvdio_uring_pdu {
+	u64 result;
+	struct nvdio_queue *queue;
+	union {
+		struct nvdio_passthru *pt;
+		struct page *page;
+	};
+	u16 status;
+	u8 nr_pinned;
+	bool write;
+};
+
+static struct nvdio_uring_pdu *uring_pdu(struct io_uring_cmd *ioucmd)
+{
+	return io_uring_cmd_to_pdu(ioucmd, struct nvdio_uring_pdu);
+}
+
+static void uring_pt_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	u64 result = pdu->pt->result;
+	int ret;
+
+	ret = nvdio_passthru_finish(pdu->pt);
+	nvdio_uring_done32(ioucmd, ret, result, issue_flags);
+}
+
+NVDIO_URING_TASK_WORK(uring_pt_work, uring_pt_done);
+
+static void uring_pt_end(struct nvdio_passthru *pt)
+{
+	io_uring_cmd_do_in_task_lazy(pt->owner, uring_pt_work);
+}
+
+/* The memory of a command; @data_len counts segments if @vec. */
+static int uring_import(struct io_uring_cmd *ioucmd,
+			const struct nvme_uring_cmd *ucmd, bool vec,
+			unsigned int issue_flags, struct iovec **iov,
+			struct iov_iter *iter)
+{
+	const int dir = ucmd->opcode & 1 ? ITER_SOURCE : ITER_DEST;
+	u64 addr = ucmd->addr;
+
+	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
+		if (vec)
+			return nvdio_uring_import_vec(ioucmd,
+						      u64_to_user_ptr(addr),
+						      ucmd->data_len, dir, iter,
+						      issue_flags);
+		if (ucmd->data_len)
+			return nvdio_uring_import(ioucmd, addr, ucmd->data_len,
+						  dir, iter, issue_flags);
+	}
+	if (vec)
+		return import_iovec(dir, u64_to_user_ptr(addr), ucmd->data_len,
+				    0, iov, iter);
+	return import_ubuf(dir, u64_to_user_ptr(addr), ucmd->data_len, iter);
+}
+
+/*
+ * The way of all commands.
+ * Return: as nvdio_ns_uring_cmd().
+ */
+static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
+		      struct io_uring_cmd *ioucmd,
+		      const struct nvme_uring_cmd *ucmd, bool vec,
+		      unsigned int issue_flags)
+{
+	const bool nowait = issue_flags & IO_URING_F_NONBLOCK;
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	struct nvdio_passthru *pt;
+	struct nvdio_filter filter;
+	struct iovec *iov = NULL;
+	struct iov_iter iter;
+	struct nvdio_queue *q;
+	u64 result = 0;
+	int ret;
+
+	ret = uring_import(ioucmd, ucmd, vec, issue_flags, &iov, &iter);
+	if (ret < 0)
+		return ret;
+	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&iter),
+				   ioucmd->file->f_mode & FMODE_WRITE, &filter);
+	if (ret)
+		goto free;
+	/* What must stop all I/O first has to wait for it. */
+	if (nowait && (filter.freeze || filter.rescan)) {
+		ret = -EAGAIN;
+		goto free;
+	}
+	pt = nvdio_passthru_prepare(ctrl, ns, ucmd, &filter, &iter, nowait);
+	if (IS_ERR(pt)) {
+		ret = PTR_ERR(pt);
+		goto free;
+	}
+	pt->iov = iov;
+	if (filter.freeze || filter.rescan) {
+		ret = nvdio_passthru_wait(pt, &result);
+		nvdio_uring_done32(ioucmd, ret, result, issue_flags);
+		return -EIOCBQUEUED;
+	}
+
+	q = ns ? nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL) :
+		 ctrl->admin;
+	pdu->pt = pt;
+	pdu->queue = q;
+	pt->done = uring_pt_end;
+	pt->owner = ioucmd;
+	ret = nvdio_passthru_send(pt, q, nowait);
+	if (!ret)
+		return -EIOCBQUEUED;
+	nvdio_passthru_abandon(pt);
+	return ret;
+
+free:
+	kfree(iov);
+	return ret;
+}
+
+static void uring_rw_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+
+	if (pdu->nr_pinned) {
+		struct nvdio_ns *ns = ioucmd->file->private_data;
+
+		if (!pdu->write &&
+		    unlikely(!nvdio_pages_run_is_dirty(pdu->page,
+						       pdu->nr_pinned)))
+			nvdio_pages_dirty_run(pdu->page, pdu->nr_pinned);
+		nvdio_pages_unpin_run(ns, pdu->page, pdu->nr_pinned);
+	}
+	nvdio_uring_done32(ioucmd, nvdio_passthru_result(pdu->status),
+			   pdu->result, issue_flags);
+}
+
+NVDIO_URING_TASK_WORK(uring_rw_work, uring_rw_done);
+
+static bool uring_rw_end(struct nvdio_request *req, u16 status,
+			 struct nvdio_done *done)
+{
+	struct io_uring_cmd *ioucmd = req->owner;
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	struct nvdio_ns *ns = req->ns;
+
+	if (req->flags & NVDIO_REQ_UNMAP)
+		dma_unmap_page(ns->ctrl->dev.parent, req->dma, req->len,
+			       req->flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
+							      DMA_FROM_DEVICE);
+	nvdio_stat_sub(ns, segments_mapped, 1);
+	pdu->status = status;
+	pdu->result = req->result;
+	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
+	return false;
+}
+
+/*
+ * Find the one range of memory of a Read or Write.
+ * Return: its offset in pdu->page, which is pinned if pdu->nr_pinned is set;
+ * -ENOENT if it has to go the long way; or another -errno.
+ */
+static long uring_rw_span(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
+			  u64 addr, u32 len, bool write,
+			  unsigned int issue_flags)
+{
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	int ret;
+
+	if (addr & 3)
+		return -ENOENT;
+	pdu->nr_pinned = 0;
+	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
+		const struct bio_vec *bv;
+		struct iov_iter iter;
+		u32 offset;
+
+		ret = nvdio_uring_import(ioucmd, addr, len,
+					 write ? ITER_SOURCE : ITER_DEST, &iter,
+					 issue_flags);
+		if (ret)
+			return ret;
+		bv = iter.bvec;
+		offset = bv->bv_offset + iter.iov_offset;
+		if (!iov_iter_is_bvec(&iter) ||
+		    bv->bv_len < iter.iov_offset + len || offset & 3)
+			return -ENOENT;
+		pdu->page = bv->bv_page;
+		return offset;
+	}
+	if (offset_in_page(addr) + len > 2 * PAGE_SIZE)
+		return -ENOENT;
+	ret = nvdio_pages_pin_run(ns, addr, len, !write, &pdu->page);
+	if (ret <= 0)
+		return ret ?: -ENOENT;
+	pdu->nr_pinned = ret;
+	if (!write && unlikely(!nvdio_pages_run_is_dirty(pdu->page, ret)))
+		nvdio_pages_dirty_run(pdu->page, ret);
+	return offset_in_page(addr);
+}
+
+/*
+ * The short way of a Read or Write.
+ * Return: as nvdio_ns_uring_cmd(); -ENOENT if it has to go the long way.
+ */
+static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
+		    const struct nvme_uring_cmd *ucmd, unsigned int issue_flags)
+{
+	const bool write = ucmd->opcode == nvme_cmd_write;
+	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
+						    DMA_FROM_DEVICE;
+	const u32 nlb = (ucmd->cdw12 & 0xffff) + 1;
+	const u64 slba = ucmd->cdw10 | (u64)ucmd->cdw11 << 32;
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+	struct nvdio_request *req;
+	struct nvme_command *cmd;
+	struct nvdio_queue *q;
+	dma_addr_t dma;
+	long offset;
+	u64 len;
+	int ret;
+
+	/* Whatever is not as usual is looked at by the filter. */
+	len = (u64)nlb << ns->lba_shift;
+	if (ucmd->flags || ucmd->nsid != ns->nsid || ucmd->metadata_len ||
+	    len > ns->one_max || len > ucmd->data_len)
+		return -ENOENT;
+	if (!(write ? ctrl->plain_write &&
+		      ioucmd->file->f_mode & FMODE_WRITE : ctrl->plain_read) &&
+	    !capable(CAP_SYS_ADMIN))
+		return -ENOENT;
+
+	offset = uring_rw_span(ns, ioucmd, ucmd->addr, len, write, issue_flags);
+	if (offset < 0)
+		return offset;
+	pdu->write = write;
+	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
+	pdu->queue = q;
+	req = nvdio_queue_begin(q, ns, slba, write ? nlb : 0,
+				issue_flags & IO_URING_F_NONBLOCK);
+	if (IS_ERR(req)) {
+		ret = PTR_ERR(req);
+		goto unpin;
+	}
+	dma = dma_map_page(q->dev, pdu->page, offset, len, dir);
+	if (unlikely(dma_mapping_error(q->dev, dma))) {
+		nvdio_queue_release(q, req);
+		ret = -ENOMEM;
+		goto unpin;
+	}
+	req->owner = ioucmd;
+	req->end = uring_rw_end;
+	req->dma = dma;
+	req->len = len;
+	req->flags = (write ? NVDIO_REQ_WRITE : 0) |
+		     (nvdio_dma_need_unmap(q->dev) ? NVDIO_REQ_UNMAP : 0);
+	req->ns = ns;
+	req->slba = slba;
+
+	cmd = nvdio_queue_slot(q);
+	nvdio_passthru_fill(cmd, ucmd);
+	cmd->common.dptr.prp1 = cpu_to_le64(dma);
+	if ((dma & NVDIO_MPS_MASK) + len > 2 * NVDIO_MPS) {
+		cmd->common.flags = NVME_CMD_SGL_METABUF;
+		/* Data block descriptor (type 0) and length. */
+		cmd->common.dptr.prp2 = cpu_to_le64(len);
+	} else if ((dma & NVDIO_MPS_MASK) + len > NVDIO_MPS) {
+		cmd->common.dptr.prp2 = cpu_to_le64((dma | NVDIO_MPS_MASK) + 1);
+	}
+	nvdio_stat_inc(ns, passthrough);
+	nvdio_stat_inc(ns, segments_mapped);
+	nvdio_queue_send(q, req);
+	if (unlikely(ucmd->timeout_ms)) {
+		u32 timeout = nvdio_passthru_timeout(ucmd->timeout_ms);
+
+		/* As in nvdio_passthru_send(). */
+		if (timeout > q->timeout)
+			WRITE_ONCE(req->deadline, (u32)jiffies + timeout);
+	}
+	spin_unlock(&q->sq_lock);
+	return -EIOCBQUEUED;
+
+unpin:
+	spin_unlock(&q->sq_lock);
+	if (pdu->nr_pinned)
+		nvdio_pages_unpin_run(ns, pdu->page, pdu->nr_pinned);
+	return ret;
+}
+
+/*
+ * Take a command out of its SQE, which user space may change at any time.
+ * Return: 0, or -EOPNOTSUPP if SQE or CQE have no room for it.
+ */
+static int uring_take(const struct io_uring_cmd *ioucmd,
+		      struct nvme_uring_cmd *ucmd, unsigned int issue_flags)
+{
+	const unsigned int big = IO_URING_F_SQE128 | IO_URING_F_CQE32;
+
+	if ((issue_flags & big) != big)
+		return -EOPNOTSUPP;
+	memcpy(ucmd, nvdio_uring_cmd_of(ioucmd), sizeof(*ucmd));
+	/* Not a second time. */
+	barrier();
+	if (unlikely(issue_flags & IO_URING_F_COMPAT))
+		ucmd->addr = (u32)ucmd->addr;
+	return 0;
+}
+
+/**
  * nvdio_ns_uring_cmd() - a command through io_uring, for a namespace
- * @ioucmd: command
+ * @ioucmd: command: NVME_URING_CMD_IO, NVME_URING_CMD_IO_VEC or
+ *	BLOCK_URING_CMD_DISCARD
  * @issue_flags: from io_uring
  *
  * Context: may sleep, unless @issue_flags forbid it.
@@ -18,13 +353,76 @@
 int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	struct nvdio_ns *ns = ioucmd->file->private_data;
+	bool vec = ioucmd->cmd_op == NVME_URING_CMD_IO_VEC;
+	struct nvme_uring_cmd ucmd;
+	int ret;
 
-	switch (ioucmd->cmd_op) {
-	case BLOCK_URING_CMD_DISCARD:
+	if (unlikely(ioucmd->cmd_op != NVME_URING_CMD_IO && !vec)) {
+		if (ioucmd->cmd_op != BLOCK_URING_CMD_DISCARD)
+			return -ENOTTY;
 		if (!(ioucmd->file->f_mode & FMODE_WRITE))
 			return -EBADF;
 		return nvdio_discard_uring(ns, ioucmd, issue_flags);
-	default:
-		return -ENOTTY;
 	}
+	ret = uring_take(ioucmd, &ucmd, issue_flags);
+	if (ret)
+		return ret;
+	ret = -ENOENT;
+	if (!vec && (ucmd.opcode == nvme_cmd_read ||
+		     ucmd.opcode == nvme_cmd_write))
+		ret = uring_rw(ns, ioucmd, &ucmd, issue_flags);
+	if (unlikely(ret == -ENOENT)) {
+		if (nvdio_ns_gone(ns))
+			return -ENODEV;
+		ret = uring_send(ns->ctrl, ns, ioucmd, &ucmd, vec, issue_flags);
+	}
+	if (unlikely(ret == -EAGAIN))
+		nvdio_stat_inc(ns, nowait_eagain);
+	return ret;
+}
+
+/**
+ * nvdio_ns_uring_cmd_iopoll() - poll for a command of nvdio_ns_uring_cmd()
+ * @ioucmd: command that was answered with -EIOCBQUEUED
+ * @iob: not used
+ * @poll_flags: BLK_POLL_*
+ *
+ * Context: task.
+ * Return: number of commands that ended; they complete in task work.
+ */
+int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
+			      struct io_comp_batch *iob,
+			      unsigned int poll_flags)
+{
+	/* A discard is never in a polled queue. */
+	if (ioucmd->cmd_op == BLOCK_URING_CMD_DISCARD)
+		return 0;
+	return nvdio_queue_poll(uring_pdu(ioucmd)->queue);
+}
+
+/**
+ * nvdio_ctrl_uring_cmd() - a command through io_uring, for a controller
+ * @ioucmd: command: NVME_URING_CMD_ADMIN or NVME_URING_CMD_ADMIN_VEC
+ * @issue_flags: from io_uring
+ *
+ * Context: may sleep, unless @issue_flags forbid it.
+ * Return: as nvdio_ns_uring_cmd().
+ */
+int nvdio_ctrl_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct nvdio_ctrl *ctrl = ioucmd->file->private_data;
+	bool vec = ioucmd->cmd_op == NVME_URING_CMD_ADMIN_VEC;
+	struct nvme_uring_cmd ucmd;
+	int ret;
+
+	if (ioucmd->cmd_op != NVME_URING_CMD_ADMIN && !vec)
+		return -ENOTTY;
+	if (issue_flags & IO_URING_F_IOPOLL)
+		return -EOPNOTSUPP;
+	ret = uring_take(ioucmd, &ucmd, issue_flags);
+	if (ret)
+		return ret;
+	if (nvdio_ctrl_gone(ctrl))
+		return -ENODEV;
+	return uring_send(ctrl, NULL, ioucmd, &ucmd, vec, issue_flags);
 }

@@ -70,6 +70,18 @@ static inline struct scatterlist *sg_next(struct scatterlist *sg)
 	return sg->last ? NULL : sg + 1;
 }
 
+/* NVMe Base 2.0, figure 211 (Commands Supported and Effects). */
+enum {
+	NVME_CMD_EFFECTS_CSUPP = 1 << 0,
+	NVME_CMD_EFFECTS_LBCC = 1 << 1,
+	NVME_CMD_EFFECTS_NCC = 1 << 2,
+	NVME_CMD_EFFECTS_NIC = 1 << 3,
+	NVME_CMD_EFFECTS_CCC = 1 << 4,
+	NVME_CMD_EFFECTS_CSE_MASK = 7 << 16,
+	NVME_CMD_EFFECTS_UUID_SEL = 1 << 19,
+};
+#define NVME_CMD_EFFECTS_SCOPE_MASK 0xfff00000U
+
 /* NVMe Base 2.0, figures 122 (SGL descriptor) and 106 (DPTR). */
 enum {
 	NVME_SGL_FMT_DATA_DESC = 0x00,

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Commands that user space makes, with its own memory. */
+#ifndef NVDIO_PASSTHRU_H
+#define NVDIO_PASSTHRU_H
+
+#include <linux/nvme.h>
+#include <linux/nvme_ioctl.h>
+#include <linux/uio.h>
+
+#include "filter.h"
+#include "queue.h"
+
+struct nvdio_bounced;
+struct nvdio_ctrl;
+struct nvdio_dio;
+struct nvdio_ns;
+
+/**
+ * struct nvdio_passthru - a command of user space under way
+ * @ctrl: controller
+ * @ns: namespace of an I/O command, NULL for an admin command
+ * @queue: where it was sent
+ * @cmd: the command
+ * @filter: what it will do
+ * @timeout: jiffies, 0 for the queue's own
+ * @iter: memory behind a bounce buffer that is to be filled at the end
+ * @iov: segments of @iter, allocated; or NULL
+ * @dio: the memory, pinned and mapped; or NULL
+ * @bounced: the memory's stand-in; or NULL
+ * @done: called when the command is over and its memory unmapped; in
+ *	interrupts, too
+ * @owner: for @done
+ * @status: the controller's, or NVDIO_SC_*
+ * @result: Dword 0 and 1 of the CQE
+ */
+struct nvdio_passthru {
+	struct nvdio_ctrl *ctrl;
+	struct nvdio_ns *ns;
+	struct nvdio_queue *queue;
+	struct nvme_command cmd;
+	struct nvdio_filter filter;
+	u32 timeout;
+	struct iov_iter iter;
+	const void *iov;
+	struct nvdio_dio *dio;
+	struct nvdio_bounced *bounced;
+	void (*done)(struct nvdio_passthru *pt);
+	void *owner;
+	u16 status;
+	u64 result;
+};
+
+int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
+			 const struct nvme_uring_cmd *ucmd, u64 data_len,
+			 bool writable, struct nvdio_filter *filter);
+struct nvdio_passthru *
+nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
+		       const struct nvme_uring_cmd *ucmd,
+		       const struct nvdio_filter *filter,
+		       struct iov_iter *iter, bool nowait);
+int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
+			bool nowait);
+void nvdio_passthru_abandon(struct nvdio_passthru *pt);
+int nvdio_passthru_finish(struct nvdio_passthru *pt);
+int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result);
+
+void nvdio_passthru_fill(struct nvme_command *cmd,
+			 const struct nvme_uring_cmd *ucmd);
+u32 nvdio_passthru_timeout(u32 timeout_ms);
+int nvdio_passthru_result(u16 status);
+
+#endif /* NVDIO_PASSTHRU_H */

@@ -12,6 +12,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 tap_tests=0
 # What tests/guest/io runs on a whole device.
+# shellcheck disable=SC2034
 all_programs="iters geometry edges badinput inflight coherence kvec"
 
 # One test: tap_ok STATUS TEXT

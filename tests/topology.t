@@ -6,10 +6,10 @@
 
 for kernel in 6.12 latest; do
 	guest "$kernel" --kernel $kernel \
-		--nvme '' --ns size=64M \
-		--ns size=96M,logical_block_size=4096,physical_block_size=4096 \
-		--ns size=64M,ms=8 --ns size=64M,ms=8,pi=1 \
-		--nvme mdts=1 --ns size=128M \
+		--nvme '' --ns size=16M \
+		--ns size=24M,logical_block_size=4096,physical_block_size=4096 \
+		--ns size=16M,ms=8 --ns size=16M,ms=8,pi=1 \
+		--nvme mdts=1 --ns size=32M \
 		--nvme '' --ns none \
 		--run tests/guest/topology
 done

@@ -219,7 +219,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(w); i++) {
 		w[i].e = i % ENGINES;
 		w[i].flags = i < ENGINES ? O_DIRECT : 0;
-		w[i].at = (1 + i) * SLOTS * SLOT;
+		w[i].at = 4 * MiB + i * SLOTS * SLOT;
 		w[i].buf = pages(SLOTS * SLOT);
 		w[i].fd = dev_open(O_RDWR | w[i].flags);
 		for (s = 0; data && s < SLOTS; s++) {

@@ -203,6 +203,7 @@ static void discard_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	pdu = io_uring_cmd_to_pdu(ioucmd, struct nvdio_discard_pdu);
 	nvdio_uring_done(ioucmd, pdu->res, issue_flags);
 }
+
 NVDIO_URING_TASK_WORK(discard_done_work, discard_done);
 
 static bool discard_end(struct nvdio_request *req, u16 status,

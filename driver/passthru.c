@@ -26,6 +26,40 @@
 #define NVDIO_TIMEOUT_MAX	(1U << 30)
 
 /**
+ * nvdio_passthru_import() - the user memory of a command
+ * @opcode: its opcode, which holds the direction
+ * @addr: address of the memory, or of its segments
+ * @len: bytes of memory, or number of segments
+ * @vec: segments
+ * @iov: set to what @iter stands on and kfree() frees, or NULL
+ * @iter: the memory
+ *
+ * Context: may sleep.
+ * Return: 0 or -errno.
+ */
+int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
+			  struct iovec **iov, struct iov_iter *iter)
+{
+	const int dir = opcode & 1 ? ITER_SOURCE : ITER_DEST;
+	/* One segment is made a UBUF, two and more are allocated. */
+	struct iovec one = {};
+	ssize_t ret;
+
+	*iov = NULL;
+	if (!vec)
+		return import_ubuf(dir, addr, len, iter);
+	*iov = &one;
+	ret = import_iovec(dir, addr, len, 1, iov, iter);
+	if (ret <= 0) {
+		*iov = NULL;
+		*iter = (struct iov_iter){};
+		if (!ret)
+			ret = import_ubuf(dir, NULL, 0, iter);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/**
  * nvdio_passthru_check() - may this command be sent?
  * @ctrl: controller
  * @ns: namespace for an I/O command, NULL for an admin command

@@ -50,6 +50,8 @@ struct nvdio_passthru {
 	u64 result;
 };
 
+int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
+			  struct iovec **iov, struct iov_iter *iter);
 int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 			 const struct nvme_uring_cmd *ucmd, u64 data_len,
 			 bool writable, struct nvdio_filter *filter);

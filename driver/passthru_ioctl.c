@@ -37,20 +37,15 @@ static int ioctl_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		      struct file *file, const struct nvme_uring_cmd *ucmd,
 		      bool vec, u64 *result)
 {
-	const unsigned int dir = ucmd->opcode & 1 ? ITER_SOURCE : ITER_DEST;
 	struct nvdio_passthru *pt;
 	struct nvdio_filter filter;
-	struct iovec *iov = NULL;
 	struct iov_iter iter;
-	ssize_t ret;
+	struct iovec *iov;
+	int ret;
 
-	if (vec)
-		ret = import_iovec(dir, user_ptr(ucmd->addr), ucmd->data_len, 0,
-				   &iov, &iter);
-	else
-		ret = import_ubuf(dir, user_ptr(ucmd->addr), ucmd->data_len,
-				  &iter);
-	if (ret < 0)
+	ret = nvdio_passthru_import(ucmd->opcode, user_ptr(ucmd->addr),
+				    ucmd->data_len, vec, &iov, &iter);
+	if (ret)
 		return ret;
 	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&iter),
 				   file->f_mode & FMODE_WRITE, &filter);

@@ -76,6 +76,7 @@ static int uring_import(struct io_uring_cmd *ioucmd,
 	const int dir = ucmd->opcode & 1 ? ITER_SOURCE : ITER_DEST;
 	u64 addr = ucmd->addr;
 
+	*iov = NULL;
 	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
 		if (vec)
 			return nvdio_uring_import_vec(ioucmd,
@@ -86,10 +87,8 @@ static int uring_import(struct io_uring_cmd *ioucmd,
 			return nvdio_uring_import(ioucmd, addr, ucmd->data_len,
 						  dir, iter, issue_flags);
 	}
-	if (vec)
-		return import_iovec(dir, u64_to_user_ptr(addr), ucmd->data_len,
-				    0, iov, iter);
-	return import_ubuf(dir, u64_to_user_ptr(addr), ucmd->data_len, iter);
+	return nvdio_passthru_import(ucmd->opcode, u64_to_user_ptr(addr),
+				     ucmd->data_len, vec, iov, iter);
 }
 
 /*
@@ -105,14 +104,14 @@ static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
 	struct nvdio_passthru *pt;
 	struct nvdio_filter filter;
-	struct iovec *iov = NULL;
+	struct iovec *iov;
 	struct iov_iter iter;
 	struct nvdio_queue *q;
 	u64 result = 0;
 	int ret;
 
 	ret = uring_import(ioucmd, ucmd, vec, issue_flags, &iov, &iter);
-	if (ret < 0)
+	if (ret)
 		return ret;
 	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&iter),
 				   ioucmd->file->f_mode & FMODE_WRITE, &filter);
@@ -252,6 +251,7 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	struct nvdio_queue *q;
 	dma_addr_t dma;
 	long offset;
+	bool plain;
 	u64 len;
 	int ret;
 
@@ -260,9 +260,11 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	if (ucmd->flags || ucmd->nsid != ns->nsid || ucmd->metadata_len ||
 	    len > ns->one_max || len > ucmd->data_len)
 		return -ENOENT;
-	if (!(write ? ctrl->plain_write &&
-		      ioucmd->file->f_mode & FMODE_WRITE : ctrl->plain_read) &&
-	    !capable(CAP_SYS_ADMIN))
+	if (write)
+		plain = ctrl->plain_write && ioucmd->file->f_mode & FMODE_WRITE;
+	else
+		plain = ctrl->plain_read;
+	if (!plain && !capable(CAP_SYS_ADMIN))
 		return -ENOENT;
 
 	offset = uring_rw_span(ns, ioucmd, ucmd->addr, len, write, issue_flags);

@@ -44,7 +44,16 @@ demo: ## measure direct against copy in the virtual machine, as a table
 check: ## run all tests
 	tests/run
 
-help: ## this list
-	@sed -n 's/^\([a-z_.]*\):.*## /\1\t/p' Makefile | expand -t 24
+bench: ## instructions per I/O against the stock driver, all modes; ARGS=--quick for the main ones
+	bench/run $(ARGS)
 
-.PHONY: all headers modules_install clean compile_commands.json lab vm demo check help
+bench-check: ## the main modes against bench/budget.tsv
+	bench/run --check
+
+bench-compare: ## OLD=result.json [NEW=result.json] of two runs of bench/run
+	bench/compare $(OLD) $(or $(NEW),$(or $(NVDIO_LAB),$(HOME)/.cache/nvdio)/bench-full.json)
+
+help: ## this list
+	@sed -n 's/^\([a-z_.-]*\):.*## /\1\t/p' Makefile | expand -t 24
+
+.PHONY: all headers modules_install clean compile_commands.json lab vm demo check bench bench-check bench-compare help

@@ -312,23 +312,27 @@ static bool good(int res)
 /* Submit what is prepared, wait for n completions, prepare n again. */
 static void turn_ring(struct thread *t, unsigned int n, bool refill)
 {
-	unsigned int slots[1024], got = 0, head;
+	unsigned int slots[1024], got = 0, seen, head;
 	struct io_uring_cqe *cqe;
-	int ret = io_uring_submit_and_wait(&t->ring, n);
 
-	if (ret < 0)
-		die("io_uring_enter: %s", strerror(-ret));
-	io_uring_for_each_cqe(&t->ring, head, cqe) {
-		if (!good(cqe->res))
-			die("%s: completion %d instead of %lu", o.dev,
-			    cqe->res, o.bs);
-		slots[got++] = cqe->user_data;
-		if (got == n)
-			break;
+	/* Once is enough, except that polling gives up when the scheduler asks for it. */
+	while (got < n) {
+		int ret = io_uring_submit_and_wait(&t->ring, n - got);
+
+		if (ret < 0)
+			die("io_uring_enter: %s", strerror(-ret));
+		seen = 0;
+		io_uring_for_each_cqe(&t->ring, head, cqe) {
+			if (got == n)
+				break;
+			if (!good(cqe->res))
+				die("%s: completion %d instead of %lu", o.dev,
+				    cqe->res, o.bs);
+			slots[got++] = cqe->user_data;
+			seen++;
+		}
+		io_uring_cq_advance(&t->ring, seen);
 	}
-	io_uring_cq_advance(&t->ring, got);
-	if (got != n)
-		die("%u completions instead of %u", got, n);
 	for (unsigned int i = 0; refill && i < n; i++)
 		prep_ring(t, slots[i]);
 }

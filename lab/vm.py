@@ -129,6 +129,7 @@ def parse(argv):
     a("--ko", metavar="FILE", help="load this module instead of the checkout's")
     a("--may-fail", action="store_true", help="go on if nvdio does not bind a controller")
     a("--hugepages", type=int, default=0, metavar="N", help="reserve N pages of 2 MiB at boot")
+    a("--tcg", action="store_true", help="emulate the processor even where there is KVM")
     a("--qemu", action="append", default=[], metavar="ARGS", help="more arguments for QEMU")
     a("--timeout", type=float, default=300, metavar="S", help="wall time limit (default 300)")
     a("--console", action="store_true", help="print the kernel's log as it comes")
@@ -355,7 +356,7 @@ class Machine:
 
     def accelerator(self):
         # /dev/kvm may exist and not work where the processor shows neither.
-        if re.search(r"^flags.*\b(vmx|svm)\b", read("/proc/cpuinfo"), re.M) \
+        if not self.args.tcg and re.search(r"^flags.*\b(vmx|svm)\b", read("/proc/cpuinfo"), re.M) \
                 and os.access("/dev/kvm", os.W_OK):
             self.qemu += ["-machine", "q35,hpet=off,kernel-irqchip=split", "-accel", "kvm", "-cpu", "host"]
         else:

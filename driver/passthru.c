@@ -23,7 +23,7 @@
 #include "pool.h"
 
 /* Longer timeouts would look like past ones. */
-#define NVDIO_TIMEOUT_MAX	(1U << 30)
+#define NVDIO_TIMEOUT_MAX	(U32_MAX / 4)
 
 /**
  * nvdio_passthru_import() - the user memory of a command
@@ -349,9 +349,7 @@ int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 	if (pt->ns)
 		nvdio_stat_inc(pt->ns, passthrough);
 	nvdio_queue_send(q, req);
-	/* Even if it has ended: under sq_lock nobody else can have taken it. */
-	if (timeout > q->timeout)
-		WRITE_ONCE(req->deadline, (u32)jiffies + timeout);
+	nvdio_passthru_extend(q, req, timeout);
 	spin_unlock(&q->sq_lock);
 	return 0;
 }

@@ -71,4 +71,17 @@ void nvdio_passthru_fill(struct nvme_command *cmd,
 u32 nvdio_passthru_timeout(u32 timeout_ms);
 int nvdio_passthru_result(u16 status);
 
+/**
+ * nvdio_passthru_extend() - give a command more time than others
+ * @q: queue, sq_lock held since the command was sent
+ * @req: its request, even if it has ended: nobody else can have taken it
+ * @timeout: jiffies; nothing is done if that is less than usual
+ */
+static inline void nvdio_passthru_extend(struct nvdio_queue *q,
+					 struct nvdio_request *req, u32 timeout)
+{
+	if (timeout > q->timeout)
+		WRITE_ONCE(req->deadline, (u32)jiffies + timeout);
+}
+
 #endif /* NVDIO_PASSTHRU_H */

@@ -21,6 +21,7 @@
 #include "ns.h"
 #include "pages.h"
 #include "passthru.h"
+#include "rmw.h"
 #include "uring_cmd.h"
 
 /**
@@ -213,10 +214,11 @@ static long uring_rw_span(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 					 issue_flags);
 		if (ret)
 			return ret;
+		if (unlikely(!iov_iter_is_bvec(&iter)))
+			return -ENOENT;
 		bv = iter.bvec;
 		offset = bv->bv_offset + iter.iov_offset;
-		if (!iov_iter_is_bvec(&iter) ||
-		    bv->bv_len < iter.iov_offset + len || offset & 3)
+		if (bv->bv_len < iter.iov_offset + len || offset & 3)
 			return -ENOENT;
 		pdu->page = bv->bv_page;
 		return offset;
@@ -232,33 +234,45 @@ static long uring_rw_span(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	return offset_in_page(addr);
 }
 
+/* Two dwords in one load, the first of them low; user space may change them. */
+static __always_inline u64 uring_dwords(const u32 *first)
+{
+	u64 dwords = READ_ONCE(*(const u64 *)first);
+
+	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? dwords << 32 | dwords >> 32 :
+						   dwords;
+}
+
 /*
- * The short way of a Read or Write.
+ * The short way of a Read or Write. Each member of the command is loaded once.
+ * Its dwords lie as in an SQ entry, so that most are only passed on.
  * Return: as nvdio_ns_uring_cmd(); -ENOENT if it has to go the long way.
  */
 static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
-		    const struct nvme_uring_cmd *ucmd, unsigned int issue_flags)
+		    const struct nvme_uring_cmd *ucmd, bool write,
+		    unsigned int issue_flags)
 {
-	const bool write = ucmd->opcode == nvme_cmd_write;
 	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
 						    DMA_FROM_DEVICE;
-	const u32 nlb = (ucmd->cdw12 & 0xffff) + 1;
-	const u64 slba = ucmd->cdw10 | (u64)ucmd->cdw11 << 32;
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	const u64 slba = uring_dwords(&ucmd->cdw10);
+	const u64 cdw12 = uring_dwords(&ucmd->cdw12);
+	const u64 lens = uring_dwords(&ucmd->metadata_len);
+	const u32 nlb = (cdw12 & 0xffff) + 1;
+	const u64 len = (u64)nlb << ns->lba_shift;
 	struct nvdio_ctrl *ctrl = ns->ctrl;
-	struct nvdio_request *req;
+	struct nvdio_request *req = NULL;
 	struct nvme_command *cmd;
 	struct nvdio_queue *q;
+	u32 timeout_ms;
 	dma_addr_t dma;
 	long offset;
 	bool plain;
-	u64 len;
 	int ret;
 
 	/* Whatever is not as usual is looked at by the filter. */
-	len = (u64)nlb << ns->lba_shift;
-	if (ucmd->flags || ucmd->nsid != ns->nsid || ucmd->metadata_len ||
-	    len > ns->one_max || len > ucmd->data_len)
+	if (READ_ONCE(ucmd->flags) || READ_ONCE(ucmd->nsid) != ns->nsid ||
+	    (u32)lens || len > ns->one_max || len > lens >> 32)
 		return -ENOENT;
 	if (write)
 		plain = ctrl->plain_write && ioucmd->file->f_mode & FMODE_WRITE;
@@ -267,17 +281,24 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	if (!plain && !capable(CAP_SYS_ADMIN))
 		return -ENOENT;
 
-	offset = uring_rw_span(ns, ioucmd, ucmd->addr, len, write, issue_flags);
-	if (offset < 0)
+	offset = uring_rw_span(ns, ioucmd, READ_ONCE(ucmd->addr), len, write,
+			       issue_flags);
+	if (unlikely(offset < 0))
 		return offset;
 	pdu->write = write;
 	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
 	pdu->queue = q;
-	req = nvdio_queue_begin(q, ns, slba, write ? nlb : 0,
-				issue_flags & IO_URING_F_NONBLOCK);
-	if (IS_ERR(req)) {
+	spin_lock(&q->sq_lock);
+	if (likely(q->state == NVDIO_QUEUE_LIVE && !ns->dead) &&
+	    !(write && nvdio_rmw_blocks(ns, slba, nlb)))
+		req = nvdio_queue_request(q);
+	if (unlikely(!req)) {
+		spin_unlock(&q->sq_lock);
+		req = nvdio_queue_begin(q, ns, slba, write ? nlb : 0,
+					issue_flags & IO_URING_F_NONBLOCK);
 		ret = PTR_ERR(req);
-		goto unpin;
+		if (IS_ERR(req))
+			goto unpin;
 	}
 	dma = dma_map_page(q->dev, pdu->page, offset, len, dir);
 	if (unlikely(dma_mapping_error(q->dev, dma))) {
@@ -295,8 +316,14 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	req->slba = slba;
 
 	cmd = nvdio_queue_slot(q);
-	nvdio_passthru_fill(cmd, ucmd);
+	cmd->common.opcode = write ? nvme_cmd_write : nvme_cmd_read;
+	cmd->common.flags = 0;
+	cmd->common.nsid = cpu_to_le32(ns->nsid);
+	cmd->common.cdw2[0] = cpu_to_le32(READ_ONCE(ucmd->cdw2));
+	cmd->common.cdw2[1] = cpu_to_le32(READ_ONCE(ucmd->cdw3));
+	cmd->common.metadata = 0;
 	cmd->common.dptr.prp1 = cpu_to_le64(dma);
+	cmd->common.dptr.prp2 = 0;
 	if ((dma & NVDIO_MPS_MASK) + len > 2 * NVDIO_MPS) {
 		cmd->common.flags = NVME_CMD_SGL_METABUF;
 		/* Data block descriptor (type 0) and length. */
@@ -304,16 +331,18 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	} else if ((dma & NVDIO_MPS_MASK) + len > NVDIO_MPS) {
 		cmd->common.dptr.prp2 = cpu_to_le64((dma | NVDIO_MPS_MASK) + 1);
 	}
+	cmd->rw.slba = cpu_to_le64(slba);
+	cmd->common.cdw12 = cpu_to_le32(cdw12);
+	cmd->common.cdw13 = cpu_to_le32(cdw12 >> 32);
+	cmd->common.cdw14 = cpu_to_le32(READ_ONCE(ucmd->cdw14));
+	cmd->common.cdw15 = cpu_to_le32(READ_ONCE(ucmd->cdw15));
+	timeout_ms = READ_ONCE(ucmd->timeout_ms);
 	nvdio_stat_inc(ns, passthrough);
 	nvdio_stat_inc(ns, segments_mapped);
 	nvdio_queue_send(q, req);
-	if (unlikely(ucmd->timeout_ms)) {
-		u32 timeout = nvdio_passthru_timeout(ucmd->timeout_ms);
-
-		/* As in nvdio_passthru_send(). */
-		if (timeout > q->timeout)
-			WRITE_ONCE(req->deadline, (u32)jiffies + timeout);
-	}
+	if (unlikely(timeout_ms))
+		nvdio_passthru_extend(q, req,
+				      nvdio_passthru_timeout(timeout_ms));
 	spin_unlock(&q->sq_lock);
 	return -EIOCBQUEUED;
 
@@ -324,23 +353,50 @@ unpin:
 	return ret;
 }
 
-/*
- * Take a command out of its SQE, which user space may change at any time.
- * Return: 0, or -EOPNOTSUPP if SQE or CQE have no room for it.
- */
-static int uring_take(const struct io_uring_cmd *ioucmd,
-		      struct nvme_uring_cmd *ucmd, unsigned int issue_flags)
+/* Have SQE and CQE room for a command and its result? */
+static bool uring_is_big(unsigned int issue_flags)
 {
 	const unsigned int big = IO_URING_F_SQE128 | IO_URING_F_CQE32;
 
-	if ((issue_flags & big) != big)
-		return -EOPNOTSUPP;
+	return (issue_flags & big) == big;
+}
+
+/* Take a command out of its SQE, which user space may change at any time. */
+static void uring_take(const struct io_uring_cmd *ioucmd,
+		       struct nvme_uring_cmd *ucmd, unsigned int issue_flags)
+{
 	memcpy(ucmd, nvdio_uring_cmd_of(ioucmd), sizeof(*ucmd));
 	/* Not a second time. */
 	barrier();
 	if (unlikely(issue_flags & IO_URING_F_COMPAT))
 		ucmd->addr = (u32)ucmd->addr;
-	return 0;
+}
+
+/* A discard, or a command that goes the long way. */
+static noinline int uring_other(struct nvdio_ns *ns,
+				struct io_uring_cmd *ioucmd,
+				unsigned int issue_flags)
+{
+	struct nvme_uring_cmd ucmd;
+
+	switch (ioucmd->cmd_op) {
+	case BLOCK_URING_CMD_DISCARD:
+		if (!(ioucmd->file->f_mode & FMODE_WRITE))
+			return -EBADF;
+		return nvdio_discard_uring(ns, ioucmd, issue_flags);
+	case NVME_URING_CMD_IO:
+	case NVME_URING_CMD_IO_VEC:
+		if (!uring_is_big(issue_flags))
+			return -EOPNOTSUPP;
+		if (nvdio_ns_gone(ns))
+			return -ENODEV;
+		uring_take(ioucmd, &ucmd, issue_flags);
+		return uring_send(ns->ctrl, ns, ioucmd, &ucmd,
+				  ioucmd->cmd_op == NVME_URING_CMD_IO_VEC,
+				  issue_flags);
+	default:
+		return -ENOTTY;
+	}
 }
 
 /**
@@ -355,29 +411,21 @@ static int uring_take(const struct io_uring_cmd *ioucmd,
 int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	struct nvdio_ns *ns = ioucmd->file->private_data;
-	bool vec = ioucmd->cmd_op == NVME_URING_CMD_IO_VEC;
-	struct nvme_uring_cmd ucmd;
-	int ret;
+	int ret = -ENOENT;
 
-	if (unlikely(ioucmd->cmd_op != NVME_URING_CMD_IO && !vec)) {
-		if (ioucmd->cmd_op != BLOCK_URING_CMD_DISCARD)
-			return -ENOTTY;
-		if (!(ioucmd->file->f_mode & FMODE_WRITE))
-			return -EBADF;
-		return nvdio_discard_uring(ns, ioucmd, issue_flags);
+	if (likely(ioucmd->cmd_op == NVME_URING_CMD_IO &&
+		   uring_is_big(issue_flags) &&
+		   !(issue_flags & IO_URING_F_COMPAT))) {
+		const struct nvme_uring_cmd *ucmd = nvdio_uring_cmd_of(ioucmd);
+		u8 opcode = READ_ONCE(ucmd->opcode);
+
+		if (opcode == nvme_cmd_read || opcode == nvme_cmd_write)
+			ret = uring_rw(ns, ioucmd, ucmd,
+				       opcode == nvme_cmd_write, issue_flags);
 	}
-	ret = uring_take(ioucmd, &ucmd, issue_flags);
-	if (ret)
-		return ret;
-	ret = -ENOENT;
-	if (!vec && (ucmd.opcode == nvme_cmd_read ||
-		     ucmd.opcode == nvme_cmd_write))
-		ret = uring_rw(ns, ioucmd, &ucmd, issue_flags);
-	if (unlikely(ret == -ENOENT)) {
-		if (nvdio_ns_gone(ns))
-			return -ENODEV;
-		ret = uring_send(ns->ctrl, ns, ioucmd, &ucmd, vec, issue_flags);
-	}
+	/* The long way starts from the beginning, whatever was seen here. */
+	if (unlikely(ret == -ENOENT))
+		ret = uring_other(ns, ioucmd, issue_flags);
 	if (unlikely(ret == -EAGAIN))
 		nvdio_stat_inc(ns, nowait_eagain);
 	return ret;
@@ -415,16 +463,13 @@ int nvdio_ctrl_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	struct nvdio_ctrl *ctrl = ioucmd->file->private_data;
 	bool vec = ioucmd->cmd_op == NVME_URING_CMD_ADMIN_VEC;
 	struct nvme_uring_cmd ucmd;
-	int ret;
 
 	if (ioucmd->cmd_op != NVME_URING_CMD_ADMIN && !vec)
 		return -ENOTTY;
-	if (issue_flags & IO_URING_F_IOPOLL)
+	if (issue_flags & IO_URING_F_IOPOLL || !uring_is_big(issue_flags))
 		return -EOPNOTSUPP;
-	ret = uring_take(ioucmd, &ucmd, issue_flags);
-	if (ret)
-		return ret;
 	if (nvdio_ctrl_gone(ctrl))
 		return -ENODEV;
+	uring_take(ioucmd, &ucmd, issue_flags);
 	return uring_send(ctrl, NULL, ioucmd, &ucmd, vec, issue_flags);
 }

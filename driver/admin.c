@@ -160,37 +160,61 @@ static void nvdio_admin_limits(struct nvdio_ctrl *ctrl)
 	kfree(id);
 }
 
+/**
+ * nvdio_admin_get_log() - Get Log Page (NVMe Base 2.0, 5.16)
+ * @ctrl: controller
+ * @lid: log page of the controller as a whole
+ * @data: gets the log
+ * @len: bytes, a multiple of 4, at most 4096
+ *
+ * The event that a page belongs to is cleared.
+ *
+ * Return: 0, -errno, or the controller's status.
+ */
+int nvdio_admin_get_log(struct nvdio_ctrl *ctrl, u8 lid, void *data, u32 len)
+{
+	struct device *dev = ctrl->dev.parent;
+	struct nvme_command cmd = {};
+	dma_addr_t dma;
+	void *buf;
+	int ret;
+
+	buf = dma_alloc_coherent(dev, NVDIO_MPS, &dma, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	cmd.get_log_page.opcode = nvme_admin_get_log_page;
+	cmd.get_log_page.nsid = cpu_to_le32(NVME_NSID_ALL);
+	cmd.get_log_page.lid = lid;
+	cmd.get_log_page.numdl = cpu_to_le16(len / 4 - 1);
+	cmd.get_log_page.csi = NVME_CSI_NVM;
+	cmd.get_log_page.dptr.prp1 = cpu_to_le64(dma);
+	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
+	if (!ret)
+		memcpy(data, buf, len);
+	dma_free_coherent(dev, NVDIO_MPS, buf, dma);
+	return ret;
+}
+
 /*
  * What each command does, for the passthrough filter. Without that log nothing
  * is known, and only root may send commands.
  */
 static void nvdio_admin_effects(struct nvdio_ctrl *ctrl)
 {
-	struct device *dev = ctrl->dev.parent;
-	struct nvme_command cmd = {};
-	const u32 len = sizeof(*ctrl->effects);
-	dma_addr_t dma;
-	void *buf;
+	struct nvme_effects_log *log;
 
-	BUILD_BUG_ON(sizeof(*ctrl->effects) != NVDIO_MPS);
-	buf = dma_alloc_coherent(dev, len, &dma, GFP_KERNEL);
-	if (!buf)
+	BUILD_BUG_ON(sizeof(*log) != NVDIO_MPS);
+	log = kmalloc(sizeof(*log), GFP_KERNEL);
+	if (!log)
 		return;
-	cmd.get_log_page.opcode = nvme_admin_get_log_page;
-	cmd.get_log_page.nsid = cpu_to_le32(NVME_NSID_ALL);
-	cmd.get_log_page.lid = NVME_LOG_CMD_EFFECTS;
-	cmd.get_log_page.numdl = cpu_to_le16(len / 4 - 1);
-	cmd.get_log_page.csi = NVME_CSI_NVM;
-	cmd.get_log_page.dptr.prp1 = cpu_to_le64(dma);
-	if (!nvdio_admin_cmd(ctrl, &cmd, NULL))
-		ctrl->effects = kmemdup(buf, len, GFP_KERNEL);
-	if (ctrl->effects) {
-		const __le32 *iocs = ctrl->effects->iocs;
-
-		ctrl->plain_read = nvdio_filter_plain(iocs, nvme_cmd_read);
-		ctrl->plain_write = nvdio_filter_plain(iocs, nvme_cmd_write);
+	if (nvdio_admin_get_log(ctrl, NVME_LOG_CMD_EFFECTS, log,
+				sizeof(*log))) {
+		kfree(log);
+		return;
 	}
-	dma_free_coherent(dev, len, buf, dma);
+	ctrl->effects = log;
+	ctrl->plain_read = nvdio_filter_plain(log->iocs, nvme_cmd_read);
+	ctrl->plain_write = nvdio_filter_plain(log->iocs, nvme_cmd_write);
 }
 
 /**
@@ -220,6 +244,7 @@ int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
 	ctrl->oncs = le16_to_cpu(id->oncs);
 	ctrl->cntlid = le16_to_cpu(id->cntlid);
 	ctrl->vwc = id->vwc;
+	ctrl->oaes = le32_to_cpu(id->oaes);
 	ctrl->max_bytes = NVDIO_MAX_CMD_BYTES;
 	if (id->mdts && id->mdts + page_shift < 31)
 		ctrl->max_bytes = min(ctrl->max_bytes,

@@ -9,6 +9,7 @@
 
 #include "admin.h"
 #include "ctrl.h"
+#include "events.h"
 #include "file.h"
 #include "node.h"
 #include "ns.h"
@@ -231,6 +232,7 @@ static int nvdio_ctrl_do_reset(struct nvdio_ctrl *ctrl, bool drain)
 	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE);
 	if (!ctrl->frozen)
 		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
+	nvdio_events_enable(ctrl);
 unlock:
 	mutex_unlock(&ctrl->lock);
 	return ret;
@@ -388,6 +390,7 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	init_llist_head(&ctrl->dirty);
 	INIT_WORK(&ctrl->dirty_work, nvdio_dirty_work);
 	INIT_WORK(&ctrl->reset_work, nvdio_ctrl_reset_work);
+	INIT_WORK(&ctrl->event_work, nvdio_events_work);
 	INIT_DELAYED_WORK(&ctrl->watchdog, nvdio_ctrl_watchdog);
 	ctrl->pdev = pci_dev_get(pdev);
 	nvdio_node_init(&ctrl->dev, &pdev->dev, nvdio_ctrl_release);
@@ -570,6 +573,7 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	if (ret)
 		return ret;
 	mutex_lock(&ctrl->lock);
+	nvdio_events_enable(ctrl);
 	ret = nvdio_ns_scan(ctrl);
 	mutex_unlock(&ctrl->lock);
 	if (ret)
@@ -598,6 +602,7 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 		nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DELETING);
 	mutex_unlock(&ctrl->lock);
 	cancel_delayed_work_sync(&ctrl->watchdog);
+	cancel_work_sync(&ctrl->event_work);
 	cancel_work_sync(&ctrl->reset_work);
 
 	mutex_lock(&ctrl->lock);

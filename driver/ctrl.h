@@ -76,6 +76,7 @@ struct nvdio_ctrl {
 	u32 max_discard;		/* LBAs of one DSM command, 0: none */
 	u64 max_zeroes;			/* bytes of one Write Zeroes, 0: none */
 	u32 nn;
+	u32 oaes;
 	u16 oacs;
 	u16 oncs;
 	u16 cntlid;
@@ -100,6 +101,11 @@ struct nvdio_ctrl {
 	struct workqueue_struct *reset_wq;
 	struct llist_head dirty;	/* requests with pages to dirty */
 	struct work_struct dirty_work;
+
+	/* asynchronous events */
+	bool event_armed;		/* set under lock */
+	u32 event_last;
+	struct work_struct event_work;
 };
 
 extern unsigned int nvdio_io_timeout;

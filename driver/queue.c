@@ -338,6 +338,7 @@ bool nvdio_queue_expired(struct nvdio_queue *q)
 		struct nvdio_request *req = &q->reqs[i];
 
 		ret = smp_load_acquire(&req->state) == NVDIO_REQ_IN_FLIGHT &&
+		      !(READ_ONCE(req->flags) & NVDIO_REQ_ENDLESS) &&
 		      (s32)(now - READ_ONCE(req->deadline)) > 0;
 	}
 	return ret;

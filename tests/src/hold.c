@@ -13,6 +13,7 @@
 #include <libaio.h>
 #include <liburing.h>
 #include <linux/fs.h>
+#include <linux/nvme_ioctl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -60,9 +61,21 @@ static long uring(int fd, bool wr)
 	return n;
 }
 
+/* Identify Controller through the controller's own node. */
+static long identify(int fd)
+{
+	struct nvme_admin_cmd cmd = {
+		.opcode = 6, .addr = (uintptr_t)buf, .data_len = PG, .cdw10 = 1
+	};
+
+	return reterr(ioctl(fd, NVME_IOCTL_ADMIN_CMD, &cmd));
+}
+
 int main(int argc, char **argv)
 {
 	static const int flags[] = { 0, O_DIRECT };
+	char ctrl_path[64];
+	int ctrl;
 	struct iovec v;
 	uint64_t size;
 	int fd[2], i, lba, again;
@@ -77,6 +90,11 @@ int main(int argc, char **argv)
 		is_ret(pread(fd[i], buf, PG, 0), PG, "%s: read while it is there",
 		       path_name(flags[i]));
 	}
+	snprintf(ctrl_path, sizeof(ctrl_path), "%.*s",
+		 (int)(strrchr(argv[1], 'n') - argv[1]), argv[1]);
+	ctrl = open(ctrl_path, O_RDWR | O_CLOEXEC);
+	ok(ctrl >= 0 && !identify(ctrl), "%s: identify while it is there",
+	   ctrl_path);
 	close(open(argv[2], O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	while (access(argv[3], F_OK))
 		usleep(50000);
@@ -97,6 +115,8 @@ int main(int argc, char **argv)
 			is(uring(fd[i], false), -ENODEV, "%s: io_uring read", p);
 			is(uring(fd[i], true), -ENODEV, "%s: io_uring write", p);
 		}
+	is(identify(ctrl), -ENODEV, "the controller's node: identify");
+	is_ret(close(ctrl), 0, "the controller's node: close");
 	for (i = 0; i < 2; i++)
 		is_ret(close(fd[i]), 0, "%s: close", path_name(flags[i]));
 	return t_end();

@@ -2,7 +2,8 @@
 /*
  * What may happen while I/O is in flight. The device answers each command after
  * SLOW_MS milliseconds (default 400) and reads zeroes, so that "in flight" is
- * a state in which one can look around: QEMU's null-co with latency-ns.
+ * a state in which one can look around: QEMU's null-co with latency-ns. SLOW_DIR
+ * is a directory on a real file system.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -400,6 +401,54 @@ static void close_meanwhile(int flags)
 	munmap(buf, len);
 }
 
+/*
+ * A read into a file's mapping; write-back cleans its pages while the device is
+ * still busy. What the device writes after that has to be written back again,
+ * or it is lost when the page cache lets the pages go.
+ */
+static void clean_meanwhile(int flags, size_t len)
+{
+	const char *dir = getenv("SLOW_DIR"), *path = path_name(flags);
+	char name[128], *map, *buf = pages(len);
+	struct flight *f;
+	int fd;
+
+	if (!dir)
+		bail("SLOW_DIR has to be a directory on a disk");
+	snprintf(name, sizeof(name), "%s/clean", dir);
+	memset(buf, 0xaa, len);
+	fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, buf, len) != (ssize_t)len || fsync(fd))
+		bail("%s", name);
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		bail("mmap");
+	f = take_off(flags, map, 1, len, 0);
+	usleep(latency * 2e5);
+	if (msync(map, len, MS_SYNC))
+		bail("msync");
+	if (dev.counted)
+		ok(counter("leaks/requests") >= 1,
+		   "write-back, %s, %zu KiB: the read is still in flight", path,
+		   len / KiB);
+	ok(land(f, len), "write-back, %s, %zu KiB: it came back", path, len / KiB);
+	munmap(map, len);
+	if (fsync(fd))
+		bail("fsync");
+	close(fd);
+	fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "3", 1) != 1)
+		bail("drop_caches");
+	close(fd);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (read(fd, buf, len) != (ssize_t)len)
+		bail("%s", name);
+	ok(zero(buf, len), "write-back, %s, %zu KiB: the file has the device's data",
+	   path, len / KiB);
+	close(fd);
+	munmap(buf, len);
+}
+
 static void nothing(int sig)
 {
 	(void)sig;
@@ -467,6 +516,9 @@ int main(int argc, char **argv)
 	kill_meanwhile("io_uring, copy", true, 0);
 	close_meanwhile(O_DIRECT);
 	close_meanwhile(0);
+	clean_meanwhile(O_DIRECT, PG);
+	clean_meanwhile(O_DIRECT, MiB);
+	clean_meanwhile(0, MiB);
 	signal_meanwhile(O_DIRECT);
 	signal_meanwhile(0);
 	return t_end();

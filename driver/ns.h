@@ -64,7 +64,7 @@ struct nvdio_ns {
 	struct list_head link;
 	bool seen;
 
-	spinlock_t rmw_lock;
+	spinlock_t rmw_lock;	/* for the three below */
 	struct list_head rmw_list;
 	struct list_head rmw_waiting;
 	wait_queue_head_t rmw_wait;

@@ -66,6 +66,19 @@ no_leaks() {
 	[ -z "$(leaks)" ]
 }
 
+# Slots of the software IOTLB in use. With swiotlb=force every mapping takes some,
+# so one that is never unmapped shows here, whatever the driver's counters say.
+swiotlb_used() {
+	cat /sys/kernel/debug/swiotlb/io_tlb_used
+}
+swiotlb_base=
+if grep -qw swiotlb=force /proc/cmdline; then
+	swiotlb_base=$(swiotlb_used)
+fi
+swiotlb_back() {
+	[ "$(swiotlb_used)" = "$swiotlb_base" ]
+}
+
 # Two tests: after $1 nothing is pinned and no leak counter is set. What ends
 # after the last close, io_uring's exit work for one, gets a moment.
 clean_after() {
@@ -75,6 +88,10 @@ clean_after() {
 	if [ -z "${NVDIO_REFERENCE-}" ]; then
 		wait_for 10 no_leaks
 		is "$(leaks)" "" "$1: the leak counters are 0"
+	fi
+	if [ -n "$swiotlb_base" ]; then
+		wait_for 5 swiotlb_back
+		is "$(swiotlb_used)" "$swiotlb_base" "$1: every mapping is undone"
 	fi
 }
 

@@ -79,6 +79,7 @@ struct nvdio_copy_chunk {
  * @held: bounce buffers held, @nr or more
  * @chunks: the round
  * @claim: to the blocks, if @rmw
+ * @waiter: for a bounce buffer, unless @sync
  * @wake: for @sync
  * @work: does the steps otherwise
  */
@@ -104,6 +105,7 @@ struct nvdio_copy {
 	unsigned int held;
 	struct nvdio_copy_chunk chunks[NVDIO_COPY_CHUNKS];
 	struct nvdio_rmw claim;
+	struct nvdio_bounce_waiter waiter;
 	struct completion wake;
 	struct delayed_work work;
 };
@@ -122,6 +124,21 @@ static void copy_claim_kick(struct nvdio_rmw *claim)
 	copy_kick(container_of(claim, struct nvdio_copy, claim));
 }
 
+static void copy_bounce_kick(struct nvdio_bounce_waiter *waiter)
+{
+	copy_kick(container_of(waiter, struct nvdio_copy, waiter));
+}
+
+/* A worker may have to go on: it will need the caller's address space. */
+static void copy_keep_mm(struct nvdio_copy *op)
+{
+	/* We are still the caller here, or a worker that has his mm. */
+	if (!op->sync && !op->mm && user_backed_iter(&op->iter)) {
+		op->mm = current->mm;
+		mmgrab(op->mm);
+	}
+}
+
 /* All is over: give everything back and say what the result is. */
 static void copy_finish(struct nvdio_copy *op, struct nvdio_done *done)
 {
@@ -129,7 +146,9 @@ static void copy_finish(struct nvdio_copy *op, struct nvdio_done *done)
 
 	done->iocb = op->iocb;
 	done->res = op->error ?: op->len;
-	if (!op->error) {
+	if (op->error) {
+		nvdio_stat_sub(ns, copy, 1);
+	} else {
 		if (op->write)
 			nvdio_stat_add(ns, write_bytes, op->len);
 		else
@@ -216,13 +235,20 @@ static int copy_send(struct nvdio_copy *op, struct nvdio_bounce *bounce,
 	return 0;
 }
 
+/* Most bytes, whole blocks, of one command. */
+static u32 copy_max(const struct nvdio_ns *ns)
+{
+	return min(NVDIO_BOUNCE_BYTES, ns->limits.max_bytes);
+}
+
 /*
  * Take bounce buffers for the next round and say what goes through each.
- * Return: 0, or -EAGAIN under @nowait if there is none.
+ * Return: 0; -EAGAIN under @nowait if there is none; or NVDIO_COPY_WAIT: when
+ * one comes back, a worker goes on from here.
  */
 static int copy_plan(struct nvdio_copy *op, bool nowait)
 {
-	const u32 max = min(NVDIO_BOUNCE_BYTES, op->ns->limits.max_bytes);
+	const u32 max = copy_max(op->ns);
 	struct nvdio_ns *ns = op->ns;
 	u64 pos = op->pos;
 	size_t left = op->left;
@@ -235,7 +261,15 @@ static int copy_plan(struct nvdio_copy *op, bool nowait)
 			if (!c->bounce && !op->held) {
 				if (nowait)
 					return -EAGAIN;
-				c->bounce = nvdio_bounce_get_wait(ns);
+				if (op->sync) {
+					c->bounce = nvdio_bounce_get_wait(ns);
+				} else {
+					copy_keep_mm(op);
+					c->bounce = nvdio_bounce_get_or_park(
+							ns, &op->waiter);
+					if (!c->bounce)
+						return NVDIO_COPY_WAIT;
+				}
 			}
 			if (!c->bounce)
 				break;
@@ -298,11 +332,8 @@ static int copy_send_round(struct nvdio_copy *op, bool nowait)
 	if (ret && ret != -EAGAIN)
 		copy_fail(op, ret);
 	op->last = sent == op->left;
-	/* We are still the caller here, or a worker that has his mm. */
-	if (!op->last && !op->sync && !op->mm && user_backed_iter(&op->iter)) {
-		op->mm = current->mm;
-		mmgrab(op->mm);
-	}
+	if (!op->last)
+		copy_keep_mm(op);
 	return copy_sent(op);
 }
 
@@ -528,6 +559,7 @@ static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 				op->claim.slba + 1;
 		op->claim.kick = copy_claim_kick;
 	}
+	op->waiter.kick = copy_bounce_kick;
 	init_completion(&op->wake);
 	INIT_DELAYED_WORK(&op->work, copy_work);
 
@@ -575,6 +607,13 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	bool sync;
 	int ret;
 
+	/*
+	 * What does not fit into one command may take several rounds: look for
+	 * holes in the memory before the first of them has written anything.
+	 */
+	if (write && len > copy_max(ns) - (iocb->ki_pos & ns->lba_mask) &&
+	    fault_in_iov_iter_readable(iter, len))
+		return -EFAULT;
 	if (!nvdio_ctrl_enter(ns->ctrl))
 		return -ENODEV;
 	op = copy_alloc(ns, iocb, iter, len, write);
@@ -600,10 +639,8 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		if (ret == NVDIO_COPY_WAIT)
 			return -EIOCBQUEUED;
 	}
-	if (ret) {
-		nvdio_stat_sub(ns, copy, 1);
+	if (ret)
 		copy_fail(op, ret);
-	}
 	copy_finish(op, &done);
 	ret = done.res;
 	if (done.res > 0) {

@@ -529,6 +529,13 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	/* Unbound: copies may wait for pages of any process. */
 	ctrl->wq = alloc_workqueue("nvdio%d", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				   ctrl->instance);
+	/*
+	 * What gives requests back must not stand in a queue behind those who
+	 * wait for them.
+	 */
+	ctrl->finish_wq = alloc_workqueue("nvdio%d-finish",
+					  WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					  ctrl->instance);
 	ctrl->reset_wq = alloc_workqueue("nvdio%d-reset",
 					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					 ctrl->instance);
@@ -536,7 +543,8 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 				      0);
 	ctrl->admin = nvdio_queue_alloc(ctrl, 0, NVDIO_ADMIN_DEPTH,
 					dev_to_node(dev));
-	if (!ctrl->wq || !ctrl->reset_wq || !ctrl->lists || !ctrl->admin)
+	if (!ctrl->wq || !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists ||
+	    !ctrl->admin)
 		return -ENOMEM;
 	ctrl->admin->vector = 0;
 	ctrl->admin->irq_shared = ctrl->nr_vectors == 1;
@@ -622,6 +630,8 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	wait_for_completion(&ctrl->users_gone);
 	if (ctrl->wq)
 		destroy_workqueue(ctrl->wq);
+	if (ctrl->finish_wq)
+		destroy_workqueue(ctrl->finish_wq);
 	if (ctrl->reset_wq)
 		destroy_workqueue(ctrl->reset_wq);
 	/* What is left are requests between two states, which take no time. */

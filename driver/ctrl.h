@@ -97,7 +97,8 @@ struct nvdio_ctrl {
 	struct list_head namespaces;	/* under lock */
 	struct delayed_work watchdog;
 	struct work_struct reset_work;
-	struct workqueue_struct *wq;	/* copies, dirtying, splitting */
+	struct workqueue_struct *wq;	/* copies, rests of large I/O */
+	struct workqueue_struct *finish_wq; /* never waits for requests */
 	struct workqueue_struct *reset_wq;
 	struct llist_head dirty;	/* requests with pages to dirty */
 	struct work_struct dirty_work;

@@ -17,7 +17,7 @@
 #include "pool.h"
 #include "rmw.h"
 
-/* More pages than this are not unpinned in an interrupt. */
+/* More pages, or entries, than this are not let go of in an interrupt. */
 #define NVDIO_IRQ_PAGES		256
 
 static void dio_work(struct work_struct *work);
@@ -33,7 +33,9 @@ static void dio_work(struct work_struct *work);
 void nvdio_dio_release(struct nvdio_dio *dio)
 {
 	nvdio_dma_unmap(dio);
-	if (dio->pinned)
+	if (dio->once)
+		nvdio_pages_unpin_sg(dio->ns, &dio->sg, dio->nr_pages);
+	else if (dio->pinned)
 		nvdio_pages_unpin(dio->ns, dio->pages, dio->nr_pages);
 	nvdio_dio_put(dio);
 }
@@ -66,10 +68,10 @@ static bool dio_end(struct nvdio_request *req, u16 status,
 		cmpxchg(&dio->error, 0, nvdio_status_to_errno(status));
 	if (!atomic_dec_and_test(&dio->pending))
 		return false;
-	if (dio->nr_pages > NVDIO_IRQ_PAGES ||
-	    (dio->dirty && !nvdio_pages_all_dirty(dio->pages, dio->nr_pages))) {
+	if (min(dio->nr_pages, dio->sg.nents) > NVDIO_IRQ_PAGES ||
+	    (dio->dirty && !nvdio_pages_sg_is_dirty(&dio->sg))) {
 		dio->finishing = true;
-		queue_work(dio->ns->ctrl->wq, &dio->work);
+		queue_work(dio->ns->ctrl->finish_wq, &dio->work);
 		return false;
 	}
 	dio_finish(dio, done);
@@ -155,7 +157,7 @@ static void dio_send_failed(struct nvdio_dio *dio, int error)
 	if (!atomic_dec_and_test(&dio->pending))
 		return;
 	if (dio->dirty)
-		nvdio_pages_dirty(dio->pages, dio->nr_pages);
+		nvdio_pages_dirty_sg(&dio->sg);
 	dio_finish(dio, &done);
 	nvdio_complete(&done);
 }
@@ -173,7 +175,7 @@ static void dio_work(struct work_struct *work)
 		return;
 	}
 	if (dio->dirty)
-		nvdio_pages_dirty(dio->pages, dio->nr_pages);
+		nvdio_pages_dirty_sg(&dio->sg);
 	dio_finish(dio, &done);
 	nvdio_complete(&done);
 }
@@ -188,6 +190,8 @@ static int dio_extract(struct nvdio_dio *dio, struct iov_iter *iter)
 		return 0;
 	}
 	dio->pinned = user_backed_iter(iter);
+	/* Of an IOVEC, two segments may share a page, which is pinned twice. */
+	dio->once = iter_is_ubuf(iter);
 	while (left) {
 		struct page **pages = dio->pages + dio->nr_pages;
 		size_t offset;
@@ -280,8 +284,9 @@ struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
 	dio->error = 0;
 	dio->write = write;
 	dio->pinned = false;
+	dio->once = false;
 	dio->dirty = !write && user_backed_iter(iter);
-	dio->mapped = false;
+	dio->need_unmap = false;
 	dio->inline_list_used = false;
 	dio->finishing = false;
 	dio->nr_pages = 0;
@@ -300,7 +305,7 @@ struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
 		return ERR_PTR(ret);
 	}
 	if (dio->dirty)
-		nvdio_pages_dirty(dio->pages, dio->nr_pages);
+		nvdio_pages_dirty_sg(&dio->sg);
 	return dio;
 }
 

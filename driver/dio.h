@@ -31,9 +31,9 @@ struct nvdio_list;
  * @write: write, not read
  * @fua: commands carry FUA
  * @pinned: @pages are pinned
+ * @once: and each of them only once, so that @sg says it all
  * @dirty: and to be dirtied
- * @mapped: the scatterlist is mapped
- * @need_unmap: and dma_unmap_sgtable() has something to do
+ * @need_unmap: the scatterlist is mapped, and unmapping is not for nothing
  * @inline_list_used: @inline_list is taken
  * @finishing: @work finishes, instead of sending the rest
  * @pages: pages of user or kernel memory; not used for bvecs
@@ -60,8 +60,8 @@ struct nvdio_dio {
 	bool write;
 	bool fua;
 	bool pinned;
+	bool once;
 	bool dirty;
-	bool mapped;
 	bool need_unmap;
 	bool inline_list_used;
 	bool finishing;

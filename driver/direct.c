@@ -3,7 +3,9 @@
  * The zero-copy path, for what most programs send most of the time: one range
  * of memory that is contiguous for the controller and fits into one command.
  * Everything else goes on in dio.c. Here each instruction counts; nothing is
- * allocated, and one hold of one lock sends the command (invariant 4).
+ * allocated, and one hold of one lock sends the command (invariant 4). The
+ * functions are shaped so that their arguments stay in registers: nothing on the
+ * stack has its address taken on the way of a registered buffer.
  */
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
@@ -16,134 +18,88 @@
 #include "pages.h"
 #include "rmw.h"
 
-/**
- * struct nvdio_span - contiguous memory
- * @page: page that it begins in, or an earlier page of the same folio
- * @offset: bytes from the beginning of @page
- * @nr_pinned: pages that are pinned, from @page on; 0: not ours to unpin
- */
-struct nvdio_span {
-	struct page *page;
-	u32 offset;
-	u32 nr_pinned;
-};
-
 /* NVMe Base 2.0, 4.1.1: PRP1 may have an offset of whole dwords. */
 #define NVDIO_DMA_MASK	3
-
-/*
- * Find the one span behind the first @len bytes of @iter.
- * Return: 1; 0 if there is more than one; or -errno.
- */
-static int nvdio_direct_span(struct nvdio_ns *ns, const struct iov_iter *iter,
-			     size_t len, bool dest, struct nvdio_span *span)
-{
-	unsigned long addr;
-	int ret;
-
-	if (iov_iter_is_bvec(iter)) {
-		/* Registered buffers: pinned by their owner until we are done. */
-		const struct bio_vec *bv = iter->bvec;
-
-		span->page = bv->bv_page;
-		span->offset = bv->bv_offset + iter->iov_offset;
-		span->nr_pinned = 0;
-		if (unlikely(span->offset & NVDIO_DMA_MASK))
-			return -EINVAL;
-		return bv->bv_len >= iter->iov_offset + len;
-	}
-
-	if (likely(iter_is_ubuf(iter))) {
-		addr = (unsigned long)iter->ubuf + iter->iov_offset;
-	} else if (iter_is_iovec(iter) &&
-		   iter_iov(iter)->iov_len >= iter->iov_offset + len) {
-		addr = (unsigned long)iter_iov(iter)->iov_base +
-		       iter->iov_offset;
-	} else {
-		return 0;
-	}
-	if (unlikely(addr & NVDIO_DMA_MASK))
-		return -EINVAL;
-	if (offset_in_page(addr) + len > 2 * PAGE_SIZE)
-		return 0;
-	ret = nvdio_pages_pin_run(ns, addr, len, dest, &span->page);
-	if (ret <= 0)
-		return ret;
-	span->offset = offset_in_page(addr);
-	span->nr_pinned = ret;
-	return 1;
-}
 
 /*
  * Wait for what stood in the way of a command.
  * Return: 0 to try again, or -errno.
  */
 static noinline int nvdio_direct_wait(struct nvdio_ns *ns,
-				      struct nvdio_queue *q, int why,
-				      const struct kiocb *iocb, u64 slba,
-				      u32 nlb)
+				      struct nvdio_queue *q,
+				      const struct kiocb *iocb, size_t len,
+				      bool write)
 {
-	if (why == -ENODEV)
-		return why;
+	const u64 slba = nvdio_ns_lba(ns, iocb->ki_pos);
+	const u64 nlb = len >> ns->lba_shift;
+
+	if (q->state == NVDIO_QUEUE_DEAD || nvdio_ns_gone(ns))
+		return -ENODEV;
 	if (iocb->ki_flags & IOCB_NOWAIT) {
 		nvdio_stat_inc(ns, nowait_eagain);
 		return -EAGAIN;
 	}
-	if (why == -EBUSY)
-		return nvdio_queue_wait(q);
-	nvdio_rmw_wait(ns, slba, nlb);
+	if (write && nvdio_rmw_blocks(ns, slba, nlb))
+		nvdio_rmw_wait(ns, slba, nlb);
+	else
+		nvdio_queue_wait(q);
 	return 0;
 }
 
 /*
- * Send one span as one command.
+ * Send contiguous memory as one command. It begins @offset bytes from the
+ * beginning of @page; @nr_pinned pages of it are pinned, and let go of if the
+ * command cannot be sent.
  * Return: -EIOCBQUEUED, or an error; nothing was sent then.
  */
-static int nvdio_direct_one(struct nvdio_ns *ns, struct kiocb *iocb,
-			    const struct nvdio_span *span, u32 len, bool write)
+static __always_inline ssize_t
+nvdio_direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
+		 size_t offset, size_t len, unsigned int nr_pinned,
+		 const bool write)
 {
 	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
 						    DMA_FROM_DEVICE;
-	const bool polled = iocb->ki_flags & IOCB_HIPRI;
-	const u64 slba = nvdio_ns_lba(ns, iocb->ki_pos);
-	const u32 nlb = len >> ns->lba_shift;
+	struct nvdio_stats __percpu *stats;
 	struct nvdio_request *req;
 	struct nvme_command *cmd;
 	struct nvdio_queue *q;
+	u64 slba, first;
 	dma_addr_t dma;
-	u8 flags;
 	int ret;
+	u8 flags;
+	u32 nlb;
 
 again:
-	q = nvdio_ns_queue(ns, polled);
+	q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
 	spin_lock(&q->sq_lock);
-	if (unlikely(q->state != NVDIO_QUEUE_LIVE || ns->dead)) {
-		ret = q->state == NVDIO_QUEUE_FROZEN ? -EBUSY : -ENODEV;
+	slba = nvdio_ns_lba(ns, iocb->ki_pos);
+	nlb = len >> ns->lba_shift;
+	if (unlikely(q->state != NVDIO_QUEUE_LIVE || ns->dead))
 		goto wait;
-	}
-	if (write && nvdio_rmw_blocks(ns, slba, nlb)) {
-		ret = -EINPROGRESS;
+	if (write && nvdio_rmw_blocks(ns, slba, nlb))
 		goto wait;
-	}
 	req = nvdio_queue_request(q);
-	if (unlikely(!req)) {
-		ret = -EBUSY;
+	if (unlikely(!req))
 		goto wait;
-	}
-	dma = dma_map_page(q->dev, span->page, span->offset, len, dir);
+	/* Under the lock, since teardown takes it before the device goes. */
+	dma = dma_map_page(q->dev, page, offset, len, dir);
 	if (unlikely(dma_mapping_error(q->dev, dma))) {
 		nvdio_queue_release(q, req);
 		spin_unlock(&q->sq_lock);
-		return -ENOMEM;
+		ret = -ENOMEM;
+		goto unpin;
 	}
 
+	stats = ns->stats;
 	flags = write ? NVDIO_REQ_WRITE : 0;
-	if (nvdio_dma_need_unmap(q->dev))
+	if (nvdio_dma_need_unmap(q->dev)) {
 		flags |= NVDIO_REQ_UNMAP;
-	if (span->nr_pinned) {
+		this_cpu_inc(stats->segments_mapped);
+	}
+	if (nr_pinned) {
 		flags |= NVDIO_REQ_PINNED;
-		req->page = span->page;
-		req->nr_pages = span->nr_pinned;
+		req->page = page;
+		req->nr_pages = nr_pinned;
 	}
 	req->iocb = iocb;
 	req->end = NULL;
@@ -155,20 +111,22 @@ again:
 
 	cmd = nvdio_queue_slot(q);
 	cmd->rw.opcode = write ? nvme_cmd_write : nvme_cmd_read;
+	cmd->rw.flags = 0;
 	cmd->rw.nsid = cpu_to_le32(ns->nsid);
 	cmd->rw.cdw2 = 0;
 	cmd->rw.cdw3 = 0;
 	cmd->rw.metadata = 0;
 	cmd->rw.dptr.prp1 = cpu_to_le64(dma);
-	if ((dma & NVDIO_MPS_MASK) + len <= 2 * NVDIO_MPS) {
-		cmd->rw.flags = 0;
-		cmd->rw.dptr.prp2 =
-			(dma & NVDIO_MPS_MASK) + len <= NVDIO_MPS ? 0 :
-			cpu_to_le64((dma | NVDIO_MPS_MASK) + 1);
-	} else {
-		cmd->rw.flags = NVME_CMD_SGL_METABUF;
-		/* Data block descriptor (type 0) and length. */
-		cmd->rw.dptr.prp2 = cpu_to_le64(len);
+	cmd->rw.dptr.prp2 = 0;
+	first = NVDIO_MPS - (dma & NVDIO_MPS_MASK);
+	if (len > first) {
+		if (len <= first + NVDIO_MPS) {
+			cmd->rw.dptr.prp2 = cpu_to_le64(dma + first);
+		} else {
+			/* Data block descriptor: address, length, type 0. */
+			cmd->rw.flags = NVME_CMD_SGL_METABUF;
+			cmd->rw.dptr.prp2 = cpu_to_le64(len);
+		}
 	}
 	cmd->rw.slba = cpu_to_le64(slba);
 	cmd->rw.length = cpu_to_le16(nlb - 1);
@@ -179,82 +137,151 @@ again:
 	cmd->rw.lbat = 0;
 	cmd->rw.lbatm = 0;
 
-	nvdio_stat_inc(ns, direct);
-	nvdio_stat_inc(ns, segments_mapped);
+	this_cpu_inc(stats->direct);
 	if (write)
-		nvdio_stat_add(ns, write_bytes, len);
+		this_cpu_add(stats->write_bytes, len);
 	else
-		nvdio_stat_add(ns, read_bytes, len);
+		this_cpu_add(stats->read_bytes, len);
 
 	/* For ->iopoll: the queue outlives the request, the request does not. */
-	if (polled)
+	if (iocb->ki_flags & IOCB_HIPRI)
 		iocb->private = q;
-	nvdio_queue_send(q, req);
+	nvdio_queue_send_slot(q, req, cmd);
 	spin_unlock(&q->sq_lock);
 	return -EIOCBQUEUED;
 
 wait:
 	spin_unlock(&q->sq_lock);
-	ret = nvdio_direct_wait(ns, q, ret, iocb, slba, nlb);
+	ret = nvdio_direct_wait(ns, q, iocb, len, write);
 	if (!ret)
 		goto again;
+unpin:
+	if (nr_pinned)
+		nvdio_pages_unpin_run(ns, page, nr_pinned);
 	return ret;
 }
 
-static ssize_t nvdio_direct_async(struct nvdio_ns *ns, struct kiocb *iocb,
-				  struct iov_iter *iter, size_t len, bool write)
+/* User memory that is not registered: one segment, of at most two pages. */
+static __always_inline ssize_t nvdio_direct_user(struct nvdio_ns *ns,
+						 struct kiocb *iocb,
+						 struct iov_iter *iter,
+						 size_t len, const bool write)
 {
-	struct nvdio_span span;
-	int ret;
+	struct page *page;
+	unsigned long addr;
+	int nr;
 
-	if (likely(len <= ns->one_max)) {
-		ret = nvdio_direct_span(ns, iter, len, !write, &span);
-		if (unlikely(ret < 0))
-			return ret;
-		if (likely(ret)) {
-			if (!write && span.nr_pinned &&
-			    !nvdio_pages_run_is_dirty(span.page,
-						      span.nr_pinned))
-				nvdio_pages_dirty_run(span.page,
-						      span.nr_pinned);
-			ret = nvdio_direct_one(ns, iocb, &span, len, write);
-			if (unlikely(ret != -EIOCBQUEUED) && span.nr_pinned)
-				nvdio_pages_unpin_run(ns, span.page,
-						      span.nr_pinned);
-			return ret;
-		}
+	if (likely(iter_is_ubuf(iter)))
+		addr = (unsigned long)iter->ubuf + iter->iov_offset;
+	else if (iter_is_iovec(iter) &&
+		 iter_iov(iter)->iov_len >= iter->iov_offset + len)
+		addr = (unsigned long)iter_iov(iter)->iov_base +
+		       iter->iov_offset;
+	else
+		return nvdio_dio_rw(ns, iocb, iter, len, write);
+	if (unlikely(addr & NVDIO_DMA_MASK))
+		return -EINVAL;
+	if (len > ns->one_max || offset_in_page(addr) + len > 2 * PAGE_SIZE)
+		return nvdio_dio_rw(ns, iocb, iter, len, write);
+	nr = nvdio_pages_pin_run(ns, addr, len, !write, &page);
+	if (unlikely(nr <= 0))
+		return nr ?: nvdio_dio_rw(ns, iocb, iter, len, write);
+	if (!write && unlikely(!nvdio_pages_run_is_dirty(page, nr)))
+		nvdio_pages_dirty_run(page, nr);
+	return nvdio_direct_one(ns, iocb, page, offset_in_page(addr), len, nr,
+				write);
+}
+
+static noinline ssize_t nvdio_direct_user_read(struct nvdio_ns *ns,
+					       struct kiocb *iocb,
+					       struct iov_iter *iter,
+					       size_t len)
+{
+	return nvdio_direct_user(ns, iocb, iter, len, false);
+}
+
+static noinline ssize_t nvdio_direct_user_write(struct nvdio_ns *ns,
+						struct kiocb *iocb,
+						struct iov_iter *iter,
+						size_t len)
+{
+	return nvdio_direct_user(ns, iocb, iter, len, true);
+}
+
+static __always_inline ssize_t nvdio_direct_rw(struct nvdio_ns *ns,
+					       struct kiocb *iocb,
+					       struct iov_iter *iter,
+					       size_t len, const bool write)
+{
+	if (iov_iter_is_bvec(iter)) {
+		/* Registered buffers: pinned by their owner until we are done. */
+		const struct bio_vec *bv = iter->bvec;
+		const size_t skip = iter->iov_offset;
+		const size_t offset = bv->bv_offset + skip;
+
+		if (unlikely(len > ns->one_max || bv->bv_len < skip + len ||
+			     offset & NVDIO_DMA_MASK))
+			return nvdio_dio_rw(ns, iocb, iter, len, write);
+		return nvdio_direct_one(ns, iocb, bv->bv_page, offset, len, 0,
+					write);
 	}
-	return nvdio_dio_rw(ns, iocb, iter, len, write);
+	return write ? nvdio_direct_user_write(ns, iocb, iter, len) :
+		       nvdio_direct_user_read(ns, iocb, iter, len);
+}
+
+/* For a caller that waits: a kiocb of our own, whose completion wakes him. */
+static noinline ssize_t nvdio_direct_sync(struct nvdio_ns *ns,
+					  struct kiocb *iocb,
+					  struct iov_iter *iter, size_t len,
+					  bool write)
+{
+	struct nvdio_sync sync;
+	ssize_t ret;
+
+	nvdio_sync_init(&sync, iocb);
+	ret = write ? nvdio_direct_write(ns, &sync.iocb, iter, len) :
+		      nvdio_direct_read(ns, &sync.iocb, iter, len);
+	if (ret == -EIOCBQUEUED)
+		ret = nvdio_sync_wait(&sync);
+	if (ret > 0)
+		iocb->ki_pos += ret;
+	return ret;
 }
 
 /**
- * nvdio_direct_rw() - read or write without a copy
+ * nvdio_direct_read() - read without a copy
  * @ns: namespace
  * @iocb: ki_pos is a multiple of the LBA size
  * @iter: memory
  * @len: bytes, more than 0, a multiple of the LBA size, inside of the
  *	namespace, at most what @iter has
- * @write: write, not read
  *
  * Context: may sleep, but under IOCB_NOWAIT only to bring in user pages.
  * Return: @len or -errno if @iocb is synchronous; -EIOCBQUEUED, or -errno and
  * nothing was sent, otherwise. -EINVAL: memory that is not dword aligned.
  * -EFAULT: memory that cannot be pinned.
  */
-ssize_t nvdio_direct_rw(struct nvdio_ns *ns, struct kiocb *iocb,
-			struct iov_iter *iter, size_t len, bool write)
+ssize_t nvdio_direct_read(struct nvdio_ns *ns, struct kiocb *iocb,
+			  struct iov_iter *iter, size_t len)
 {
-	struct nvdio_sync sync;
-	ssize_t ret;
+	if (unlikely(is_sync_kiocb(iocb)))
+		return nvdio_direct_sync(ns, iocb, iter, len, false);
+	return nvdio_direct_rw(ns, iocb, iter, len, false);
+}
 
-	if (likely(!is_sync_kiocb(iocb)))
-		return nvdio_direct_async(ns, iocb, iter, len, write);
-
-	nvdio_sync_init(&sync, iocb);
-	ret = nvdio_direct_async(ns, &sync.iocb, iter, len, write);
-	if (ret == -EIOCBQUEUED)
-		ret = nvdio_sync_wait(&sync);
-	if (ret > 0)
-		iocb->ki_pos += ret;
-	return ret;
+/**
+ * nvdio_direct_write() - write without a copy
+ * @ns: namespace
+ * @iocb: ki_pos is a multiple of the LBA size
+ * @iter: memory
+ * @len: as for nvdio_direct_read()
+ *
+ * Context and return: as nvdio_direct_read().
+ */
+ssize_t nvdio_direct_write(struct nvdio_ns *ns, struct kiocb *iocb,
+			   struct iov_iter *iter, size_t len)
+{
+	if (unlikely(is_sync_kiocb(iocb)))
+		return nvdio_direct_sync(ns, iocb, iter, len, true);
+	return nvdio_direct_rw(ns, iocb, iter, len, true);
 }

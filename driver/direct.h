@@ -8,7 +8,9 @@
 
 #include "ns.h"
 
-ssize_t nvdio_direct_rw(struct nvdio_ns *ns, struct kiocb *iocb,
-			struct iov_iter *iter, size_t len, bool write);
+ssize_t nvdio_direct_read(struct nvdio_ns *ns, struct kiocb *iocb,
+			  struct iov_iter *iter, size_t len);
+ssize_t nvdio_direct_write(struct nvdio_ns *ns, struct kiocb *iocb,
+			   struct iov_iter *iter, size_t len);
 
 #endif /* NVDIO_DIRECT_H */

@@ -32,9 +32,9 @@ int nvdio_dma_map(struct nvdio_dio *dio)
 	sg_unmark_end(&dio->sg.sgl[dio->sg.nents - 1]);
 	if (ret)
 		return ret;
-	nvdio_stat_add(dio->ns, segments_mapped, dio->sg.nents);
-	dio->mapped = true;
 	dio->need_unmap = nvdio_dma_need_unmap(dev);
+	if (dio->need_unmap)
+		nvdio_stat_add(dio->ns, segments_mapped, dio->sg.nents);
 	dio->cur.sg = dio->sg.sgl;
 	dio->cur.offset = 0;
 	return 0;
@@ -48,13 +48,12 @@ int nvdio_dma_map(struct nvdio_dio *dio)
  */
 void nvdio_dma_unmap(struct nvdio_dio *dio)
 {
-	if (!dio->mapped)
+	if (!dio->need_unmap)
 		return;
+	dio->need_unmap = false;
 	nvdio_stat_sub(dio->ns, segments_mapped, dio->sg.nents);
-	dio->mapped = false;
-	if (dio->need_unmap)
-		dma_unmap_sgtable(dio->ns->ctrl->dev.parent, &dio->sgt,
-				  dma_dir(dio), 0);
+	dma_unmap_sgtable(dio->ns->ctrl->dev.parent, &dio->sgt, dma_dir(dio),
+			  0);
 }
 
 /**

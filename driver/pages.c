@@ -56,37 +56,89 @@ void nvdio_pages_unpin(struct nvdio_ns *ns, struct page **pages,
 	unpin_user_pages(pages, nr);
 }
 
-/**
- * nvdio_pages_dirty() - mark pages dirty that are not
- * @pages: pinned pages
- * @nr: number of pages
- *
- * Context: may sleep.
- */
-void nvdio_pages_dirty(struct page **pages, unsigned int nr)
+/* The page behind those of a folio. */
+static struct page *folio_end(struct folio *folio)
 {
-	unsigned int i;
+	return folio_page(folio, 0) + folio_nr_pages(folio);
+}
 
-	for (i = 0; i < nr; i++) {
-		if (!folio_test_dirty(page_folio(pages[i])))
-			set_page_dirty_lock(pages[i]);
-	}
+static struct page *sg_end(struct scatterlist *entry)
+{
+	return sg_page(entry) + DIV_ROUND_UP(entry->offset + entry->length,
+					     PAGE_SIZE);
 }
 
 /**
- * nvdio_pages_all_dirty() - is there nothing to be dirtied?
- * @pages: pinned pages
+ * nvdio_pages_unpin_sg() - let go of pinned pages, a folio at a time
+ * @ns: for the leak counter
+ * @sg: scatterlist of pages that were pinned once each
  * @nr: number of pages
  *
  * Context: any.
  */
-bool nvdio_pages_all_dirty(struct page **pages, unsigned int nr)
+void nvdio_pages_unpin_sg(struct nvdio_ns *ns, const struct nvdio_sg *sg,
+			  unsigned int nr)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr; i++) {
-		if (!folio_test_dirty(page_folio(pages[i])))
-			return false;
+	nvdio_stat_sub(ns, pages_pinned, nr);
+	for (i = 0; i < sg->nents; i++) {
+		struct scatterlist *entry = &sg->sgl[i];
+		struct page *page = sg_page(entry);
+		unsigned long pages = sg_end(entry) - page;
+
+		if (pages == 1)
+			unpin_user_page(page);
+		else
+			unpin_user_page_range_dirty_lock(page, pages, false);
+	}
+}
+
+/**
+ * nvdio_pages_dirty_sg() - mark folios dirty that are not
+ * @sg: scatterlist of pinned pages
+ *
+ * Context: may sleep.
+ */
+void nvdio_pages_dirty_sg(const struct nvdio_sg *sg)
+{
+	unsigned int i;
+
+	for (i = 0; i < sg->nents; i++) {
+		struct scatterlist *entry = &sg->sgl[i];
+		struct page *page, *end = sg_end(entry);
+		struct folio *folio;
+
+		for (page = sg_page(entry); page < end;
+		     page = folio_end(folio)) {
+			folio = page_folio(page);
+			if (!folio_test_dirty(folio))
+				set_page_dirty_lock(page);
+		}
+	}
+}
+
+/**
+ * nvdio_pages_sg_is_dirty() - is there nothing to be dirtied?
+ * @sg: scatterlist of pinned pages
+ *
+ * Context: any.
+ */
+bool nvdio_pages_sg_is_dirty(const struct nvdio_sg *sg)
+{
+	unsigned int i;
+
+	for (i = 0; i < sg->nents; i++) {
+		struct scatterlist *entry = &sg->sgl[i];
+		struct page *page, *end = sg_end(entry);
+		struct folio *folio;
+
+		for (page = sg_page(entry); page < end;
+		     page = folio_end(folio)) {
+			folio = page_folio(page);
+			if (!folio_test_dirty(folio))
+				return false;
+		}
 	}
 	return true;
 }

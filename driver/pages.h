@@ -7,10 +7,13 @@
 #include <linux/uio.h>
 
 #include "ns.h"
+#include "sg.h"
 
 void nvdio_pages_dirty_run(struct page *page, unsigned int nr);
-void nvdio_pages_dirty(struct page **pages, unsigned int nr);
-bool nvdio_pages_all_dirty(struct page **pages, unsigned int nr);
+void nvdio_pages_dirty_sg(const struct nvdio_sg *sg);
+bool nvdio_pages_sg_is_dirty(const struct nvdio_sg *sg);
+void nvdio_pages_unpin_sg(struct nvdio_ns *ns, const struct nvdio_sg *sg,
+			  unsigned int nr);
 void nvdio_pages_unpin(struct nvdio_ns *ns, struct page **pages,
 		       unsigned int nr);
 ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,

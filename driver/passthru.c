@@ -217,7 +217,7 @@ static void pt_free(struct nvdio_passthru *pt)
 {
 	if (pt->dio) {
 		if (pt->dio->dirty)
-			nvdio_pages_dirty(pt->dio->pages, pt->dio->nr_pages);
+			nvdio_pages_dirty_sg(&pt->dio->sg);
 		nvdio_dio_release(pt->dio);
 	}
 	if (pt->bounced)

@@ -222,9 +222,10 @@ void nvdio_list_put(struct nvdio_ctrl *ctrl, struct nvdio_list *list)
 
 /**
  * struct nvdio_bounce_pool - the bounce buffers of a controller
- * @lock: guards @free
+ * @lock: guards @free and @parked
  * @free: those that are not in use
- * @wait: for those who found none
+ * @wait: for tasks that found none
+ * @parked: those who found none and have no task to wait in
  * @nr: number of buffers
  * @bufs: all of them
  */
@@ -232,6 +233,7 @@ struct nvdio_bounce_pool {
 	spinlock_t lock;
 	struct list_head free;
 	wait_queue_head_t wait;
+	struct list_head parked;
 	unsigned int nr;
 	struct nvdio_bounce bufs[];
 };
@@ -311,6 +313,7 @@ int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
 		return -ENOMEM;
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->free);
+	INIT_LIST_HEAD(&pool->parked);
 	init_waitqueue_head(&pool->wait);
 	ctrl->bounce = pool;
 	for (i = 0; i < nr; i++) {
@@ -334,6 +337,23 @@ int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
  */
 struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns)
 {
+	return nvdio_bounce_get_or_park(ns, NULL);
+}
+
+/**
+ * nvdio_bounce_get_or_park() - take a bounce buffer, or be told of the next
+ * @ns: namespace; the caller has called nvdio_ctrl_enter()
+ * @waiter: to be kicked when a buffer comes back, perhaps at once; or NULL
+ *
+ * A worker must not sleep here: those who hold buffers need workers to go on.
+ *
+ * Context: any.
+ * Return: a buffer; or NULL, and @waiter is the pool's until it is kicked.
+ */
+struct nvdio_bounce *
+nvdio_bounce_get_or_park(struct nvdio_ns *ns,
+			 struct nvdio_bounce_waiter *waiter)
+{
 	struct nvdio_bounce_pool *pool = ns->ctrl->bounce;
 	struct nvdio_bounce *bounce;
 	unsigned long flags;
@@ -344,6 +364,8 @@ struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns)
 	if (bounce) {
 		list_del(&bounce->link);
 		nvdio_stat_inc(ns, bounce_buffers);
+	} else if (waiter) {
+		list_add_tail(&waiter->link, &pool->parked);
 	}
 	spin_unlock_irqrestore(&pool->lock, flags);
 	return bounce;
@@ -368,11 +390,18 @@ struct nvdio_bounce *nvdio_bounce_get_wait(struct nvdio_ns *ns)
 void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce)
 {
 	struct nvdio_bounce_pool *pool = ns->ctrl->bounce;
+	struct nvdio_bounce_waiter *waiter;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool->lock, flags);
 	list_add(&bounce->link, &pool->free);
 	nvdio_stat_sub(ns, bounce_buffers, 1);
+	waiter = list_first_entry_or_null(&pool->parked,
+					  struct nvdio_bounce_waiter, link);
+	if (waiter)
+		list_del(&waiter->link);
 	spin_unlock_irqrestore(&pool->lock, flags);
 	wake_up(&pool->wait);
+	if (waiter)
+		waiter->kick(waiter);
 }

@@ -33,6 +33,16 @@ struct nvdio_bounce {
 	dma_addr_t prps_dma;
 };
 
+/**
+ * struct nvdio_bounce_waiter - somebody who found no bounce buffer
+ * @link: in the pool's list of those who wait
+ * @kick: called, in any context, when it is worth while to try again
+ */
+struct nvdio_bounce_waiter {
+	struct list_head link;
+	void (*kick)(struct nvdio_bounce_waiter *waiter);
+};
+
 /* Bounce buffers' size; the copy path moves at most so much in a command. */
 #define NVDIO_BOUNCE_BYTES	(128U << 10)
 
@@ -51,6 +61,9 @@ int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr);
 void nvdio_bounce_pool_free(struct nvdio_ctrl *ctrl);
 struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns);
 struct nvdio_bounce *nvdio_bounce_get_wait(struct nvdio_ns *ns);
+struct nvdio_bounce *
+nvdio_bounce_get_or_park(struct nvdio_ns *ns,
+			 struct nvdio_bounce_waiter *waiter);
 void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce);
 
 #endif /* NVDIO_POOL_H */

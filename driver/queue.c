@@ -169,24 +169,26 @@ void nvdio_queue_release(struct nvdio_queue *q, struct nvdio_request *req)
  */
 static __always_inline bool nvdio_queue_end(struct nvdio_queue *q,
 					    struct nvdio_request *req,
-					    u16 status, u64 result,
+					    const struct nvme_completion *cqe,
+					    u16 status,
 					    struct nvdio_done *done)
 {
 	const u8 flags = req->flags;
 
 	if (unlikely(req->end)) {
 		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
-		req->result = result;
+		req->result = cqe ? le64_to_cpu(cqe->result.u64) : 0;
 		if (!req->end(req, status, done))
 			done->iocb = NULL;
 		return true;
 	}
 
-	if (flags & NVDIO_REQ_UNMAP)
+	if (flags & NVDIO_REQ_UNMAP) {
 		dma_unmap_page(q->dev, req->dma, req->len,
 			       flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
 							 DMA_FROM_DEVICE);
-	nvdio_stat_sub(req->ns, segments_mapped, 1);
+		nvdio_stat_sub(req->ns, segments_mapped, 1);
+	}
 	if (unlikely(status))
 		goto slow;
 	if (flags & NVDIO_REQ_PINNED) {
@@ -225,28 +227,32 @@ static unsigned int nvdio_queue_reap(struct nvdio_queue *q,
 				     unsigned int *nr_done, bool polled)
 {
 	struct nvdio_tag_chain chain = NVDIO_TAG_CHAIN_INIT;
-	unsigned int found, nr = 0, freed = 0;
+	struct nvdio_request *const reqs = q->cq_reqs;
+	struct nvdio_done *next = done;
+	unsigned int found, freed = 0;
 	const u16 old = q->cq_head;
+	u16 phase = q->cq_phase;
+	u32 head = old;
 
 	for (found = 0; found < NVDIO_BATCH; found++) {
-		struct nvme_completion *cqe = &q->cqes[q->cq_head];
+		struct nvme_completion *cqe = &q->cqes[head];
 		u16 status = le16_to_cpu(READ_ONCE(cqe->status));
 		struct nvdio_request *req;
 		u32 tag;
 		u16 cid;
 
-		if ((status & 1) != q->cq_phase)
+		if ((status & 1) != phase)
 			break;
 		/* The rest of the CQE is valid only after its phase. */
 		dma_rmb();
 		cid = READ_ONCE(cqe->command_id);
-		if (++q->cq_head == q->cq_depth) {
-			q->cq_head = 0;
-			q->cq_phase ^= 1;
+		if (unlikely(++head == q->cq_depth)) {
+			head = 0;
+			phase ^= 1;
 		}
 
 		tag = cid & NVDIO_TAG_MASK;
-		req = &q->cq_reqs[tag];
+		req = &reqs[tag];
 		if (unlikely(tag >= q->nr_reqs || req->cid != cid ||
 			     req->state != NVDIO_REQ_IN_FLIGHT)) {
 			nvdio_queue_stray(q, cid);
@@ -254,23 +260,24 @@ static unsigned int nvdio_queue_reap(struct nvdio_queue *q,
 		}
 		if (unlikely(polled) && req->ns)
 			nvdio_stat_inc(req->ns, polled);
-		if (nvdio_queue_end(q, req, status >> 1,
-				    le64_to_cpu(cqe->result.u64), &done[nr])) {
+		if (likely(nvdio_queue_end(q, req, cqe, status >> 1, next))) {
 			nvdio_tag_chain_add(&q->tags, &chain, tag);
 			freed++;
-			if (done[nr].iocb)
-				nr++;
+			if (next->iocb)
+				next++;
 		}
 	}
 
 	if (found) {
+		q->cq_head = head;
+		q->cq_phase = phase;
 		if (!q->cq_shadow ||
-		    shadow_write(q->cq_head, old, q->cq_shadow, q->cq_event))
-			writel(q->cq_head, q->cq_db);
+		    shadow_write(head, old, q->cq_shadow, q->cq_event))
+			writel(head, q->cq_db);
 	}
 	if (freed)
 		nvdio_queue_put_tags(q, &chain, freed);
-	*nr_done = nr;
+	*nr_done = next - done;
 	return found;
 }
 
@@ -363,7 +370,7 @@ void nvdio_queue_cancel(struct nvdio_queue *q, u16 status)
 
 		spin_lock_irq(&q->cq_lock);
 		if (req->state == NVDIO_REQ_IN_FLIGHT)
-			freed = nvdio_queue_end(q, req, status, 0, &done);
+			freed = nvdio_queue_end(q, req, NULL, status, &done);
 		spin_unlock_irq(&q->cq_lock);
 		if (freed)
 			nvdio_queue_release(q, req);

@@ -45,7 +45,7 @@ enum nvdio_queue_state {
  * live.
  */
 struct nvdio_queue {
-	spinlock_t sq_lock;
+	spinlock_t sq_lock;		/* for submitters; never in interrupts */
 	u8 state;			/* enum nvdio_queue_state */
 	u16 sq_tail;			/* next slot to fill */
 	u16 sq_rung;			/* tail that the controller knows */
@@ -58,6 +58,7 @@ struct nvdio_queue {
 	__le32 *sq_event;		/* and the controller's EventIdx */
 	struct nvdio_tags tags;
 
+	/* for those who complete; taken in interrupts */
 	spinlock_t cq_lock ____cacheline_aligned_in_smp;
 	u16 cq_head;
 	u16 cq_phase;
@@ -130,30 +131,35 @@ static inline struct nvme_command *nvdio_queue_slot(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_send() - hand a filled slot to the controller
+ * nvdio_queue_send_slot() - hand a filled slot to the controller
  * @q: queue, sq_lock held
  * @req: filled but for @cid, @state and @deadline; must not be touched by the
  *	caller afterwards, for it may have ended already
+ * @cmd: nvdio_queue_slot(), filled but for the command identifier
  *
  * While the task has a plug (io_uring and libaio batches) the doorbell is left
  * to the plug's end, or to the task's going to sleep. One task's plug at a
  * time can hold a queue; others that share the queue ring at once.
  */
-static inline void nvdio_queue_send(struct nvdio_queue *q,
-				    struct nvdio_request *req)
+static __always_inline void nvdio_queue_send_slot(struct nvdio_queue *q,
+						  struct nvdio_request *req,
+						  struct nvme_command *cmd)
 {
 	struct blk_plug *plug = current->plug;
+	u16 tail = q->sq_tail + 1;
 
 	/* A new generation, so that a stray CQE of the last use is noticed. */
 	req->cid += 1 << NVDIO_TAG_BITS;
-	q->sqes[q->sq_tail].common.command_id = req->cid;
+	cmd->common.command_id = req->cid;
 	req->deadline = (u32)jiffies + q->timeout;
+	/* Whoever sees the state sees the rest of the request. */
 	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
-	if (++q->sq_tail == q->depth)
-		q->sq_tail = 0;
+	if (unlikely(tail == q->depth))
+		tail = 0;
+	q->sq_tail = tail;
 
 	if (plug) {
-		if (q->plugged == plug)
+		if (likely(q->plugged == plug))
 			return;
 		if (!q->plugged) {
 			q->plugged = plug;
@@ -162,6 +168,13 @@ static inline void nvdio_queue_send(struct nvdio_queue *q,
 		}
 	}
 	nvdio_queue_ring(q);
+}
+
+/* The same for those who have not kept the slot. */
+static inline void nvdio_queue_send(struct nvdio_queue *q,
+				    struct nvdio_request *req)
+{
+	nvdio_queue_send_slot(q, req, nvdio_queue_slot(q));
 }
 
 #endif /* NVDIO_QUEUE_H */

@@ -143,7 +143,7 @@ bool nvdio_request_failed(struct nvdio_request *req, u16 status,
 		/* Dirtying takes the folio lock, which may sleep. */
 		req->state = NVDIO_REQ_DIRTYING;
 		if (llist_add(&req->node, &ns->ctrl->dirty))
-			queue_work(ns->ctrl->wq, &ns->ctrl->dirty_work);
+			queue_work(ns->ctrl->finish_wq, &ns->ctrl->dirty_work);
 		return false;
 	}
 	nvdio_stat_inc(ns, errors);

@@ -3,12 +3,13 @@
 #include <linux/bvec.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 
 #include "dptr.h"
 #include "sg.h"
 
 /* Longer entries would overflow the u32 arithmetic of those who split them. */
-#define NVDIO_SG_MAX_LEN	(1U << 30)
+#define NVDIO_SG_MAX_LEN	SZ_1G
 
 /**
  * nvdio_sg_add() - add contiguous memory
@@ -49,19 +50,20 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 void nvdio_sg_add_pages(struct nvdio_sg *sg, struct page **pages,
 			size_t offset, size_t len)
 {
-	while (len) {
-		unsigned int nr = 1;
+	const unsigned int max = DIV_ROUND_UP(offset + len, PAGE_SIZE);
+	unsigned int i, nr;
+
+	for (i = 0; i < max; i += nr) {
+		struct page *first = pages[i];
 		size_t bytes;
 
 		/* Neighbours first, so that a huge page is one step. */
-		while (nr * PAGE_SIZE - offset < len &&
-		       pages[nr] == pages[nr - 1] + 1)
-			nr++;
+		for (nr = 1; i + nr < max && pages[i + nr] == first + nr; nr++)
+			;
 		bytes = min(nr * PAGE_SIZE - offset, len);
-		nvdio_sg_add(sg, pages[0], offset, bytes);
+		nvdio_sg_add(sg, first, offset, bytes);
 		len -= bytes;
 		offset = 0;
-		pages += nr;
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/io_uring/cmd.h>
 #include <linux/iommu-dma.h>
+#include <linux/swiotlb.h>
 #include <linux/nvme_ioctl.h>
 #include <linux/version.h>
 
@@ -112,6 +113,29 @@ static inline int nvdio_uring_import_vec(struct io_uring_cmd *ioucmd,
 #else
 	return -EINVAL;
 #endif
+}
+
+/**
+ * nvdio_dma_is_linear() - is mapping memory for a device only an addition?
+ * @dev: the device, its DMA mask set
+ *
+ * Asked once, at bind. True where the DMA API would do nothing but compute: no
+ * IOMMU and no other mapping operations, coherent, every page of memory within
+ * reach of the mask, no bouncing forced (encrypted guests are, for one), no
+ * translation by ranges, and nobody who wants to be told of each mapping.
+ * With an IOMMU, or with DMA API debugging, every mapping goes through the API.
+ *
+ * Return: true if a bus address is a physical address plus a constant.
+ */
+static inline bool nvdio_dma_is_linear(struct device *dev)
+{
+	if (IS_ENABLED(CONFIG_DMA_API_DEBUG) || nvdio_dma_need_unmap(dev))
+		return false;
+	if (is_swiotlb_force_bounce(dev) || dev->dma_range_map ||
+	    dev->bus_dma_limit)
+		return false;
+	return dma_get_mask(dev) == DMA_BIT_MASK(64) &&
+	       dma_max_mapping_size(dev) == SIZE_MAX;
 }
 
 #endif /* NVDIO_COMPAT_H */

@@ -75,6 +75,9 @@ struct nvdio_ctrl {
 	u32 max_bytes;			/* MDTS, capped */
 	u32 max_discard;		/* LBAs of one DSM command, 0: none */
 	u64 max_zeroes;			/* bytes of one Write Zeroes, 0: none */
+	u32 max_map;			/* most contiguous bytes of one mapping */
+	bool linear;			/* see nvdio_dma_is_linear() */
+	dma_addr_t dma_offset;
 	u32 nn;
 	u32 oaes;
 	u16 oacs;

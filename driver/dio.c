@@ -274,7 +274,7 @@ struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
 	unsigned int nr;
 	int ret;
 
-	nr = bvec ? nvdio_sg_bvecs(iter, len) :
+	nr = bvec ? nvdio_sg_bvecs(iter, len, ns->ctrl->max_map) :
 		    iov_iter_npages(iter, INT_MAX);
 	dio = nvdio_dio_get(ns, nr, !bvec, gfp);
 	if (!dio)
@@ -292,6 +292,7 @@ struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
 	dio->nr_pages = 0;
 	dio->sg.nents = 0;
 	dio->sg.gaps = false;
+	dio->sg.max_len = ns->ctrl->max_map;
 	dio->left = len;
 	dio->len = len;
 	dio->lists = NULL;

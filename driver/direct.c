@@ -7,14 +7,13 @@
  * functions are shaped so that their arguments stay in registers: nothing on the
  * stack has its address taken on the way of a registered buffer.
  */
-#include <linux/dma-mapping.h>
 #include <linux/mm.h>
 
-#include "compat.h"
 #include "copy.h"
 #include "ctrl.h"
 #include "dio.h"
 #include "direct.h"
+#include "dma.h"
 #include "pages.h"
 #include "rmw.h"
 
@@ -82,8 +81,9 @@ again:
 	if (unlikely(!req))
 		goto wait;
 	/* Under the lock, since teardown takes it before the device goes. */
-	dma = dma_map_page(q->dev, page, offset, len, dir);
-	if (unlikely(dma_mapping_error(q->dev, dma))) {
+	flags = write ? NVDIO_REQ_WRITE : 0;
+	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
+	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
 		spin_unlock(&q->sq_lock);
 		ret = -ENOMEM;
@@ -91,11 +91,8 @@ again:
 	}
 
 	stats = ns->stats;
-	flags = write ? NVDIO_REQ_WRITE : 0;
-	if (nvdio_dma_need_unmap(q->dev)) {
-		flags |= NVDIO_REQ_UNMAP;
+	if (unlikely(flags & NVDIO_REQ_UNMAP))
 		this_cpu_inc(stats->segments_mapped);
-	}
 	if (nr_pinned) {
 		flags |= NVDIO_REQ_PINNED;
 		req->page = page;

@@ -86,6 +86,7 @@ static void nvdio_ns_set_format(struct nvdio_ns *ns,
 			       NVDIO_MPS / sizeof(struct nvme_sgl_desc) : 0;
 	ns->one_max = ctrl->sgls ? ns->limits.max_bytes :
 		      min(ns->limits.max_bytes, NVDIO_MPS);
+	ns->one_max = min(ns->one_max, ctrl->max_map);
 
 	/* Dataset Management, say, does not move whole blocks. */
 	ns->raw_limits = ns->limits;

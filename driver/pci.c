@@ -3,13 +3,41 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/sizes.h>
 
+#include "compat.h"
 #include "ctrl.h"
 #include "pci.h"
 #include "sysfs.h"
 
 /* Registers and, at least, the admin queue's and one I/O queue's doorbells. */
 #define NVDIO_BAR_MIN	(NVME_REG_DBS + 4096)
+
+/*
+ * What a mapping costs and how long it may be; swiotlb has no room for long
+ * ones. The constant of a linear mapping is read off the API itself.
+ */
+static void nvdio_pci_dma(struct nvdio_ctrl *ctrl)
+{
+	struct device *dev = &ctrl->pdev->dev;
+	struct page *page;
+	dma_addr_t dma;
+
+	ctrl->max_map = min_t(size_t, dma_max_mapping_size(dev), SZ_1G) &
+			PAGE_MASK;
+	if (!nvdio_dma_is_linear(dev))
+		return;
+	page = alloc_page(GFP_KERNEL);
+	if (!page)
+		return;
+	dma = dma_map_page(dev, page, 0, PAGE_SIZE, DMA_TO_DEVICE);
+	if (!dma_mapping_error(dev, dma)) {
+		ctrl->dma_offset = dma - page_to_phys(page);
+		dma_unmap_page(dev, dma, PAGE_SIZE, DMA_TO_DEVICE);
+		ctrl->linear = nvdio_dma_is_linear(dev);
+	}
+	__free_page(page);
+}
 
 static int nvdio_pci_map(struct nvdio_ctrl *ctrl)
 {
@@ -45,6 +73,7 @@ static int nvdio_pci_map(struct nvdio_ctrl *ctrl)
 	dma_set_max_seg_size(dev, UINT_MAX);
 	dma_set_seg_boundary(dev, ULONG_MAX);
 	dma_set_min_align_mask(dev, NVDIO_MPS_MASK);
+	nvdio_pci_dma(ctrl);
 	return 0;
 
 unmap:

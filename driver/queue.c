@@ -502,6 +502,8 @@ struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
 	q->plug_cb.callback = nvdio_queue_unplug;
 	q->ctrl = ctrl;
 	q->dev = ctrl->dev.parent;
+	q->linear = ctrl->linear;
+	q->dma_offset = ctrl->dma_offset;
 	q->qid = qid;
 	q->vector = -1;
 	q->depth = depth;

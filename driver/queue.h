@@ -47,12 +47,14 @@ enum nvdio_queue_state {
 struct nvdio_queue {
 	spinlock_t sq_lock;		/* for submitters; never in interrupts */
 	u8 state;			/* enum nvdio_queue_state */
+	bool linear;			/* bus address = physical + @dma_offset */
 	u16 sq_tail;			/* next slot to fill */
 	u16 sq_rung;			/* tail that the controller knows */
 	u16 depth;			/* entries of SQ and CQ */
 	struct nvme_command *sqes;
 	struct nvdio_request *reqs;
 	struct blk_plug *plugged;	/* whose plug holds @plug_cb */
+	dma_addr_t dma_offset;
 	u32 __iomem *sq_db;
 	__le32 *sq_shadow;		/* shadow doorbell, or NULL */
 	__le32 *sq_event;		/* and the controller's EventIdx */

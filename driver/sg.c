@@ -3,13 +3,9 @@
 #include <linux/bvec.h>
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/sizes.h>
 
 #include "dptr.h"
 #include "sg.h"
-
-/* Longer entries would overflow the u32 arithmetic of those who split them. */
-#define NVDIO_SG_MAX_LEN	SZ_1G
 
 /**
  * nvdio_sg_add() - add contiguous memory
@@ -27,7 +23,7 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 	struct scatterlist *last = &sg->sgl[sg->nents - 1];
 
 	if (sg->nents && addr == sg->end &&
-	    last->length + len <= NVDIO_SG_MAX_LEN) {
+	    last->length + len <= sg->max_len) {
 		last->length += len;
 		sg->end += len;
 		return;
@@ -51,14 +47,15 @@ void nvdio_sg_add_pages(struct nvdio_sg *sg, struct page **pages,
 			size_t offset, size_t len)
 {
 	const unsigned int max = DIV_ROUND_UP(offset + len, PAGE_SIZE);
-	unsigned int i, nr;
+	unsigned int i, nr, end;
 
 	for (i = 0; i < max; i += nr) {
 		struct page *first = pages[i];
 		size_t bytes;
 
 		/* Neighbours first, so that a huge page is one step. */
-		for (nr = 1; i + nr < max && pages[i + nr] == first + nr; nr++)
+		end = min(max, i + sg->max_len / (unsigned int)PAGE_SIZE);
+		for (nr = 1; i + nr < end && pages[i + nr] == first + nr; nr++)
 			;
 		bytes = min(nr * PAGE_SIZE - offset, len);
 		nvdio_sg_add(sg, first, offset, bytes);
@@ -67,24 +64,41 @@ void nvdio_sg_add_pages(struct nvdio_sg *sg, struct page **pages,
 	}
 }
 
+/* Bytes of a bvec, from @skip on, that become one entry. */
+static size_t bvec_bytes(const struct bio_vec *bv, size_t skip, size_t len,
+			 u32 max_len)
+{
+	/* Cut on a page boundary, for the sake of PRPs. */
+	const size_t max = max_len - offset_in_page(bv->bv_offset + skip);
+
+	return min3(len, bv->bv_len - skip, max);
+}
+
 /**
- * nvdio_sg_bvecs() - count the bvecs behind an iterator
+ * nvdio_sg_bvecs() - count the entries that bvecs will need
  * @iter: BVEC
  * @len: bytes, at most what @iter has
+ * @max_len: most bytes of an entry, a multiple of the page size
  *
- * Return: number of bvecs that the first @len bytes touch.
+ * Return: number of entries for the first @len bytes.
  */
-unsigned int nvdio_sg_bvecs(const struct iov_iter *iter, size_t len)
+unsigned int nvdio_sg_bvecs(const struct iov_iter *iter, size_t len,
+			    u32 max_len)
 {
 	const struct bio_vec *bv = iter->bvec;
 	size_t skip = iter->iov_offset;
 	unsigned int nr = 0;
 
 	while (len) {
-		len -= min_t(size_t, len, bv->bv_len - skip);
-		skip = 0;
-		bv++;
+		size_t bytes = bvec_bytes(bv, skip, len, max_len);
+
+		len -= bytes;
+		skip += bytes;
 		nr++;
+		if (skip == bv->bv_len) {
+			skip = 0;
+			bv++;
+		}
 	}
 	return nr;
 }
@@ -104,13 +118,16 @@ void nvdio_sg_add_bvecs(struct nvdio_sg *sg, struct iov_iter *iter, size_t len)
 
 	iov_iter_advance(iter, len);
 	while (len) {
-		size_t bytes = min_t(size_t, len, bv->bv_len - skip);
+		size_t bytes = bvec_bytes(bv, skip, len, sg->max_len);
 
 		if (bytes)
 			nvdio_sg_add(sg, bv->bv_page, bv->bv_offset + skip,
 				     bytes);
 		len -= bytes;
-		skip = 0;
-		bv++;
+		skip += bytes;
+		if (skip == bv->bv_len) {
+			skip = 0;
+			bv++;
+		}
 	}
 }

@@ -11,6 +11,7 @@
  * @sgl: entries, initialised with sg_init_table()
  * @nents: entries used
  * @max: entries there are
+ * @max_len: most bytes of an entry, a multiple of the page size
  * @end: physical address behind the last entry
  * @gaps: the memory is not contiguous at a place that is not a page boundary
  */
@@ -18,6 +19,7 @@ struct nvdio_sg {
 	struct scatterlist *sgl;
 	unsigned int nents;
 	unsigned int max;
+	u32 max_len;
 	phys_addr_t end;
 	bool gaps;
 };
@@ -27,6 +29,7 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 void nvdio_sg_add_pages(struct nvdio_sg *sg, struct page **pages,
 			size_t offset, size_t len);
 void nvdio_sg_add_bvecs(struct nvdio_sg *sg, struct iov_iter *iter, size_t len);
-unsigned int nvdio_sg_bvecs(const struct iov_iter *iter, size_t len);
+unsigned int nvdio_sg_bvecs(const struct iov_iter *iter, size_t len,
+			    u32 max_len);
 
 #endif /* NVDIO_SG_H */

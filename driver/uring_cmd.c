@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "ctrl.h"
 #include "discard.h"
+#include "dma.h"
 #include "ns.h"
 #include "pages.h"
 #include "passthru.h"
@@ -178,11 +179,12 @@ static bool uring_rw_end(struct nvdio_request *req, u16 status,
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
 	struct nvdio_ns *ns = req->ns;
 
-	if (req->flags & NVDIO_REQ_UNMAP)
+	if (req->flags & NVDIO_REQ_UNMAP) {
 		dma_unmap_page(ns->ctrl->dev.parent, req->dma, req->len,
 			       req->flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
 							      DMA_FROM_DEVICE);
-	nvdio_stat_sub(ns, segments_mapped, 1);
+		nvdio_stat_sub(ns, segments_mapped, 1);
+	}
 	pdu->status = status;
 	pdu->result = req->result;
 	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
@@ -266,6 +268,7 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	struct nvdio_queue *q;
 	u32 timeout_ms;
 	dma_addr_t dma;
+	u8 flags;
 	long offset;
 	bool plain;
 	int ret;
@@ -300,8 +303,9 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 		if (IS_ERR(req))
 			goto unpin;
 	}
-	dma = dma_map_page(q->dev, pdu->page, offset, len, dir);
-	if (unlikely(dma_mapping_error(q->dev, dma))) {
+	flags = write ? NVDIO_REQ_WRITE : 0;
+	dma = nvdio_dma_map_one(q, pdu->page, offset, len, dir, &flags);
+	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
 		ret = -ENOMEM;
 		goto unpin;
@@ -310,8 +314,7 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	req->end = uring_rw_end;
 	req->dma = dma;
 	req->len = len;
-	req->flags = (write ? NVDIO_REQ_WRITE : 0) |
-		     (nvdio_dma_need_unmap(q->dev) ? NVDIO_REQ_UNMAP : 0);
+	req->flags = flags;
 	req->ns = ns;
 	req->slba = slba;
 
@@ -338,8 +341,9 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	cmd->common.cdw15 = cpu_to_le32(READ_ONCE(ucmd->cdw15));
 	timeout_ms = READ_ONCE(ucmd->timeout_ms);
 	nvdio_stat_inc(ns, passthrough);
-	nvdio_stat_inc(ns, segments_mapped);
-	nvdio_queue_send(q, req);
+	if (unlikely(flags & NVDIO_REQ_UNMAP))
+		nvdio_stat_inc(ns, segments_mapped);
+	nvdio_queue_send_slot(q, req, cmd);
 	if (unlikely(timeout_ms))
 		nvdio_passthru_extend(q, req,
 				      nvdio_passthru_timeout(timeout_ms));

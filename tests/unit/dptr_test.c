@@ -23,6 +23,7 @@ struct run {
 
 struct geometry {
 	struct scatterlist sg[MAX_SG];
+	u64 start[MAX_SG];	/* of the entries, in the data */
 	unsigned int n;
 	u64 total;
 	struct nvdio_dptr_limits limits;
@@ -39,6 +40,7 @@ static void add(struct geometry *g, u64 addr, u64 len)
 	sg->dma_address = addr;
 	sg->dma_length = len;
 	sg->last = false;
+	g->start[g->n - 1] = g->total;
 	g->total += len;
 }
 
@@ -283,10 +285,17 @@ static int walk_sgl(const union nvme_data_ptr *d, u64 len, struct memory *mem,
 /* Address of byte @pos of the scatterlist, and how far it runs. */
 static u64 addr_at(const struct geometry *g, u64 pos, u64 *run)
 {
-	unsigned int i;
+	unsigned int i = 0, end = g->n;
 
-	for (i = 0; pos >= g->sg[i].dma_length; i++)
-		pos -= g->sg[i].dma_length;
+	while (end - i > 1) {
+		unsigned int mid = (i + end) / 2;
+
+		if (g->start[mid] <= pos)
+			i = mid;
+		else
+			end = mid;
+	}
+	pos -= g->start[i];
 	*run = g->sg[i].dma_length - pos;
 	return g->sg[i].dma_address + pos;
 }
@@ -525,7 +534,7 @@ static void cases(void)
 int main(void)
 {
 	const char *r = getenv("NVDIO_ROUNDS");
-	unsigned long i, rounds = r ? strtoul(r, NULL, 0) : 60000;
+	unsigned long i, rounds = r ? strtoul(r, NULL, 0) : 30000;
 	static struct geometry g;
 	u64 before = 0;
 

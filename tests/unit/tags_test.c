@@ -4,6 +4,7 @@
  * with takers and givers in several threads (also built with ThreadSanitizer).
  */
 #include <pthread.h>
+#include <sched.h>
 
 #include "unit.h"
 
@@ -117,8 +118,10 @@ static void *taker(void *v)
 		pthread_mutex_lock(&lock);
 		t = nvdio_tags_get(&tags);
 		pthread_mutex_unlock(&lock);
-		if (t == NVDIO_TAG_NONE)
+		if (t == NVDIO_TAG_NONE) {
+			sched_yield();
 			continue;
+		}
 		if (t >= tags.depth || xchg(&owner[t], 1))
 			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
 		do {
@@ -153,8 +156,10 @@ static void *giver(void *v)
 			nvdio_tag_chain_add(&tags, &c, t - 1);
 			got++;
 		}
-		if (!got)
+		if (!got) {
+			sched_yield();
 			continue;
+		}
 		nvdio_tags_put_chain(&tags, &c);
 		__atomic_add_fetch(&given, got, __ATOMIC_RELAXED);
 	}

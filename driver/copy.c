@@ -241,6 +241,13 @@ static u32 copy_max(const struct nvdio_ns *ns)
 	return min(NVDIO_BOUNCE_BYTES, ns->limits.max_bytes);
 }
 
+/* Take a bounce buffer, or have a worker go on when one comes back. */
+static struct nvdio_bounce *copy_park(struct nvdio_copy *op)
+{
+	copy_keep_mm(op);
+	return nvdio_bounce_get_or_park(op->ns, &op->waiter);
+}
+
 /*
  * Take bounce buffers for the next round and say what goes through each.
  * Return: 0; -EAGAIN under @nowait if there is none; or NVDIO_COPY_WAIT: when
@@ -261,15 +268,12 @@ static int copy_plan(struct nvdio_copy *op, bool nowait)
 			if (!c->bounce && !op->held) {
 				if (nowait)
 					return -EAGAIN;
-				if (op->sync) {
+				if (op->sync)
 					c->bounce = nvdio_bounce_get_wait(ns);
-				} else {
-					copy_keep_mm(op);
-					c->bounce = nvdio_bounce_get_or_park(
-							ns, &op->waiter);
-					if (!c->bounce)
-						return NVDIO_COPY_WAIT;
-				}
+				else
+					c->bounce = copy_park(op);
+				if (!c->bounce)
+					return NVDIO_COPY_WAIT;
 			}
 			if (!c->bounce)
 				break;
@@ -624,21 +628,18 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	}
 	nvdio_stat_inc(ns, copy);
 	sync = op->sync;
-	if (op->rmw && nowait && sync) {
-		/* It would have to wait for what it reads. */
-		ret = -EAGAIN;
-	} else if (op->rmw && !sync) {
+	if (op->rmw && !sync) {
 		copy_kick(op);
 		return -EIOCBQUEUED;
-	} else {
-		ret = copy_run(op, nowait);
-		while (sync && ret == NVDIO_COPY_WAIT) {
-			wait_for_completion_io(&op->wake);
-			ret = copy_run(op, false);
-		}
-		if (ret == NVDIO_COPY_WAIT)
-			return -EIOCBQUEUED;
 	}
+	/* A partial write would have to wait for what it reads. */
+	ret = op->rmw && nowait ? -EAGAIN : copy_run(op, nowait);
+	while (sync && ret == NVDIO_COPY_WAIT) {
+		wait_for_completion_io(&op->wake);
+		ret = copy_run(op, false);
+	}
+	if (ret == NVDIO_COPY_WAIT)
+		return -EIOCBQUEUED;
 	if (ret)
 		copy_fail(op, ret);
 	copy_finish(op, &done);

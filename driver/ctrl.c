@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A controller's life: enabling, resetting, removing. */
-#include <linux/cleanup.h>
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
@@ -9,6 +8,7 @@
 
 #include "admin.h"
 #include "ctrl.h"
+#include "ctrl_queues.h"
 #include "events.h"
 #include "file.h"
 #include "node.h"
@@ -28,15 +28,6 @@ static void nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl,
 	ctrl->state = state;
 	spin_unlock(&ctrl->state_lock);
 	wake_up_all(&ctrl->state_wait);
-}
-
-static void nvdio_ctrl_set_queues(struct nvdio_ctrl *ctrl,
-				  enum nvdio_queue_state state)
-{
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_queue_set_state(ctrl->io[i], state);
 }
 
 /*
@@ -131,52 +122,6 @@ static int nvdio_ctrl_enable(struct nvdio_ctrl *ctrl)
 	}
 	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_LIVE);
 	return 0;
-}
-
-/* Create the I/O queues in the controller; they stay frozen. */
-static int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
-{
-	unsigned int i;
-	int ret;
-
-	for (i = 0; i < ctrl->nr_io; i++) {
-		ctrl->io[i]->sq_shadow = NULL;
-		ctrl->io[i]->cq_shadow = NULL;
-		nvdio_queue_reset(ctrl->io[i]);
-		ret = nvdio_admin_create_queue(ctrl, ctrl->io[i]);
-		if (ret)
-			return ret;
-	}
-	nvdio_admin_shadow(ctrl);
-	return 0;
-}
-
-static void nvdio_ctrl_cancel_all(struct nvdio_ctrl *ctrl, u16 status)
-{
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_queue_cancel(ctrl->io[i], status);
-	if (ctrl->admin)
-		nvdio_queue_cancel(ctrl->admin, status);
-}
-
-/* Wait until nothing is in flight. Return: false if that took too long. */
-static bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout)
-{
-	unsigned long end = jiffies + timeout;
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; ) {
-		if (!nvdio_queue_in_use(ctrl->io[i], NULL)) {
-			i++;
-			continue;
-		}
-		if (time_after(jiffies, end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
 }
 
 /**
@@ -404,100 +349,6 @@ free:
 	return ERR_PTR(ret);
 }
 
-/* Which CPU submits to which queue. */
-static int nvdio_ctrl_map_cpus(struct nvdio_ctrl *ctrl)
-{
-	unsigned int nr_poll = ctrl->nr_io - ctrl->nr_irq;
-	unsigned int cpu;
-
-	ctrl->cpu_queue = kcalloc(nr_cpu_ids, sizeof(*ctrl->cpu_queue),
-				  GFP_KERNEL);
-	ctrl->cpu_poll_queue = kcalloc(nr_cpu_ids,
-				       sizeof(*ctrl->cpu_poll_queue),
-				       GFP_KERNEL);
-	if (!ctrl->cpu_queue || !ctrl->cpu_poll_queue)
-		return -ENOMEM;
-	for (cpu = 0; cpu < nr_cpu_ids; cpu++) {
-		struct nvdio_queue *q = ctrl->io[cpu % ctrl->nr_irq];
-
-		ctrl->cpu_queue[cpu] = q;
-		if (nr_poll)
-			q = ctrl->io[ctrl->nr_irq + cpu % nr_poll];
-		ctrl->cpu_poll_queue[cpu] = q;
-	}
-	return 0;
-}
-
-/*
- * Allocate I/O queues: one for each CPU, as far as the controller and the
- * vectors allow, and the polled ones behind them.
- */
-static int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
-{
-	unsigned int nr_irq, nr_poll, count, i;
-	u16 depth;
-	int ret;
-
-	nr_irq = ctrl->nr_vectors > 1 ? ctrl->nr_vectors - 1 : 1;
-	nr_irq = min(nr_irq, num_possible_cpus());
-	nr_poll = min(nvdio_poll_queues, num_possible_cpus());
-	/* Doorbells that the BAR has room for, the admin queue's not counted. */
-	count = (ctrl->bar_size - NVME_REG_DBS) / (2 * ctrl->db_stride) - 1;
-	count = min(count, nr_irq + nr_poll);
-	if (!count)
-		return -ENODEV;
-	ret = nvdio_admin_queue_count(ctrl, &count);
-	if (ret)
-		return ret;
-	/* If there are too few, interrupts come first. */
-	nr_irq = min(nr_irq, count);
-	nr_poll = min(nr_poll, count - nr_irq);
-
-	depth = clamp(nvdio_io_queue_depth, 2U, NVDIO_TAGS_MAX + 1);
-	depth = min_t(u32, depth, NVME_CAP_MQES(ctrl->cap) + 1);
-	ctrl->io_depth = depth;
-	ctrl->io = kcalloc(nr_irq + nr_poll, sizeof(*ctrl->io), GFP_KERNEL);
-	if (!ctrl->io)
-		return -ENOMEM;
-	for (i = 0; i < nr_irq + nr_poll; i++) {
-		struct nvdio_queue *q;
-		int node = i < nr_irq && cpu_possible(i) ? cpu_to_node(i) :
-			   dev_to_node(ctrl->dev.parent);
-
-		q = nvdio_queue_alloc(ctrl, i + 1, depth, node);
-		if (!q)
-			return -ENOMEM;
-		ctrl->io[i] = q;
-		ctrl->nr_alloc = i + 1;
-		q->timeout = nvdio_io_timeout * HZ;
-		if (i >= nr_irq)
-			continue;
-		q->vector = ctrl->nr_vectors > 1 ? i + 1 : 0;
-		q->irq_shared = ctrl->nr_vectors == 1;
-	}
-	ctrl->nr_irq = nr_irq;
-	ctrl->nr_io = nr_irq + nr_poll;
-	return nvdio_ctrl_map_cpus(ctrl);
-}
-
-static void nvdio_ctrl_set_affinity(struct nvdio_ctrl *ctrl)
-{
-	unsigned int i;
-
-	if (ctrl->nr_vectors == 1)
-		return;
-	/*
-	 * Not managed by the irq core, which would shut the interrupt down
-	 * with its CPU: other CPUs' submitters may have commands in the queue.
-	 */
-	for (i = 0; i < ctrl->nr_irq; i++) {
-		if (cpu_online(i))
-			irq_set_affinity_and_hint(pci_irq_vector(ctrl->pdev,
-								 i + 1),
-						  cpumask_of(i));
-	}
-}
-
 /**
  * nvdio_ctrl_start() - bring up a controller whose BAR and vectors are there
  * @ctrl: controller
@@ -637,10 +488,7 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	/* What is left are requests between two states, which take no time. */
 	nvdio_ctrl_drain(ctrl, MAX_SCHEDULE_TIMEOUT / 2);
 
-	if (ctrl->nr_vectors > 1)
-		for (i = 0; i < ctrl->nr_irq; i++)
-			irq_set_affinity_and_hint(pci_irq_vector(ctrl->pdev,
-								 i + 1), NULL);
+	nvdio_ctrl_clear_affinity(ctrl);
 	for (i = 0; i < ctrl->nr_alloc; i++) {
 		nvdio_queue_free_irq(ctrl->io[i]);
 		nvdio_queue_free_dma(ctrl->io[i]);
@@ -672,19 +520,4 @@ void nvdio_ctrl_shutdown(struct nvdio_ctrl *ctrl)
 	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
 	nvdio_ctrl_disable(ctrl, true);
 	nvdio_ctrl_cancel_all(ctrl, NVDIO_SC_GONE);
-}
-
-/* The queue that a request belongs to. */
-struct nvdio_queue *nvdio_ctrl_queue_of(struct nvdio_ctrl *ctrl,
-					struct nvdio_request *req)
-{
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; i++) {
-		struct nvdio_queue *q = ctrl->io[i];
-
-		if (req >= q->reqs && req < q->reqs + q->nr_reqs)
-			return q;
-	}
-	return ctrl->admin;
 }

@@ -128,8 +128,6 @@ int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl);
 int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl);
 void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl);
 void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl);
-struct nvdio_queue *nvdio_ctrl_queue_of(struct nvdio_ctrl *ctrl,
-					struct nvdio_request *req);
 
 /* Has unbinding begun, or was the controller given up? */
 static inline bool nvdio_ctrl_gone(const struct nvdio_ctrl *ctrl)

@@ -10,7 +10,7 @@
 
 /* CC.MPS is always set to 4 KiB, whatever the CPU's page size is. */
 #define NVDIO_MPS_SHIFT	12
-#define NVDIO_MPS	(1U << NVDIO_MPS_SHIFT)
+#define NVDIO_MPS	4096U
 #define NVDIO_MPS_MASK	(NVDIO_MPS - 1)
 
 /* The most one command may move, whatever a controller's MDTS allows. */

@@ -230,7 +230,7 @@ void nvdio_list_put(struct nvdio_ctrl *ctrl, struct nvdio_list *list)
  * @bufs: all of them
  */
 struct nvdio_bounce_pool {
-	spinlock_t lock;
+	spinlock_t lock;		/* for @free and @parked */
 	struct list_head free;
 	wait_queue_head_t wait;
 	struct list_head parked;

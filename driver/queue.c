@@ -344,6 +344,7 @@ bool nvdio_queue_expired(struct nvdio_queue *q)
 	for (i = 0; i < READ_ONCE(q->tags.fresh) && !ret; i++) {
 		struct nvdio_request *req = &q->reqs[i];
 
+		/* Pairs with nvdio_queue_send_slot(): then @deadline is set. */
 		ret = smp_load_acquire(&req->state) == NVDIO_REQ_IN_FLIGHT &&
 		      !(READ_ONCE(req->flags) & NVDIO_REQ_ENDLESS) &&
 		      (s32)(now - READ_ONCE(req->deadline)) > 0;

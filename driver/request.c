@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 
 #include "ctrl.h"
+#include "ctrl_queues.h"
 #include "ns.h"
 #include "pages.h"
 #include "request.h"
@@ -21,6 +22,7 @@ static void nvdio_sync_complete(struct kiocb *iocb, long res)
 	 * seen. The task itself stays for an RCU grace period.
 	 */
 	rcu_read_lock();
+	/* @res before @done; nvdio_sync_wait() acquires. */
 	smp_store_release(&sync->done, true);
 	wake_up_process(task);
 	rcu_read_unlock();
@@ -59,6 +61,7 @@ ssize_t nvdio_sync_wait(struct nvdio_sync *sync)
 	struct nvdio_queue *q = sync->iocb.private;
 
 	if (q) {
+		/* Pairs with nvdio_sync_complete(). */
 		while (!smp_load_acquire(&sync->done)) {
 			if (!nvdio_queue_poll(q))
 				cond_resched();
@@ -67,6 +70,7 @@ ssize_t nvdio_sync_wait(struct nvdio_sync *sync)
 	}
 	for (;;) {
 		set_current_state(TASK_UNINTERRUPTIBLE);
+		/* Pairs with nvdio_sync_complete(). */
 		if (smp_load_acquire(&sync->done))
 			break;
 		io_schedule();

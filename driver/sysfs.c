@@ -38,26 +38,27 @@ static ssize_t stat_show(struct device *dev, struct device_attribute *attr,
 			  stat_sum(to_ns(dev), (size_t)ext->var));
 }
 
-#define STAT_ATTR(name)							\
+#define STAT_ATTR(name, offset)						\
 	static struct dev_ext_attribute stat_##name = {			\
 		.attr = __ATTR(name, 0444, stat_show, NULL),		\
-		.var = (void *)offsetof(struct nvdio_stats, name),	\
+		.var = (void *)(offset),				\
 	}
+#define STAT(member)	offsetof(struct nvdio_stats, member)
 
-STAT_ATTR(direct);
-STAT_ATTR(copy);
-STAT_ATTR(polled);
-STAT_ATTR(nowait_eagain);
-STAT_ATTR(read_bytes);
-STAT_ATTR(write_bytes);
-STAT_ATTR(errors);
-STAT_ATTR(flush);
-STAT_ATTR(discard);
-STAT_ATTR(write_zeroes);
-STAT_ATTR(passthrough);
-STAT_ATTR(pages_pinned);
-STAT_ATTR(segments_mapped);
-STAT_ATTR(bounce_buffers);
+STAT_ATTR(direct, STAT(direct));
+STAT_ATTR(copy, STAT(copy));
+STAT_ATTR(polled, STAT(polled));
+STAT_ATTR(nowait_eagain, STAT(nowait_eagain));
+STAT_ATTR(read_bytes, STAT(read_bytes));
+STAT_ATTR(write_bytes, STAT(write_bytes));
+STAT_ATTR(errors, STAT(errors));
+STAT_ATTR(flush, STAT(flush));
+STAT_ATTR(discard, STAT(discard));
+STAT_ATTR(write_zeroes, STAT(write_zeroes));
+STAT_ATTR(passthrough, STAT(passthrough));
+STAT_ATTR(pages_pinned, STAT(pages_pinned));
+STAT_ATTR(segments_mapped, STAT(segments_mapped));
+STAT_ATTR(bounce_buffers, STAT(bounce_buffers));
 
 static struct attribute *stats_attrs[] = {
 	&stat_direct.attr.attr,

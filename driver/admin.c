@@ -340,6 +340,12 @@ void nvdio_admin_shadow(struct nvdio_ctrl *ctrl)
 	ctrl->shadow_on = false;
 	if (!nvdio_shadow_doorbells || !(ctrl->oacs & NVME_CTRL_OACS_DBBUF_SUPP))
 		return;
+	/*
+	 * INTx stays asserted until the controller learns of the CQ's new
+	 * head, and it may look at a shadow doorbell late.
+	 */
+	if (!ctrl->pdev->msix_enabled && !ctrl->pdev->msi_enabled)
+		return;
 	if (!ctrl->shadow)
 		ctrl->shadow = dma_alloc_coherent(dev, NVDIO_MPS,
 						  &ctrl->shadow_dma,

@@ -147,12 +147,12 @@ static void copy_finish(struct nvdio_copy *op, struct nvdio_done *done)
 	done->iocb = op->iocb;
 	done->res = op->error ?: op->len;
 	if (op->error) {
-		nvdio_stat_sub(ns, copy, 1);
+		this_cpu_sub(ns->stats->copy, 1);
 	} else {
 		if (op->write)
-			nvdio_stat_add(ns, write_bytes, op->len);
+			this_cpu_add(ns->stats->write_bytes, op->len);
 		else
-			nvdio_stat_add(ns, read_bytes, op->len);
+			this_cpu_add(ns->stats->read_bytes, op->len);
 	}
 	if (op->claimed)
 		nvdio_rmw_release(ns, &op->claim);
@@ -171,7 +171,7 @@ static bool copy_end(struct nvdio_request *req, u16 status,
 	struct nvdio_copy *op = req->owner;
 
 	if (unlikely(status)) {
-		nvdio_stat_inc(op->ns, errors);
+		this_cpu_inc(op->ns->stats->errors);
 		cmpxchg(&op->error, 0, nvdio_status_to_errno(status));
 	}
 	if (!atomic_dec_and_test(&op->pending))
@@ -626,7 +626,7 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		ret = PTR_ERR(op);
 		goto out;
 	}
-	nvdio_stat_inc(ns, copy);
+	this_cpu_inc(ns->stats->copy);
 	sync = op->sync;
 	if (op->rmw && !sync) {
 		copy_kick(op);
@@ -651,6 +651,6 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	}
 out:
 	if (ret == -EAGAIN)
-		nvdio_stat_inc(ns, nowait_eagain);
+		this_cpu_inc(ns->stats->nowait_eagain);
 	return ret;
 }

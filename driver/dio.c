@@ -49,11 +49,11 @@ static void dio_finish(struct nvdio_dio *dio, struct nvdio_done *done)
 	done->res = dio->len;
 	if (unlikely(dio->error)) {
 		done->res = dio->error;
-		nvdio_stat_inc(ns, errors);
+		this_cpu_inc(ns->stats->errors);
 		if (dio->write)
-			nvdio_stat_sub(ns, write_bytes, dio->len);
+			this_cpu_sub(ns->stats->write_bytes, dio->len);
 		else
-			nvdio_stat_sub(ns, read_bytes, dio->len);
+			this_cpu_sub(ns->stats->read_bytes, dio->len);
 	}
 	nvdio_dio_release(dio);
 	nvdio_ctrl_exit(ns->ctrl);
@@ -364,11 +364,11 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		return nvdio_copy_rw(ns, iocb, iter, len, write);
 	}
 
-	nvdio_stat_inc(ns, direct);
+	this_cpu_inc(ns->stats->direct);
 	if (write)
-		nvdio_stat_add(ns, write_bytes, len);
+		this_cpu_add(ns->stats->write_bytes, len);
 	else
-		nvdio_stat_add(ns, read_bytes, len);
+		this_cpu_add(ns->stats->read_bytes, len);
 	ret = dio_send(dio, nowait);
 	if (likely(!ret))
 		return -EIOCBQUEUED;
@@ -381,15 +381,15 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 			dio_send_failed(dio, ret);
 		return -EIOCBQUEUED;
 	}
-	nvdio_stat_sub(ns, direct, 1);
+	this_cpu_sub(ns->stats->direct, 1);
 	if (write)
-		nvdio_stat_sub(ns, write_bytes, len);
+		this_cpu_sub(ns->stats->write_bytes, len);
 	else
-		nvdio_stat_sub(ns, read_bytes, len);
+		this_cpu_sub(ns->stats->read_bytes, len);
 	nvdio_dio_release(dio);
 exit:
 	if (ret == -EAGAIN)
-		nvdio_stat_inc(ns, nowait_eagain);
+		this_cpu_inc(ns->stats->nowait_eagain);
 	nvdio_ctrl_exit(ns->ctrl);
 	return ret;
 }

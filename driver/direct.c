@@ -35,7 +35,7 @@ static noinline int nvdio_direct_wait(struct nvdio_ns *ns,
 	if (q->state == NVDIO_QUEUE_DEAD || nvdio_ns_gone(ns))
 		return -ENODEV;
 	if (iocb->ki_flags & IOCB_NOWAIT) {
-		nvdio_stat_inc(ns, nowait_eagain);
+		this_cpu_inc(ns->stats->nowait_eagain);
 		return -EAGAIN;
 	}
 	if (write && nvdio_rmw_blocks(ns, slba, nlb))

@@ -84,7 +84,7 @@ int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
 		u32 nlb = min_t(u64, left, ctrl->max_discard);
 
 		discard_fill(ns, &cmd, list, slba, nlb);
-		nvdio_stat_inc(ns, discard);
+		this_cpu_inc(ns->stats->discard);
 		ret = nvdio_io_cmd(ns, &cmd, slba, nlb);
 		slba += nlb;
 		left -= nlb;
@@ -168,7 +168,7 @@ int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len)
 
 		cmd.write_zeroes.slba = cpu_to_le64(slba);
 		cmd.write_zeroes.length = cpu_to_le16(nlb - 1);
-		nvdio_stat_inc(ns, write_zeroes);
+		this_cpu_inc(ns->stats->write_zeroes);
 		ret = nvdio_io_cmd(ns, &cmd, slba, nlb);
 		if (ret > 0 && (ret & 0x7ff) == NVME_SC_INVALID_OPCODE) {
 			/* ONCS promised too much. */
@@ -253,7 +253,7 @@ static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	req->ns = ns;
 	req->slba = slba;
 	discard_fill(ns, nvdio_queue_slot(q), pdu->list, slba, nlb);
-	nvdio_stat_inc(ns, discard);
+	this_cpu_inc(ns->stats->discard);
 	nvdio_queue_send(q, req);
 	spin_unlock(&q->sq_lock);
 	return -EIOCBQUEUED;

@@ -34,7 +34,7 @@ int nvdio_dma_map(struct nvdio_dio *dio)
 		return ret;
 	dio->need_unmap = nvdio_dma_need_unmap(dev);
 	if (dio->need_unmap)
-		nvdio_stat_add(dio->ns, segments_mapped, dio->sg.nents);
+		this_cpu_add(dio->ns->stats->segments_mapped, dio->sg.nents);
 	dio->cur.sg = dio->sg.sgl;
 	dio->cur.offset = 0;
 	return 0;
@@ -51,7 +51,7 @@ void nvdio_dma_unmap(struct nvdio_dio *dio)
 	if (!dio->need_unmap)
 		return;
 	dio->need_unmap = false;
-	nvdio_stat_sub(dio->ns, segments_mapped, dio->sg.nents);
+	this_cpu_sub(dio->ns->stats->segments_mapped, dio->sg.nents);
 	dma_unmap_sgtable(dio->ns->ctrl->dev.parent, &dio->sgt, dma_dir(dio),
 			  0);
 }

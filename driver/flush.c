@@ -25,7 +25,7 @@ int nvdio_flush(struct nvdio_ns *ns)
 		return 0;
 	cmd.common.opcode = nvme_cmd_flush;
 	cmd.common.nsid = cpu_to_le32(ns->nsid);
-	nvdio_stat_inc(ns, flush);
+	this_cpu_inc(ns->stats->flush);
 	ret = nvdio_io_cmd(ns, &cmd, 0, 0);
 	return ret > 0 ? nvdio_status_to_errno(ret) : ret;
 }

@@ -36,8 +36,8 @@ ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 	if (bytes == 0)
 		return -EFAULT;
 	if (bytes > 0 && user_backed_iter(iter))
-		nvdio_stat_add(ns, pages_pinned,
-			       DIV_ROUND_UP(*offset + bytes, PAGE_SIZE));
+		this_cpu_add(ns->stats->pages_pinned,
+			     DIV_ROUND_UP(*offset + bytes, PAGE_SIZE));
 	return bytes;
 }
 
@@ -52,7 +52,7 @@ ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 void nvdio_pages_unpin(struct nvdio_ns *ns, struct page **pages,
 		       unsigned int nr)
 {
-	nvdio_stat_sub(ns, pages_pinned, nr);
+	this_cpu_sub(ns->stats->pages_pinned, nr);
 	unpin_user_pages(pages, nr);
 }
 
@@ -81,7 +81,7 @@ void nvdio_pages_unpin_sg(struct nvdio_ns *ns, const struct nvdio_sg *sg,
 {
 	unsigned int i;
 
-	nvdio_stat_sub(ns, pages_pinned, nr);
+	this_cpu_sub(ns->stats->pages_pinned, nr);
 	for (i = 0; i < sg->nents; i++) {
 		struct scatterlist *entry = &sg->sgl[i];
 		struct page *page = sg_page(entry);

@@ -50,7 +50,7 @@ static inline int nvdio_pages_pin_run(struct nvdio_ns *ns, unsigned long addr,
 		unpin_user_pages(pages, nr);
 		return 0;
 	}
-	nvdio_stat_add(ns, pages_pinned, nr);
+	this_cpu_add(ns->stats->pages_pinned, nr);
 	*page = pages[0];
 	return nr;
 }
@@ -66,7 +66,7 @@ static inline int nvdio_pages_pin_run(struct nvdio_ns *ns, unsigned long addr,
 static inline void nvdio_pages_unpin_run(struct nvdio_ns *ns,
 					 struct page *page, unsigned int nr)
 {
-	nvdio_stat_sub(ns, pages_pinned, nr);
+	this_cpu_sub(ns->stats->pages_pinned, nr);
 	if (likely(nr == 1))
 		unpin_user_page(page);
 	else

@@ -347,7 +347,7 @@ int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 	req->slba = slba;
 	*nvdio_queue_slot(q) = pt->cmd;
 	if (pt->ns)
-		nvdio_stat_inc(pt->ns, passthrough);
+		this_cpu_inc(pt->ns->stats->passthrough);
 	nvdio_queue_send(q, req);
 	nvdio_passthru_extend(q, req, timeout);
 	spin_unlock(&q->sq_lock);

@@ -363,7 +363,7 @@ nvdio_bounce_get_or_park(struct nvdio_ns *ns,
 					  link);
 	if (bounce) {
 		list_del(&bounce->link);
-		nvdio_stat_inc(ns, bounce_buffers);
+		this_cpu_inc(ns->stats->bounce_buffers);
 	} else if (waiter) {
 		list_add_tail(&waiter->link, &pool->parked);
 	}
@@ -395,7 +395,7 @@ void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce)
 
 	spin_lock_irqsave(&pool->lock, flags);
 	list_add(&bounce->link, &pool->free);
-	nvdio_stat_sub(ns, bounce_buffers, 1);
+	this_cpu_sub(ns->stats->bounce_buffers, 1);
 	waiter = list_first_entry_or_null(&pool->parked,
 					  struct nvdio_bounce_waiter, link);
 	if (waiter)

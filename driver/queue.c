@@ -187,7 +187,7 @@ static __always_inline bool nvdio_queue_end(struct nvdio_queue *q,
 		dma_unmap_page(q->dev, req->dma, req->len,
 			       flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
 							 DMA_FROM_DEVICE);
-		nvdio_stat_sub(req->ns, segments_mapped, 1);
+		this_cpu_sub(req->ns->stats->segments_mapped, 1);
 	}
 	if (unlikely(status))
 		goto slow;
@@ -259,7 +259,7 @@ static unsigned int nvdio_queue_reap(struct nvdio_queue *q,
 			continue;
 		}
 		if (unlikely(polled) && req->ns)
-			nvdio_stat_inc(req->ns, polled);
+			this_cpu_inc(req->ns->stats->polled);
 		if (likely(nvdio_queue_end(q, req, cqe, status >> 1, next))) {
 			nvdio_tag_chain_add(&q->tags, &chain, tag);
 			freed++;

@@ -150,11 +150,11 @@ bool nvdio_request_failed(struct nvdio_request *req, u16 status,
 			queue_work(ns->ctrl->finish_wq, &ns->ctrl->dirty_work);
 		return false;
 	}
-	nvdio_stat_inc(ns, errors);
+	this_cpu_inc(ns->stats->errors);
 	if (req->flags & NVDIO_REQ_WRITE)
-		nvdio_stat_sub(ns, write_bytes, req->len);
+		this_cpu_sub(ns->stats->write_bytes, req->len);
 	else
-		nvdio_stat_sub(ns, read_bytes, req->len);
+		this_cpu_sub(ns->stats->read_bytes, req->len);
 	if (req->flags & NVDIO_REQ_PINNED)
 		nvdio_pages_unpin_run(ns, req->page, req->nr_pages);
 	done->iocb = req->iocb;

@@ -42,8 +42,4 @@ struct nvdio_stats {
 	u64 bounce_buffers;
 };
 
-#define nvdio_stat_inc(ns, member)	this_cpu_inc((ns)->stats->member)
-#define nvdio_stat_add(ns, member, n)	this_cpu_add((ns)->stats->member, (n))
-#define nvdio_stat_sub(ns, member, n)	this_cpu_sub((ns)->stats->member, (n))
-
 #endif /* NVDIO_STATS_H */

@@ -183,7 +183,7 @@ static bool uring_rw_end(struct nvdio_request *req, u16 status,
 		dma_unmap_page(ns->ctrl->dev.parent, req->dma, req->len,
 			       req->flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
 							      DMA_FROM_DEVICE);
-		nvdio_stat_sub(ns, segments_mapped, 1);
+		this_cpu_sub(ns->stats->segments_mapped, 1);
 	}
 	pdu->status = status;
 	pdu->result = req->result;
@@ -340,9 +340,9 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	cmd->common.cdw14 = cpu_to_le32(READ_ONCE(ucmd->cdw14));
 	cmd->common.cdw15 = cpu_to_le32(READ_ONCE(ucmd->cdw15));
 	timeout_ms = READ_ONCE(ucmd->timeout_ms);
-	nvdio_stat_inc(ns, passthrough);
+	this_cpu_inc(ns->stats->passthrough);
 	if (unlikely(flags & NVDIO_REQ_UNMAP))
-		nvdio_stat_inc(ns, segments_mapped);
+		this_cpu_inc(ns->stats->segments_mapped);
 	nvdio_queue_send_slot(q, req, cmd);
 	if (unlikely(timeout_ms))
 		nvdio_passthru_extend(q, req,
@@ -431,7 +431,7 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	if (unlikely(ret == -ENOENT))
 		ret = uring_other(ns, ioucmd, issue_flags);
 	if (unlikely(ret == -EAGAIN))
-		nvdio_stat_inc(ns, nowait_eagain);
+		this_cpu_inc(ns->stats->nowait_eagain);
 	return ret;
 }
 

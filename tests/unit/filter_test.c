@@ -81,6 +81,7 @@ static const struct row {
 	{ "write uncorrectable", IO, 4, { 5, 0, 1 }, 0, CSUPP | LBCC, .verdict = ALL, .exact = true, .changes = RANGE, .slba = 5, .nlb = 2 },
 	{ "write uncorrectable, read-only node", IO, 4, { 5 }, 0, CSUPP, true, .verdict = ROOT, .exact = true, .changes = RANGE, .slba = 5, .nlb = 1 },
 	{ "compare", IO, 5, { 0, 0, 1 }, 1024, PLAIN, .verdict = ALL, .dir = TO, .bytes = 1024, .exact = true },
+	{ "compare, read-only node", IO, 5, { 0, 0, 1 }, 1024, PLAIN, true, .verdict = ROOT, .dir = TO, .bytes = 1024, .exact = true },
 	{ "compare, short", IO, 5, { 0, 0, 2 }, 1024, PLAIN, .verdict = BAD },
 	{ "write zeroes", IO, 8, { 3, 0, 9 }, 0, CSUPP | LBCC, .verdict = ALL, .exact = true, .changes = RANGE, .slba = 3, .nlb = 10 },
 	{ "write zeroes, read-only node", IO, 8, { 3, 0, 9 }, 0, CSUPP, true, .verdict = ROOT, .exact = true, .changes = RANGE, .slba = 3, .nlb = 10 },
@@ -256,7 +257,7 @@ int main(void)
 
 		if (!(turn % 64))
 			for (int i = 0; i < 256; i++)
-				effects[i] = htole32(below(&seed, 3) ? CSUPP | LBCC : (u32)rnd(&seed));
+				effects[i] = htole32(below(&seed, 4) ? CSUPP | (u32)below(&seed, 2) * LBCC : (u32)rnd(&seed));
 		if (below(&seed, 2))
 			cmd.opcode &= 0x1f;
 		for (int i = 0; i < 6; i++)

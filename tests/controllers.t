@@ -10,9 +10,9 @@ programs
 guest "6.12, no SGLs, MDTS 32 KiB" --kernel 6.12 --hugepages 16 --modargs sgl_threshold=0 \
 	--nvme mdts=3 --ns size=256M --ns size=256M,logical_block_size=4096,physical_block_size=4096 \
 	--run "tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' $few coherence"
-# No limit but the driver's own, every transfer of more than a page an SGL.
-guest "latest, SGLs, no MDTS" --kernel latest --hugepages 16 --modargs sgl_threshold=1 \
-	--nvme mdts=0 --ns size=256M \
+# Long commands (QEMU allows no more), every transfer of more than a page an SGL.
+guest "latest, SGLs, MDTS 2 MiB" --kernel latest --hugepages 16 --modargs sgl_threshold=1 \
+	--nvme mdts=9 --ns size=256M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 $few"
 # One vector for all queues.
 guest "6.12, one MSI-X vector" --kernel 6.12 --hugepages 16 --iommu strict --modargs sgl_threshold=0 \

@@ -17,7 +17,10 @@
 #include "pool.h"
 #include "rmw.h"
 
-/* More pages, or entries, than this are not let go of in an interrupt. */
+/*
+ * More pages, or entries, than this are not let go of in an interrupt. Nor are
+ * arrays from vmalloc() freed under the lock that dio_end() is called with.
+ */
 #define NVDIO_IRQ_PAGES		256
 
 static void dio_work(struct work_struct *work);
@@ -69,6 +72,7 @@ static bool dio_end(struct nvdio_request *req, u16 status,
 	if (!atomic_dec_and_test(&dio->pending))
 		return false;
 	if (min(dio->nr_pages, dio->sg.nents) > NVDIO_IRQ_PAGES ||
+	    is_vmalloc_addr(dio->sg.sgl) || is_vmalloc_addr(dio->pages) ||
 	    (dio->dirty && !nvdio_pages_sg_is_dirty(&dio->sg))) {
 		dio->finishing = true;
 		queue_work(dio->ns->ctrl->finish_wq, &dio->work);

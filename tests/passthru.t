@@ -1,0 +1,15 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Commands that programs make themselves: what is refused, and to whom; that
+# nothing is moved outside of the memory given for it. Behind a strict IOMMU what
+# the controller touches outside is a fault in the log, too.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+programs
+guest "6.12, 4096-byte blocks" --kernel 6.12 --modargs poll_queues=1 \
+	--nvme '' --ns size=64M,logical_block_size=4096,physical_block_size=4096 \
+	--run "tests/guest/io $bin /dev/nvdio0n1 passthru"
+guest "latest, strict IOMMU" --kernel latest --iommu strict --nvme '' --ns size=64M \
+	--run "tests/guest/io $bin /dev/nvdio0n1 passthru"
+tap_end

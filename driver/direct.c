@@ -232,6 +232,7 @@ static noinline ssize_t nvdio_direct_sync(struct nvdio_ns *ns,
 					  struct iov_iter *iter, size_t len,
 					  bool write)
 {
+	const size_t before = iov_iter_count(iter);
 	struct nvdio_sync sync;
 	ssize_t ret;
 
@@ -240,8 +241,11 @@ static noinline ssize_t nvdio_direct_sync(struct nvdio_ns *ns,
 		      nvdio_direct_read(ns, &sync.iocb, iter, len);
 	if (ret == -EIOCBQUEUED)
 		ret = nvdio_sync_wait(&sync);
-	if (ret > 0)
+	if (ret > 0) {
 		iocb->ki_pos += ret;
+		/* Some ways have moved it already; callers in the kernel look. */
+		iov_iter_advance(iter, ret - (before - iov_iter_count(iter)));
+	}
 	return ret;
 }
 

@@ -74,7 +74,8 @@ static inline void nvdio_pages_unpin_run(struct nvdio_ns *ns,
 }
 
 /* Is every page of a run dirty, so that nothing needs to be done about it? */
-static inline bool nvdio_pages_run_is_dirty(struct page *page, unsigned int nr)
+static __always_inline bool
+nvdio_pages_run_is_dirty(struct page *page, unsigned int nr)
 {
 	return folio_test_dirty(page_folio(page)) &&
 	       (nr == 1 || folio_test_dirty(page_folio(page + 1)));

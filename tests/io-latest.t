@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 programs
-guest "latest, strict IOMMU" --kernel latest --iommu strict --hugepages 16 --timeout 500 \
+guest "latest, strict IOMMU" --kernel latest --iommu strict --hugepages 16 \
 	--nvme '' --ns size=256M --ns size=256M,logical_block_size=4096,physical_block_size=4096 \
 	--run "tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' $all_programs"
 tap_end

@@ -54,7 +54,8 @@ guest() {
 	text=$1
 	shift
 	echo "# $text: lab/vm $*"
-	tap "$top/lab/vm" "$@"
+	# Long, because the host may be busy with other things; it is there for hangs.
+	tap "$top/lab/vm" --timeout 900 "$@"
 	[ "$tap_new" -gt 0 ] && [ "$tap_new" = "$tap_said" ]
 	tap_ok $? "$text: all its tests arrived ($tap_new)"
 	tap_ok "$tap_status" "$text: the guest and its kernel's log are clean (status $tap_status)"

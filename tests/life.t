@@ -5,10 +5,10 @@
 . "$(dirname "$0")/lib.sh"
 
 programs
-guest "6.12" --kernel 6.12 --timeout 400 \
+guest "6.12" --kernel 6.12 \
 	--nvme '' --nvme '' --ns backend=null,size=1G,latency=200000000 \
 	--run "tests/guest/life $bin"
-guest "latest, strict IOMMU" --kernel latest --iommu strict --timeout 400 \
+guest "latest, strict IOMMU" --kernel latest --iommu strict \
 	--nvme '' --nvme '' --ns backend=null,size=1G,latency=200000000 \
 	--run "tests/guest/life $bin"
 tap_end

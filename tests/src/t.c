@@ -118,7 +118,7 @@ void t_begin(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* A program that hangs fails; the guest's other tests go on. */
-	alarm(120);
+	alarm(400);
 	if (argc < 2) {
 		fprintf(stderr, "usage: %s DEVICE (its data is overwritten)\n",
 			argv[0]);

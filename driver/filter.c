@@ -179,8 +179,9 @@ static bool filter_common(const struct nvdio_filter_cmd *cmd,
 	if (out->dir == (NVDIO_FILTER_TO_CTRL | NVDIO_FILTER_FROM_CTRL))
 		return false;
 	if (out->dir == NVDIO_FILTER_NO_DATA) {
+		/* Nothing is mapped; programs do give a length without need. */
 		out->exact = true;
-		return !cmd->data_len;
+		return true;
 	}
 
 	out->exact = filter_bytes(cmd, op, lba_shift, &out->bytes);

@@ -77,7 +77,7 @@ static const struct row {
 	{ "identify, metadata", ADM, 6, { 1 }, 4096, PLAIN, .md = 4, .verdict = BAD },
 	/* Other I/O commands. */
 	{ "flush", IO, 0, { 0 }, 0, PLAIN, true, .verdict = ALL, .exact = true },
-	{ "flush with data", IO, 0, { 0 }, 4096, PLAIN, .verdict = BAD },
+	{ "flush with data", IO, 0, { 0 }, 4096, PLAIN, .verdict = ALL, .exact = true },
 	{ "write uncorrectable", IO, 4, { 5, 0, 1 }, 0, CSUPP | LBCC, .verdict = ALL, .exact = true, .changes = RANGE, .slba = 5, .nlb = 2 },
 	{ "write uncorrectable, read-only node", IO, 4, { 5 }, 0, CSUPP, true, .verdict = ROOT, .exact = true, .changes = RANGE, .slba = 5, .nlb = 1 },
 	{ "compare", IO, 5, { 0, 0, 1 }, 1024, PLAIN, .verdict = ALL, .dir = TO, .bytes = 1024, .exact = true },
@@ -157,7 +157,7 @@ static const struct row {
 	{ "vendor's admin, wants to be alone", ADM, 0xc0, { 0 }, 0, CSUPP | CSE, .verdict = ROOT, .exact = true, .freeze = true },
 	{ "vendor's admin, changes namespaces", ADM, 0xc0, { 0 }, 0, CSUPP | NIC, .verdict = ROOT, .exact = true, .rescan = true },
 	{ "vendor's admin, changes a namespace", ADM, 0xc0, { 0 }, 0, CSUPP | NCC, .verdict = ROOT, .exact = true, .rescan = true },
-	{ "vendor's admin with data for none", ADM, 0xc0, { 0 }, 64, PLAIN, .verdict = BAD },
+	{ "vendor's admin with data for none", ADM, 0xc0, { 0 }, 64, PLAIN, .verdict = ROOT, .exact = true },
 };
 
 static __le32 effects[NVDIO_FILTER_OPCODES];

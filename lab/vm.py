@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
@@ -204,8 +205,10 @@ def read(path, mode="r"):
 
 def write_whole(path, data):
     """Writes a cache file so that a reader sees all of it or nothing."""
-    temp = "%s.%d" % (path, os.getpid())
-    with open(temp, "wb") as f:
+    # Not the pid: another call, in a pid namespace of its own, may have the same.
+    fd, temp = tempfile.mkstemp(prefix=os.path.basename(path) + ".",
+                                dir=os.path.dirname(path))
+    with open(fd, "wb") as f:
         f.write(data)
     os.rename(temp, path)
 

@@ -2,8 +2,8 @@
 /*
  * What may happen while I/O is in flight. The device answers each command after
  * SLOW_MS milliseconds (default 400) and reads zeroes, so that "in flight" is
- * a state in which one can look around: QEMU's null-co with latency-ns. SLOW_DIR
- * is a directory on a real file system.
+ * a state in which one can look around: QEMU's null-co with latency-ns. (That has
+ * the data in memory at once, and only then waits: see late.c.)
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -46,14 +46,6 @@ static int tasks(void)
 	if (d)
 		closedir(d);
 	return n;
-}
-
-static bool zero(const char *p, size_t len)
-{
-	while (len--)
-		if (*p++)
-			return false;
-	return true;
 }
 
 /* ---- many at once ---- */
@@ -138,7 +130,7 @@ static void in_flight(const struct load *l)
 	t2 = now();
 	ok(good && i == l->depth, "%s: all came back whole", l->what);
 	for (i = 0; i < l->depth && !l->wr; i++)
-		good &= zero(buf + i * 8 * KiB, l->len);
+		good &= all_zero(buf + i * 8 * KiB, l->len);
 	ok(good, "%s: with the device's data", l->what);
 	went_by(p, l->flags, l->depth, l->what);
 	if (dev.counted) {
@@ -167,98 +159,6 @@ static void in_flight(const struct load *l)
 }
 
 /* ---- things that happen meanwhile ---- */
-
-struct flight {
-	int fd, n;
-	io_context_t aio;
-	struct iocb cb[64], *pcb[64];
-	char *buf;
-};
-
-/* n reads of len each into buf + i * step. */
-static struct flight *take_off(int flags, char *buf, int n, size_t len,
-			       size_t step)
-{
-	struct flight *f = calloc(1, sizeof(*f));
-	int i;
-
-	f->fd = dev_open(O_RDWR | flags);
-	f->buf = buf;
-	f->n = n;
-	if (io_setup(64, &f->aio))
-		bail("io_setup");
-	for (i = 0; i < n; i++) {
-		io_prep_pread(&f->cb[i], f->fd, buf + i * step, len,
-			      i * 64 * KiB);
-		f->pcb[i] = &f->cb[i];
-	}
-	if (io_submit(f->aio, n, f->pcb) != n)
-		bail("io_submit");
-	return f;
-}
-
-/* Waits; true when all have the full length. */
-static bool land(struct flight *f, size_t len)
-{
-	struct timespec limit = { 30, 0 };
-	struct io_event ev[64];
-	bool good = true;
-	int i;
-
-	if (io_getevents(f->aio, f->n, f->n, ev, &limit) != f->n)
-		return false;
-	for (i = 0; i < f->n; i++)
-		good &= ev[i].res == len;
-	io_destroy(f->aio);
-	free(f);
-	return good;
-}
-
-static void fork_meanwhile(int flags)
-{
-	const char *path = path_name(flags);
-	size_t half = PG / 2, len = 64 * PG, i;
-	char *buf = pages(len);
-	struct flight *f;
-	bool data = true, own = true, child = true;
-	int status;
-	pid_t pid;
-
-	/* Each read fills the first half of a page; the second half is ours. */
-	memset(buf, 0xaa, len);
-	f = take_off(flags, buf, 64, half, PG);
-	if (dev.counted)
-		ok(counter("leaks/requests") >= 64, "fork, %s: in flight", path);
-	pid = fork();
-	if (!pid) {
-		/* In its copy the child may do as it likes. */
-		for (i = 0; i < len; i++)
-			buf[i] = 0x55;
-		usleep(latency * 2e6);
-		for (i = 0; i < len; i++)
-			child &= buf[i] == 0x55;
-		_exit(!child);
-	}
-	/* The parent writes beside the data that is on its way. */
-	for (i = 0; i < len; i += PG)
-		memset(buf + i + half, 0x11, half);
-	if (dev.counted)
-		ok(counter("leaks/requests") >= 64,
-		   "fork, %s: still in flight after both wrote", path);
-	ok(land(f, half), "fork, %s: the reads came back", path);
-	for (i = 0; i < len; i++) {
-		if (i % PG < half)
-			data &= !buf[i];
-		else
-			own &= buf[i] == 0x11;
-	}
-	ok(data, "fork, %s: the parent has the device's data", path);
-	ok(own, "fork, %s: and what it wrote beside it", path);
-	if (waitpid(pid, &status, 0) != pid)
-		bail("waitpid");
-	ok(!status, "fork, %s: the child has only its own data", path);
-	munmap(buf, len);
-}
 
 static bool settled(double limit)
 {
@@ -352,100 +252,43 @@ static void kill_meanwhile(const char *what, bool uring, int flags)
 static void close_meanwhile(int flags)
 {
 	const char *path = path_name(flags);
+	int whole, fault, fd;
 	size_t len = 64 * PG;
 	char *buf = pages(len);
 	struct flight *f;
-	bool good = true;
 
 	memset(buf, 0xaa, len);
 	f = take_off(flags, buf, 64, PG, PG);
-	is_ret(close(f->fd), 0, "close, %s: with 64 in flight", path);
+	is_ret(close(flight_fd(f)), 0, "close, %s: with 64 in flight", path);
 	if (dev.counted)
 		ok(counter("leaks/requests") >= 64,
 		   "close, %s: they still are", path);
-	ok(land(f, PG), "close, %s: they came back whole", path);
-	good = zero(buf, len);
-	ok(good, "close, %s: with the device's data", path);
+	land(f, PG, &whole, &fault);
+	is(whole, 64, "close, %s: they came back whole", path);
+	ok(all_zero(buf, len), "close, %s: with the device's data", path);
 
-	/* The memory is given back while the device still writes into it. */
+	/* The memory is given back while the device may still write to it. */
 	memset(buf, 0xaa, len);
 	f = take_off(flags, buf, 64, PG, PG);
+	fd = flight_fd(f);
 	munmap(buf, len);
-	if (flags) {
-		if (dev.counted)
-			ok(counter("leaks/pages_pinned") >= 64,
-			   "munmap, %s: the pages are still pinned", path);
-		ok(land(f, PG), "munmap, %s: the reads came back whole", path);
-	} else {
-		/* The copy out may find no memory: EFAULT then, not a crash. */
-		struct timespec limit = { 30, 0 };
-		struct io_event ev[64];
-		int i;
-
-		is(io_getevents(f->aio, 64, 64, ev, &limit), 64,
-		   "munmap, %s: the reads came back", path);
-		for (i = 0; i < 64; i++)
-			good &= ev[i].res == PG || (long)ev[i].res == -EFAULT;
-		ok(good, "munmap, %s: whole or with EFAULT", path);
-		io_destroy(f->aio);
-	}
+	if (dev.counted && flags)
+		ok(counter("leaks/pages_pinned") >= 64,
+		   "munmap, %s: the pages are still pinned", path);
+	land(f, PG, &whole, &fault);
+	/* The copy out may find no memory: EFAULT then, not a crash. */
+	is(flags ? whole : whole + fault, 64,
+	   "munmap, %s: the reads came back %s", path,
+	   flags ? "whole" : "whole or with EFAULT");
+	close(fd);
 	ok(settled(5), "munmap, %s: nothing is left over", path);
 
 	/* io_destroy has to wait for what is in flight. */
 	buf = pages(len);
-	memset(buf, 0xaa, len);
 	f = take_off(flags, buf, 64, PG, PG);
-	close(f->fd);
-	is(io_destroy(f->aio), 0, "io_destroy, %s: with 64 in flight", path);
+	close(flight_fd(f));
+	is(flight_abandon(f), 0, "io_destroy, %s: with 64 in flight", path);
 	ok(settled(5), "io_destroy, %s: nothing is left over", path);
-	munmap(buf, len);
-}
-
-/*
- * A read into a file's mapping; write-back cleans its pages while the device is
- * still busy. What the device writes after that has to be written back again,
- * or it is lost when the page cache lets the pages go.
- */
-static void clean_meanwhile(int flags, size_t len)
-{
-	const char *dir = getenv("SLOW_DIR"), *path = path_name(flags);
-	char name[128], *map, *buf = pages(len);
-	struct flight *f;
-	int fd;
-
-	if (!dir)
-		bail("SLOW_DIR has to be a directory on a disk");
-	snprintf(name, sizeof(name), "%s/clean", dir);
-	memset(buf, 0xaa, len);
-	fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, buf, len) != (ssize_t)len || fsync(fd))
-		bail("%s", name);
-	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		bail("mmap");
-	f = take_off(flags, map, 1, len, 0);
-	usleep(latency * 2e5);
-	if (msync(map, len, MS_SYNC))
-		bail("msync");
-	if (dev.counted)
-		ok(counter("leaks/requests") >= 1,
-		   "write-back, %s, %zu KiB: the read is still in flight", path,
-		   len / KiB);
-	ok(land(f, len), "write-back, %s, %zu KiB: it came back", path, len / KiB);
-	munmap(map, len);
-	if (fsync(fd))
-		bail("fsync");
-	close(fd);
-	fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "3", 1) != 1)
-		bail("drop_caches");
-	close(fd);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (read(fd, buf, len) != (ssize_t)len)
-		bail("%s", name);
-	ok(zero(buf, len), "write-back, %s, %zu KiB: the file has the device's data",
-	   path, len / KiB);
-	close(fd);
 	munmap(buf, len);
 }
 
@@ -475,7 +318,7 @@ static void signal_meanwhile(int flags)
 	pthread_create(&id, NULL, poke, &self);
 	is_ret(pread(fd, buf, PG, 0), PG, "signal, %s: the read is whole",
 	       path_name(flags));
-	ok(zero(buf, PG), "signal, %s: with the device's data",
+	ok(all_zero(buf, PG), "signal, %s: with the device's data",
 	   path_name(flags));
 	ok(now() - t > latency * 0.8, "signal, %s: it waited for the device",
 	   path_name(flags));
@@ -508,17 +351,12 @@ int main(int argc, char **argv)
 	latency = (ms ? atof(ms) : 400) / 1e3;
 	for (i = 0; i < ARRAY_SIZE(loads); i++)
 		in_flight(&loads[i]);
-	fork_meanwhile(O_DIRECT);
-	fork_meanwhile(0);
 	kill_meanwhile("libaio, direct", false, O_DIRECT);
 	kill_meanwhile("libaio, copy", false, 0);
 	kill_meanwhile("io_uring, direct", true, O_DIRECT);
 	kill_meanwhile("io_uring, copy", true, 0);
 	close_meanwhile(O_DIRECT);
 	close_meanwhile(0);
-	clean_meanwhile(O_DIRECT, PG);
-	clean_meanwhile(O_DIRECT, MiB);
-	clean_meanwhile(0, MiB);
 	signal_meanwhile(O_DIRECT);
 	signal_meanwhile(0);
 	return t_end();

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libaio.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,4 +325,67 @@ double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+bool all_zero(const char *p, size_t len)
+{
+	while (len--)
+		if (*p++)
+			return false;
+	return true;
+}
+
+struct flight {
+	int fd, n;
+	io_context_t aio;
+	struct iocb cb[64], *pcb[64];
+};
+
+struct flight *take_off(int flags, char *buf, int n, size_t len, size_t step)
+{
+	struct flight *f = calloc(1, sizeof(*f));
+	int i;
+
+	f->fd = dev_open(O_RDWR | flags);
+	f->n = n;
+	if (io_setup(64, &f->aio))
+		bail("io_setup");
+	for (i = 0; i < n; i++) {
+		io_prep_pread(&f->cb[i], f->fd, buf + i * step, len,
+			      i * 64 * KiB);
+		f->pcb[i] = &f->cb[i];
+	}
+	if (io_submit(f->aio, n, f->pcb) != n)
+		bail("io_submit");
+	return f;
+}
+
+int flight_fd(const struct flight *f)
+{
+	return f->fd;
+}
+
+int land(struct flight *f, size_t len, int *whole, int *fault)
+{
+	struct timespec limit = { 30, 0 };
+	struct io_event ev[64];
+	int i, n;
+
+	*whole = *fault = 0;
+	n = io_getevents(f->aio, f->n, f->n, ev, &limit);
+	for (i = 0; i < n; i++) {
+		*whole += ev[i].res == len;
+		*fault += (long)ev[i].res == -EFAULT;
+	}
+	io_destroy(f->aio);
+	free(f);
+	return n;
+}
+
+int flight_abandon(struct flight *f)
+{
+	int ret = io_destroy(f->aio);
+
+	free(f);
+	return ret;
 }

@@ -129,4 +129,29 @@ uint64_t below(uint64_t *state, uint64_t n);
 /* Monotonic seconds. */
 double now(void);
 
+/* All bytes are 0. */
+bool all_zero(const char *p, size_t len);
+
+/* ---- reads in flight ---- */
+
+struct flight;
+
+/*
+ * Open with @flags and submit @n (at most 64) libaio reads of @len bytes each,
+ * into @buf + i * @step, from 64 KiB apart.
+ */
+struct flight *take_off(int flags, char *buf, int n, size_t len, size_t step);
+
+/* The file that they were submitted on; to be closed by the caller, or not. */
+int flight_fd(const struct flight *f);
+
+/*
+ * Wait for all of them (30 s at most) and free @f. Returns how many came back;
+ * *@whole is how many of these had their full length, *@fault how many EFAULT.
+ */
+int land(struct flight *f, size_t len, int *whole, int *fault);
+
+/* io_destroy() with all in flight; frees @f. */
+int flight_abandon(struct flight *f);
+
 #endif

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# What happens while I/O is in flight, on a device that takes 400 ms for each; and
+# What happens while I/O is in flight, on a device that takes 800 ms for each; and
 # what happens when a command fails, on one with a bad block; and what happens
 # before the data come, on one that lets two commands a second through.
 # shellcheck source=tests/lib.sh
@@ -13,11 +13,11 @@ late="-object throttle-group,id=two,x-iops-total=2"
 late="$late -blockdev driver=throttle,node-name=late,throttle-group=two,file.driver=null-co,file.size=268435456,file.read-zeroes=on"
 for kernel in 6.12 latest; do
 	guest "$kernel" --kernel $kernel --peer \
-		--nvme '' --ns backend=null,size=1G,latency=400000000 \
+		--nvme '' --ns backend=null,size=1G,latency=800000000 \
 		--qemu "$bad -device nvme-ns,bus=nvdio0,drive=bad,nsid=2" \
 		--qemu "$late -device nvme-ns,bus=nvdio0,drive=late,nsid=3" \
 		--run "mkfs.ext4 -q /dev/nvme0n1 128M && mount /dev/nvme0n1 /mnt &&
-			SLOW_MS=400 tests/guest/io $bin /dev/nvdio0n1 slow &&
+			SLOW_MS=800 tests/guest/io $bin /dev/nvdio0n1 slow &&
 			BAD_AT=33554432 tests/guest/io $bin /dev/nvdio0n2 errors &&
 			LATE_DIR=/mnt tests/guest/io $bin /dev/nvdio0n3 late"
 done

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What may happen while I/O is in flight. The device answers each command after
- * SLOW_MS milliseconds (default 400) and reads zeroes, so that "in flight" is
+ * SLOW_MS milliseconds (default 800) and reads zeroes, so that "in flight" is
  * a state in which one can look around: QEMU's null-co with latency-ns. (That has
  * the data in memory at once, and only then waits: see late.c.)
  */
@@ -59,26 +59,30 @@ struct load {
 	int rounds;		/* device latencies that one request takes */
 };
 
-static void in_flight(const struct load *l)
+struct seen {
+	int accepted, back;
+	bool whole, data;
+	uint64_t busy, bounce;	/* most at once */
+	int before, during;	/* tasks */
+	double submit, all;	/* seconds */
+};
+
+static void submit_and_reap(const struct load *l, struct seen *r)
 {
 	static struct iocb cb[DEPTH_MAX], *pcb[DEPTH_MAX];
 	static struct io_event ev[DEPTH_MAX];
 	char *buf = pages(DEPTH_MAX * 8 * KiB);
-	int fd = dev_open(O_RDWR | l->flags), i, n, before, during;
-	double t0, t1, t2;
-	uint64_t busy, bounce;
+	int fd = dev_open(O_RDWR | l->flags), i;
 	struct io_uring ring;
 	io_context_t aio = 0;
-	struct paths p;
-	bool good = true;
+	double t;
 
 	memset(buf, 0xaa, DEPTH_MAX * 8 * KiB);
 	if (l->uring ? io_uring_queue_init(DEPTH_MAX, &ring, 0)
 		     : io_setup(DEPTH_MAX, &aio))
 		bail("queue");
-	p = path_start();
-	before = tasks();
-	t0 = now();
+	*r = (struct seen){ .whole = true, .data = true, .before = tasks() };
+	t = now();
 	for (i = 0; i < l->depth; i++) {
 		char *b = buf + i * 8 * KiB;
 		uint64_t off = l->first + i * l->step;
@@ -99,63 +103,78 @@ static void in_flight(const struct load *l)
 			io_prep_pread(&cb[i], fd, b, l->len, off);
 		pcb[i] = &cb[i];
 	}
-	n = l->uring ? io_uring_submit(&ring) : io_submit(aio, l->depth, pcb);
-	t1 = now();
+	r->accepted = l->uring ? io_uring_submit(&ring) :
+				 io_submit(aio, l->depth, pcb);
+	r->submit = now() - t;
 	/* What a worker has to send may come a moment later. */
 	do {
-		busy = counter("leaks/requests");
-		bounce = counter("leaks/bounce_buffers");
-		during = tasks();
-	} while (busy < (uint64_t)l->depth && now() - t0 < latency * 0.75);
-	is(n, l->depth, "%s: all %d were accepted", l->what, l->depth);
-	if (l->uring) {
-		for (i = 0; i < n; i++) {
-			struct io_uring_cqe *cqe;
+		r->busy = counter("leaks/requests");
+		r->bounce = counter("leaks/bounce_buffers");
+		r->during = tasks();
+	} while (r->busy < (uint64_t)l->depth && now() - t < latency * 0.75);
 
-			if (io_uring_wait_cqe(&ring, &cqe))
-				break;
-			good &= cqe->res == (int)l->len;
+	if (l->uring) {
+		struct io_uring_cqe *cqe;
+
+		for (; r->back < r->accepted &&
+		       !io_uring_wait_cqe(&ring, &cqe); r->back++) {
+			r->whole &= cqe->res == (int)l->len;
 			io_uring_cqe_seen(&ring, cqe);
 		}
+		io_uring_queue_exit(&ring);
 	} else {
-		for (i = 0; i < n; ) {
-			int k = io_getevents(aio, 1, n - i, ev, NULL);
+		while (r->back < r->accepted) {
+			int k = io_getevents(aio, 1, r->accepted - r->back, ev,
+					     NULL);
 
 			if (k <= 0)
 				break;
-			for (i += k; k--; )
-				good &= ev[k].res == l->len;
+			for (r->back += k; k--; )
+				r->whole &= ev[k].res == l->len;
 		}
-	}
-	t2 = now();
-	ok(good && i == l->depth, "%s: all came back whole", l->what);
-	for (i = 0; i < l->depth && !l->wr; i++)
-		good &= all_zero(buf + i * 8 * KiB, l->len);
-	ok(good, "%s: with the device's data", l->what);
-	went_by(p, l->flags, l->depth, l->what);
-	if (dev.counted) {
-		ok(busy >= (uint64_t)l->depth,
-		   "%s: %lu requests were in flight at once", l->what, busy);
-		if (!l->flags)
-			ok(bounce >= (uint64_t)l->depth,
-			   "%s: each had bounce buffers of its own (%lu)",
-			   l->what, bounce);
-		/* No thread each: a few workers may have come or gone. */
-		ok(during - before <= 4, "%s: %d tasks before, %d during",
-		   l->what, before, during);
-		ok(t1 - t0 < latency * 0.75,
-		   "%s: submission did not wait for the device (%.0f ms)",
-		   l->what, 1e3 * (t1 - t0));
-		ok(t2 - t0 < latency * (l->rounds + 2),
-		   "%s: %d requests in the time of one (%.0f ms, the device takes %.0f)",
-		   l->what, l->depth, 1e3 * (t2 - t0), 1e3 * latency);
-	}
-	if (l->uring)
-		io_uring_queue_exit(&ring);
-	else
 		io_destroy(aio);
+	}
+	r->all = now() - t;
+	for (i = 0; i < l->depth && !l->wr; i++)
+		r->data &= all_zero(buf + i * 8 * KiB, l->len);
 	munmap(buf, DEPTH_MAX * 8 * KiB);
 	close(fd);
+}
+
+static void in_flight(const struct load *l)
+{
+	struct seen r;
+	int tries = 0;
+	bool deep, quick;
+
+	/*
+	 * A host that is busy with other things makes a try slow, and a driver
+	 * that waits makes every try slow.
+	 */
+	do {
+		struct paths p = path_start();
+
+		submit_and_reap(l, &r);
+		is(r.accepted, l->depth, "%s: all %d were accepted", l->what,
+		   l->depth);
+		ok(r.whole && r.back == l->depth, "%s: all came back whole",
+		   l->what);
+		ok(r.data, "%s: with the device's data", l->what);
+		went_by(p, l->flags, l->depth, l->what);
+		deep = r.busy >= (uint64_t)l->depth &&
+		       (l->flags || r.bounce >= (uint64_t)l->depth);
+		quick = r.submit < latency * 0.75 &&
+			r.all < latency * (l->rounds + 2);
+	} while (dev.counted && !(deep && quick) && ++tries < 4);
+	if (!dev.counted)
+		return;
+	ok(deep, "%s: %lu requests were in flight at once, with %lu bounce buffers",
+	   l->what, r.busy, r.bounce);
+	/* No thread each: a few workers may have come or gone. */
+	ok(r.during - r.before <= 4, "%s: %d tasks before, %d during", l->what,
+	   r.before, r.during);
+	ok(quick, "%s: submitted in %.0f ms, all over in %.0f (the device takes %.0f)",
+	   l->what, 1e3 * r.submit, 1e3 * r.all, 1e3 * latency);
 }
 
 /* ---- things that happen meanwhile ---- */
@@ -348,7 +367,7 @@ int main(int argc, char **argv)
 	unsigned int i;
 
 	t_begin(argc, argv);
-	latency = (ms ? atof(ms) : 400) / 1e3;
+	latency = (ms ? atof(ms) : 800) / 1e3;
 	for (i = 0; i < ARRAY_SIZE(loads); i++)
 		in_flight(&loads[i]);
 	kill_meanwhile("libaio, direct", false, O_DIRECT);

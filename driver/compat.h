@@ -86,6 +86,32 @@ nvdio_uring_cmd_of(const struct io_uring_cmd *ioucmd)
 #endif
 }
 
+/**
+ * nvdio_uring_keep_sqe() - have a command's SQE survive -EAGAIN
+ * @ioucmd: command that is going to be answered with -EAGAIN
+ * @issue_flags: from io_uring, whose worker will issue the command again
+ *
+ * Kernel 6.12 copies the SQE at -EAGAIN, but its worker then reads the ring's
+ * entry again, which user space may have filled anew: another command would be
+ * executed in place of this one. So the copy is made here, and used. Kernels
+ * from 6.15 on copy each SQE that a worker will need.
+ */
+static inline void nvdio_uring_keep_sqe(struct io_uring_cmd *ioucmd,
+					unsigned int issue_flags)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+	void *copy = cmd_to_io_kiocb(ioucmd)->async_data;
+	size_t size = sizeof(struct io_uring_sqe);
+
+	if (!copy || ioucmd->sqe == copy)
+		return;
+	if (issue_flags & IO_URING_F_SQE128)
+		size *= 2;
+	memcpy(copy, ioucmd->sqe, size);
+	ioucmd->sqe = copy;
+#endif
+}
+
 /* An iterator over a part of a registered buffer. Return: 0 or -errno. */
 static inline int nvdio_uring_import(struct io_uring_cmd *ioucmd, u64 addr,
 				     unsigned long len, int dir,

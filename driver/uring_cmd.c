@@ -430,8 +430,10 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	/* The long way starts from the beginning, whatever was seen here. */
 	if (unlikely(ret == -ENOENT))
 		ret = uring_other(ns, ioucmd, issue_flags);
-	if (unlikely(ret == -EAGAIN))
+	if (unlikely(ret == -EAGAIN)) {
 		this_cpu_inc(ns->stats->nowait_eagain);
+		nvdio_uring_keep_sqe(ioucmd, issue_flags);
+	}
 	return ret;
 }
 
@@ -467,6 +469,7 @@ int nvdio_ctrl_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	struct nvdio_ctrl *ctrl = ioucmd->file->private_data;
 	bool vec = ioucmd->cmd_op == NVME_URING_CMD_ADMIN_VEC;
 	struct nvme_uring_cmd ucmd;
+	int ret;
 
 	if (ioucmd->cmd_op != NVME_URING_CMD_ADMIN && !vec)
 		return -ENOTTY;
@@ -475,5 +478,8 @@ int nvdio_ctrl_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	if (nvdio_ctrl_gone(ctrl))
 		return -ENODEV;
 	uring_take(ioucmd, &ucmd, issue_flags);
-	return uring_send(ctrl, NULL, ioucmd, &ucmd, vec, issue_flags);
+	ret = uring_send(ctrl, NULL, ioucmd, &ucmd, vec, issue_flags);
+	if (unlikely(ret == -EAGAIN))
+		nvdio_uring_keep_sqe(ioucmd, issue_flags);
+	return ret;
 }

@@ -189,51 +189,89 @@ static __always_inline ssize_t nvdio_direct_user(struct nvdio_ns *ns,
 				write);
 }
 
-static noinline ssize_t nvdio_direct_user_read(struct nvdio_ns *ns,
-					       struct kiocb *iocb,
-					       struct iov_iter *iter,
-					       size_t len)
+/**
+ * nvdio_direct_read_user() - nvdio_direct_read() for what is no BVEC
+ * @ns: namespace
+ * @iocb: with ki_complete
+ * @iter: memory
+ * @len: bytes
+ */
+ssize_t nvdio_direct_read_user(struct nvdio_ns *ns, struct kiocb *iocb,
+			       struct iov_iter *iter, size_t len)
 {
 	return nvdio_direct_user(ns, iocb, iter, len, false);
 }
 
-static noinline ssize_t nvdio_direct_user_write(struct nvdio_ns *ns,
-						struct kiocb *iocb,
-						struct iov_iter *iter,
-						size_t len)
+/**
+ * nvdio_direct_write_user() - nvdio_direct_write() for what is no BVEC
+ * @ns: namespace
+ * @iocb: with ki_complete
+ * @iter: memory
+ * @len: bytes
+ */
+ssize_t nvdio_direct_write_user(struct nvdio_ns *ns, struct kiocb *iocb,
+				struct iov_iter *iter, size_t len)
 {
 	return nvdio_direct_user(ns, iocb, iter, len, true);
 }
 
-static __always_inline ssize_t nvdio_direct_rw(struct nvdio_ns *ns,
-					       struct kiocb *iocb,
-					       struct iov_iter *iter,
-					       size_t len, const bool write)
+/* Registered buffers: pinned by their owner until we are done. */
+static __always_inline ssize_t nvdio_direct_bvec(struct nvdio_ns *ns,
+						 struct kiocb *iocb,
+						 struct iov_iter *iter,
+						 size_t len, const bool write)
 {
-	if (iov_iter_is_bvec(iter)) {
-		/* Registered buffers: pinned by their owner until we are done. */
-		const struct bio_vec *bv = iter->bvec;
-		const size_t skip = iter->iov_offset;
-		const size_t offset = bv->bv_offset + skip;
+	const struct bio_vec *bv = iter->bvec;
+	const size_t skip = iter->iov_offset;
+	const size_t offset = bv->bv_offset + skip;
 
-		if (unlikely(len > ns->one_max || bv->bv_len < skip + len ||
-			     offset & NVDIO_DMA_MASK))
-			return nvdio_dio_rw(ns, iocb, iter, len, write);
-		return nvdio_direct_one(ns, iocb, bv->bv_page, offset, len, 0,
-					write);
-	}
-	return write ? nvdio_direct_user_write(ns, iocb, iter, len) :
-		       nvdio_direct_user_read(ns, iocb, iter, len);
+	if (unlikely(len > ns->one_max || bv->bv_len < skip + len ||
+		     offset & NVDIO_DMA_MASK))
+		return nvdio_dio_rw(ns, iocb, iter, len, write);
+	return nvdio_direct_one(ns, iocb, bv->bv_page, offset, len, 0, write);
 }
 
-/* For a caller that waits: a kiocb of our own, whose completion wakes him. */
-static noinline ssize_t nvdio_direct_sync(struct nvdio_ns *ns,
-					  struct kiocb *iocb,
-					  struct iov_iter *iter, size_t len,
-					  bool write)
+/**
+ * nvdio_direct_read_bvec() - nvdio_direct_read() for a BVEC
+ * @ns: namespace
+ * @iocb: with ki_complete
+ * @iter: BVEC
+ * @len: bytes
+ */
+ssize_t nvdio_direct_read_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
+			       struct iov_iter *iter, size_t len)
+{
+	return nvdio_direct_bvec(ns, iocb, iter, len, false);
+}
+
+/**
+ * nvdio_direct_write_bvec() - nvdio_direct_write() for a BVEC
+ * @ns: namespace
+ * @iocb: with ki_complete
+ * @iter: BVEC
+ * @len: bytes
+ */
+ssize_t nvdio_direct_write_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
+				struct iov_iter *iter, size_t len)
+{
+	return nvdio_direct_bvec(ns, iocb, iter, len, true);
+}
+
+/**
+ * nvdio_direct_sync() - nvdio_direct_read() or nvdio_direct_write() for a
+ * caller that waits
+ * @ns: namespace
+ * @iocb: without ki_complete; one of our own takes its place, whose completion
+ *	wakes the caller
+ * @iter: memory; advanced by what is returned
+ * @len: bytes
+ * @write: write, not read
+ */
+ssize_t nvdio_direct_sync(struct nvdio_ns *ns, struct kiocb *iocb,
+			  struct iov_iter *iter, size_t len, bool write)
 {
 	const size_t before = iov_iter_count(iter);
-	struct nvdio_sync sync;
+	struct nvdio_sync sync __uninitialized;
 	ssize_t ret;
 
 	nvdio_sync_init(&sync, iocb);
@@ -247,42 +285,4 @@ static noinline ssize_t nvdio_direct_sync(struct nvdio_ns *ns,
 		iov_iter_advance(iter, ret - (before - iov_iter_count(iter)));
 	}
 	return ret;
-}
-
-/**
- * nvdio_direct_read() - read without a copy
- * @ns: namespace
- * @iocb: ki_pos is a multiple of the LBA size
- * @iter: memory
- * @len: bytes, more than 0, a multiple of the LBA size, inside of the
- *	namespace, at most what @iter has
- *
- * Context: may sleep, but under IOCB_NOWAIT only to bring in user pages.
- * Return: @len or -errno if @iocb is synchronous; -EIOCBQUEUED, or -errno and
- * nothing was sent, otherwise. -EINVAL: memory that is not dword aligned.
- * -EFAULT: memory that cannot be pinned.
- */
-ssize_t nvdio_direct_read(struct nvdio_ns *ns, struct kiocb *iocb,
-			  struct iov_iter *iter, size_t len)
-{
-	if (unlikely(is_sync_kiocb(iocb)))
-		return nvdio_direct_sync(ns, iocb, iter, len, false);
-	return nvdio_direct_rw(ns, iocb, iter, len, false);
-}
-
-/**
- * nvdio_direct_write() - write without a copy
- * @ns: namespace
- * @iocb: ki_pos is a multiple of the LBA size
- * @iter: memory
- * @len: as for nvdio_direct_read()
- *
- * Context and return: as nvdio_direct_read().
- */
-ssize_t nvdio_direct_write(struct nvdio_ns *ns, struct kiocb *iocb,
-			   struct iov_iter *iter, size_t len)
-{
-	if (unlikely(is_sync_kiocb(iocb)))
-		return nvdio_direct_sync(ns, iocb, iter, len, true);
-	return nvdio_direct_rw(ns, iocb, iter, len, true);
 }

@@ -37,7 +37,7 @@ static inline int nvdio_pages_pin_run(struct nvdio_ns *ns, unsigned long addr,
 {
 	unsigned int nr = (offset_in_page(addr) + len + PAGE_SIZE - 1) >>
 			  PAGE_SHIFT;
-	struct page *pages[2];
+	struct page *pages[2] __uninitialized;
 	int pinned;
 
 	pinned = pin_user_pages_fast(addr, nr, dest ? FOLL_WRITE : 0, pages);

@@ -139,7 +139,7 @@ struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
 static void nvdio_queue_put_tags(struct nvdio_queue *q,
 				 const struct nvdio_tag_chain *chain, int nr)
 {
-	nvdio_tags_put_chain(&q->tags, chain);
+	nvdio_tags_put_chain(&q->tags, chain, nr);
 	/* nvdio_tags_put_chain() is the barrier that this needs. */
 	if (unlikely(waitqueue_active(&q->wait)))
 		wake_up_nr(&q->wait, nr);
@@ -155,9 +155,11 @@ static void nvdio_queue_put_tags(struct nvdio_queue *q,
 void nvdio_queue_release(struct nvdio_queue *q, struct nvdio_request *req)
 {
 	u32 tag = req - q->reqs;
-	struct nvdio_tag_chain chain = { .first = tag, .last = tag };
+	struct nvdio_tag_chain chain;
 
 	WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+	nvdio_tag_chain_init(&q->tags, &chain);
+	nvdio_tag_chain_add(&q->tags, &chain, tag);
 	nvdio_queue_put_tags(q, &chain, 1);
 }
 
@@ -183,7 +185,7 @@ static __always_inline bool nvdio_queue_end(struct nvdio_queue *q,
 		return true;
 	}
 
-	if (flags & NVDIO_REQ_UNMAP) {
+	if (unlikely(flags & NVDIO_REQ_UNMAP)) {
 		dma_unmap_page(q->dev, req->dma, req->len,
 			       flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
 							 DMA_FROM_DEVICE);
@@ -210,11 +212,23 @@ slow:
 	return true;
 }
 
-static void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
+static noinline void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
 {
 	dev_warn_ratelimited(&q->ctrl->dev,
 			     "completion of command %#x, which is not in flight on queue %u\n",
 			     cid, q->qid);
+}
+
+/* Phase Tag in Dword 3 of a CQE (NVMe Base 2.0, 3.3.3.2). */
+#define CQE_PHASE	BIT(16)
+
+/*
+ * Dword 3: command identifier, phase and status. In one load, so that the
+ * identifier belongs to the phase.
+ */
+static __always_inline u32 cqe_dword3(const struct nvme_completion *cqe)
+{
+	return le32_to_cpu(READ_ONCE(((const __le32 *)cqe)[3]));
 }
 
 /*
@@ -222,33 +236,33 @@ static void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
  * off. What the controller says is not trusted (invariant 11).
  * Return: CQEs taken; @nr_done is the number of entries set in @done.
  */
-static unsigned int nvdio_queue_reap(struct nvdio_queue *q,
-				     struct nvdio_done *done,
-				     unsigned int *nr_done, bool polled)
+static __always_inline unsigned int
+nvdio_queue_reap(struct nvdio_queue *q, struct nvdio_done *done,
+		 unsigned int *nr_done, const bool polled)
 {
-	struct nvdio_tag_chain chain = NVDIO_TAG_CHAIN_INIT;
+	const struct nvme_completion *const end = q->cqes + q->cq_depth;
+	const struct nvme_completion *cqe = q->cqes + q->cq_head;
 	struct nvdio_request *const reqs = q->cq_reqs;
 	struct nvdio_done *next = done;
-	unsigned int found, freed = 0;
-	const u16 old = q->cq_head;
-	u16 phase = q->cq_phase;
-	u32 head = old;
+	struct nvdio_tag_chain chain;
+	unsigned int found, kept = 0;
+	u32 phase = q->cq_phase ? CQE_PHASE : 0;
 
+	nvdio_tag_chain_init(&q->tags, &chain);
 	for (found = 0; found < NVDIO_BATCH; found++) {
-		struct nvme_completion *cqe = &q->cqes[head];
-		u16 status = le16_to_cpu(READ_ONCE(cqe->status));
+		const struct nvme_completion *this = cqe;
+		u32 dword3 = cqe_dword3(this);
 		struct nvdio_request *req;
+		u16 cid = dword3;
 		u32 tag;
-		u16 cid;
 
-		if ((status & 1) != phase)
+		if ((dword3 & CQE_PHASE) != phase)
 			break;
 		/* The rest of the CQE is valid only after its phase. */
 		dma_rmb();
-		cid = READ_ONCE(cqe->command_id);
-		if (unlikely(++head == q->cq_depth)) {
-			head = 0;
-			phase ^= 1;
+		if (unlikely(++cqe == end)) {
+			cqe = q->cqes;
+			phase ^= CQE_PHASE;
 		}
 
 		tag = cid & NVDIO_TAG_MASK;
@@ -256,44 +270,56 @@ static unsigned int nvdio_queue_reap(struct nvdio_queue *q,
 		if (unlikely(tag >= q->nr_reqs || req->cid != cid ||
 			     req->state != NVDIO_REQ_IN_FLIGHT)) {
 			nvdio_queue_stray(q, cid);
+			kept++;
 			continue;
 		}
-		if (unlikely(polled) && req->ns)
+		if (polled && req->ns)
 			this_cpu_inc(req->ns->stats->polled);
-		if (likely(nvdio_queue_end(q, req, cqe, status >> 1, next))) {
+		if (likely(nvdio_queue_end(q, req, this, dword3 >> 17, next))) {
 			nvdio_tag_chain_add(&q->tags, &chain, tag);
-			freed++;
 			if (next->iocb)
 				next++;
+		} else {
+			kept++;
 		}
 	}
 
 	if (found) {
+		u16 old = q->cq_head, head = cqe - q->cqes;
+
 		q->cq_head = head;
-		q->cq_phase = phase;
+		q->cq_phase = !!phase;
 		if (!q->cq_shadow ||
 		    shadow_write(head, old, q->cq_shadow, q->cq_event))
 			writel(head, q->cq_db);
 	}
-	if (freed)
-		nvdio_queue_put_tags(q, &chain, freed);
+	if (found > kept)
+		nvdio_queue_put_tags(q, &chain, found - kept);
 	*nr_done = next - done;
 	return found;
 }
 
+static __always_inline void nvdio_complete_all(const struct nvdio_done *done,
+					       unsigned int nr)
+{
+	const struct nvdio_done *const end = done + nr;
+
+	for (; done < end; done++)
+		nvdio_complete(done);
+}
+
 static irqreturn_t nvdio_queue_irq(int irq, void *data)
 {
-	struct nvdio_done done[NVDIO_BATCH];
+	struct nvdio_done done[NVDIO_BATCH] __uninitialized;
 	struct nvdio_queue *q = data;
-	unsigned int found, nr, i;
+	unsigned int found, nr;
 	bool any = false;
 
 	do {
 		spin_lock(&q->cq_lock);
 		found = nvdio_queue_reap(q, done, &nr, false);
 		spin_unlock(&q->cq_lock);
-		for (i = 0; i < nr; i++)
-			nvdio_complete(&done[i]);
+		nvdio_complete_all(done, nr);
 		any |= found;
 	} while (found == NVDIO_BATCH);
 
@@ -313,8 +339,8 @@ static irqreturn_t nvdio_queue_irq(int irq, void *data)
  */
 int nvdio_queue_poll(struct nvdio_queue *q)
 {
-	struct nvdio_done done[NVDIO_BATCH];
-	unsigned int found, nr, i;
+	struct nvdio_done done[NVDIO_BATCH] __uninitialized;
+	unsigned int found, nr = 0;
 	unsigned long flags;
 
 	if (!spin_trylock_irqsave(&q->cq_lock, flags))
@@ -322,10 +348,7 @@ int nvdio_queue_poll(struct nvdio_queue *q)
 	/* After unbind a file may still be polled, and there is no CQ. */
 	found = likely(q->cqes) ? nvdio_queue_reap(q, done, &nr, true) : 0;
 	spin_unlock_irqrestore(&q->cq_lock, flags);
-	if (!found)
-		return 0;
-	for (i = 0; i < nr; i++)
-		nvdio_complete(&done[i]);
+	nvdio_complete_all(done, nr);
 	return found;
 }
 

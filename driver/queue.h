@@ -65,7 +65,7 @@ struct nvdio_queue {
 	u16 cq_head;
 	u16 cq_phase;
 	u16 cq_depth;
-	u16 nr_reqs;			/* tags; one less than @depth */
+	u32 nr_reqs;			/* tags; one less than @depth */
 	struct nvme_completion *cqes;
 	struct nvdio_request *cq_reqs;	/* same as @reqs */
 	u32 __iomem *cq_db;
@@ -152,7 +152,7 @@ static __always_inline void nvdio_queue_send_slot(struct nvdio_queue *q,
 
 	/* A new generation, so that a stray CQE of the last use is noticed. */
 	req->cid += 1 << NVDIO_TAG_BITS;
-	cmd->common.command_id = req->cid;
+	cmd->common.command_id = (__force u16)cpu_to_le16(req->cid);
 	req->deadline = (u32)jiffies + q->timeout;
 	/* Whoever sees the state sees the rest of the request. */
 	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);

@@ -50,13 +50,17 @@ void nvdio_sg_add_pages(struct nvdio_sg *sg, struct page **pages,
 	unsigned int i, nr, end;
 
 	for (i = 0; i < max; i += nr) {
-		struct page *first = pages[i];
+		struct page *first = pages[i], *next = first + 1;
+		struct page **p = pages + i + 1;
 		size_t bytes;
 
 		/* Neighbours first, so that a huge page is one step. */
 		end = min(max, i + sg->max_len / (unsigned int)PAGE_SIZE);
-		for (nr = 1; i + nr < end && pages[i + nr] == first + nr; nr++)
-			;
+		while (p < pages + end && *p == next) {
+			next++;
+			p++;
+		}
+		nr = p - (pages + i);
 		bytes = min(nr * PAGE_SIZE - offset, len);
 		nvdio_sg_add(sg, first, offset, bytes);
 		len -= bytes;

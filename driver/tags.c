@@ -41,6 +41,29 @@ u32 nvdio_tags_refill(struct nvdio_tags *tags)
 }
 
 /**
+ * nvdio_tags_relink_chain() - give back a chain, when others gave back, or
+ * the taker collected, since it was begun
+ * @tags: the queue's tags
+ * @chain: the chain
+ * @nr: how many tags are in it
+ *
+ * Context: as nvdio_tags_put_chain().
+ */
+void nvdio_tags_relink_chain(struct nvdio_tags *tags,
+			     const struct nvdio_tag_chain *chain, u32 nr)
+{
+	u32 old = READ_ONCE(tags->returned);
+	u32 last = chain->first;
+
+	/* By number: a tag that was below the chain may be in it now. */
+	while (--nr)
+		last = tags->next[last];
+	do {
+		WRITE_ONCE(tags->next[last], old);
+	} while (!try_cmpxchg(&tags->returned, &old, chain->first));
+}
+
+/**
  * nvdio_tags_in_use() - count the tags that are taken
  * @tags: the queue's tags
  *

@@ -38,15 +38,14 @@ struct nvdio_tags {
 
 /**
  * struct nvdio_tag_chain - tags on their way back
- * @first: newest link, or NVDIO_TAG_NONE while the chain is empty
- * @last: oldest link
+ * @first: newest link, or @below while the chain is empty
+ * @below: what its oldest link is linked to: the head of what was given back
+ *	when the chain was begun
  */
 struct nvdio_tag_chain {
 	u32 first;
-	u32 last;
+	u32 below;
 };
-
-#define NVDIO_TAG_CHAIN_INIT { .first = NVDIO_TAG_NONE, .last = NVDIO_TAG_NONE }
 
 void nvdio_tags_init(struct nvdio_tags *tags, u16 *next, u32 depth);
 u32 nvdio_tags_refill(struct nvdio_tags *tags);
@@ -70,6 +69,18 @@ static inline u32 nvdio_tags_get(struct nvdio_tags *tags)
 }
 
 /**
+ * nvdio_tag_chain_init() - begin a chain
+ * @tags: the queue's tags
+ * @chain: the caller's chain
+ */
+static inline void nvdio_tag_chain_init(struct nvdio_tags *tags,
+					struct nvdio_tag_chain *chain)
+{
+	chain->below = READ_ONCE(tags->returned);
+	chain->first = chain->below;
+}
+
+/**
  * nvdio_tag_chain_add() - link a tag that is no longer used into a chain
  * @tags: the queue's tags
  * @chain: the caller's chain
@@ -79,28 +90,34 @@ static inline void nvdio_tag_chain_add(struct nvdio_tags *tags,
 				       struct nvdio_tag_chain *chain, u32 tag)
 {
 	tags->next[tag] = chain->first;
-	if (chain->first == NVDIO_TAG_NONE)
-		chain->last = tag;
 	chain->first = tag;
 }
+
+void nvdio_tags_relink_chain(struct nvdio_tags *tags,
+			     const struct nvdio_tag_chain *chain, u32 nr);
 
 /**
  * nvdio_tags_put_chain() - give back every tag of a chain
  * @tags: the queue's tags
  * @chain: at least one tag, none of them in use any more
+ * @nr: how many tags
  *
  * Context: any, without a lock, at the same time as takers and other givers.
  * A full barrier: a caller that looks for waiters afterwards sees those who
  * found no tag before.
  */
 static inline void nvdio_tags_put_chain(struct nvdio_tags *tags,
-					const struct nvdio_tag_chain *chain)
+					const struct nvdio_tag_chain *chain,
+					u32 nr)
 {
-	u32 old = READ_ONCE(tags->returned);
+	u32 below = chain->below;
 
-	do {
-		WRITE_ONCE(tags->next[chain->last], old);
-	} while (!try_cmpxchg(&tags->returned, &old, chain->first));
+	/*
+	 * If the head is still what the chain was linked to, so is its oldest
+	 * link: a head that left and came back is a head all the same.
+	 */
+	if (unlikely(!try_cmpxchg(&tags->returned, &below, chain->first)))
+		nvdio_tags_relink_chain(tags, chain, nr);
 }
 
 /**
@@ -112,9 +129,11 @@ static inline void nvdio_tags_put_chain(struct nvdio_tags *tags,
  */
 static inline void nvdio_tags_put(struct nvdio_tags *tags, u32 tag)
 {
-	struct nvdio_tag_chain chain = { .first = tag, .last = tag };
+	struct nvdio_tag_chain chain;
 
-	nvdio_tags_put_chain(tags, &chain);
+	nvdio_tag_chain_init(tags, &chain);
+	nvdio_tag_chain_add(tags, &chain, tag);
+	nvdio_tags_put_chain(tags, &chain, 1);
 }
 
 #endif /* NVDIO_TAGS_H */

@@ -193,28 +193,27 @@ static bool uring_rw_end(struct nvdio_request *req, u16 status,
 
 /*
  * Find the one range of memory of a Read or Write.
- * Return: its offset in pdu->page, which is pinned if pdu->nr_pinned is set;
+ * Return: its offset in @page, which is pinned if pdu->nr_pinned is set;
  * -ENOENT if it has to go the long way; or another -errno.
  */
-static long uring_rw_span(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
-			  u64 addr, u32 len, bool write,
-			  unsigned int issue_flags)
+static __always_inline long uring_rw_span(struct nvdio_ns *ns,
+					  struct io_uring_cmd *ioucmd, u64 addr,
+					  u32 len, const bool write,
+					  unsigned int issue_flags,
+					  struct page **page)
 {
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
 	int ret;
 
-	if (addr & 3)
-		return -ENOENT;
-	pdu->nr_pinned = 0;
 	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
+		struct iov_iter iter __uninitialized;
 		const struct bio_vec *bv;
-		struct iov_iter iter;
 		u32 offset;
 
 		ret = nvdio_uring_import(ioucmd, addr, len,
 					 write ? ITER_SOURCE : ITER_DEST, &iter,
 					 issue_flags);
-		if (ret)
+		if (unlikely(ret))
 			return ret;
 		if (unlikely(!iov_iter_is_bvec(&iter)))
 			return -ENOENT;
@@ -222,17 +221,20 @@ static long uring_rw_span(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 		offset = bv->bv_offset + iter.iov_offset;
 		if (bv->bv_len < iter.iov_offset + len || offset & 3)
 			return -ENOENT;
-		pdu->page = bv->bv_page;
+		pdu->nr_pinned = 0;
+		*page = bv->bv_page;
 		return offset;
 	}
-	if (offset_in_page(addr) + len > 2 * PAGE_SIZE)
+	if (unlikely(addr & 3) || offset_in_page(addr) + len > 2 * PAGE_SIZE)
 		return -ENOENT;
-	ret = nvdio_pages_pin_run(ns, addr, len, !write, &pdu->page);
-	if (ret <= 0)
+	ret = nvdio_pages_pin_run(ns, addr, len, !write, page);
+	if (unlikely(ret <= 0))
 		return ret ?: -ENOENT;
+	pdu->page = *page;
 	pdu->nr_pinned = ret;
-	if (!write && unlikely(!nvdio_pages_run_is_dirty(pdu->page, ret)))
-		nvdio_pages_dirty_run(pdu->page, ret);
+	pdu->write = write;
+	if (!write && unlikely(!nvdio_pages_run_is_dirty(*page, ret)))
+		nvdio_pages_dirty_run(*page, ret);
 	return offset_in_page(addr);
 }
 
@@ -246,13 +248,15 @@ static __always_inline u64 uring_dwords(const u32 *first)
 }
 
 /*
- * The short way of a Read or Write. Each member of the command is loaded once.
- * Its dwords lie as in an SQ entry, so that most are only passed on.
+ * The short way of a Read or Write, whose opcode and flags were looked at. Each
+ * member of the command is loaded once. Its dwords lie as in an SQ entry, so
+ * that most are only passed on.
  * Return: as nvdio_ns_uring_cmd(); -ENOENT if it has to go the long way.
  */
-static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
-		    const struct nvme_uring_cmd *ucmd, bool write,
-		    unsigned int issue_flags)
+static __always_inline int uring_rw(struct nvdio_ns *ns,
+				    struct io_uring_cmd *ioucmd,
+				    const struct nvme_uring_cmd *ucmd,
+				    const bool write, unsigned int issue_flags)
 {
 	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
 						    DMA_FROM_DEVICE;
@@ -266,29 +270,30 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	struct nvdio_request *req = NULL;
 	struct nvme_command *cmd;
 	struct nvdio_queue *q;
+	struct page *page;
 	u32 timeout_ms;
 	dma_addr_t dma;
+	u32 in_page;
 	u8 flags;
 	long offset;
 	bool plain;
 	int ret;
 
 	/* Whatever is not as usual is looked at by the filter. */
-	if (READ_ONCE(ucmd->flags) || READ_ONCE(ucmd->nsid) != ns->nsid ||
-	    (u32)lens || len > ns->one_max || len > lens >> 32)
+	if (unlikely(READ_ONCE(ucmd->nsid) != ns->nsid || (u32)lens ||
+		     len > ns->one_max || len > lens >> 32))
 		return -ENOENT;
 	if (write)
 		plain = ctrl->plain_write && ioucmd->file->f_mode & FMODE_WRITE;
 	else
 		plain = ctrl->plain_read;
-	if (!plain && !capable(CAP_SYS_ADMIN))
+	if (unlikely(!plain) && !capable(CAP_SYS_ADMIN))
 		return -ENOENT;
 
 	offset = uring_rw_span(ns, ioucmd, READ_ONCE(ucmd->addr), len, write,
-			       issue_flags);
+			       issue_flags, &page);
 	if (unlikely(offset < 0))
 		return offset;
-	pdu->write = write;
 	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
 	pdu->queue = q;
 	spin_lock(&q->sq_lock);
@@ -304,7 +309,7 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 			goto unpin;
 	}
 	flags = write ? NVDIO_REQ_WRITE : 0;
-	dma = nvdio_dma_map_one(q, pdu->page, offset, len, dir, &flags);
+	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
 		ret = -ENOMEM;
@@ -327,11 +332,12 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	cmd->common.metadata = 0;
 	cmd->common.dptr.prp1 = cpu_to_le64(dma);
 	cmd->common.dptr.prp2 = 0;
-	if ((dma & NVDIO_MPS_MASK) + len > 2 * NVDIO_MPS) {
+	in_page = dma & NVDIO_MPS_MASK;
+	if (in_page + len > 2 * NVDIO_MPS) {
 		cmd->common.flags = NVME_CMD_SGL_METABUF;
 		/* Data block descriptor (type 0) and length. */
 		cmd->common.dptr.prp2 = cpu_to_le64(len);
-	} else if ((dma & NVDIO_MPS_MASK) + len > NVDIO_MPS) {
+	} else if (in_page + len > NVDIO_MPS) {
 		cmd->common.dptr.prp2 = cpu_to_le64((dma | NVDIO_MPS_MASK) + 1);
 	}
 	cmd->rw.slba = cpu_to_le64(slba);
@@ -353,7 +359,7 @@ static int uring_rw(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 unpin:
 	spin_unlock(&q->sq_lock);
 	if (pdu->nr_pinned)
-		nvdio_pages_unpin_run(ns, pdu->page, pdu->nr_pinned);
+		nvdio_pages_unpin_run(ns, page, pdu->nr_pinned);
 	return ret;
 }
 
@@ -414,18 +420,20 @@ static noinline int uring_other(struct nvdio_ns *ns,
  */
 int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
+	const unsigned int big = IO_URING_F_SQE128 | IO_URING_F_CQE32;
 	struct nvdio_ns *ns = ioucmd->file->private_data;
 	int ret = -ENOENT;
 
 	if (likely(ioucmd->cmd_op == NVME_URING_CMD_IO &&
-		   uring_is_big(issue_flags) &&
-		   !(issue_flags & IO_URING_F_COMPAT))) {
+		   (issue_flags & (big | IO_URING_F_COMPAT)) == big)) {
 		const struct nvme_uring_cmd *ucmd = nvdio_uring_cmd_of(ioucmd);
-		u8 opcode = READ_ONCE(ucmd->opcode);
+		/* Opcode, and flags above it, which have to be 0. */
+		u16 op = le16_to_cpu(READ_ONCE(*(const __le16 *)ucmd));
 
-		if (opcode == nvme_cmd_read || opcode == nvme_cmd_write)
-			ret = uring_rw(ns, ioucmd, ucmd,
-				       opcode == nvme_cmd_write, issue_flags);
+		if (op == nvme_cmd_read)
+			ret = uring_rw(ns, ioucmd, ucmd, false, issue_flags);
+		else if (op == nvme_cmd_write)
+			ret = uring_rw(ns, ioucmd, ucmd, true, issue_flags);
 	}
 	/* The long way starts from the beginning, whatever was seen here. */
 	if (unlikely(ret == -ENOENT))

@@ -42,9 +42,10 @@ static bool random_depth(u32 depth)
 			owned[t] = true;
 			in_use++;
 		} else {
-			struct nvdio_tag_chain c = NVDIO_TAG_CHAIN_INIT;
-			u32 n = 1 + below(&state, 5), k;
+			u32 n = 1 + below(&state, 5), k, nr = 0;
+			struct nvdio_tag_chain c;
 
+			nvdio_tag_chain_init(&tags, &c);
 			for (k = below(&state, depth); n && in_use;
 			     k = (k + 1) % depth) {
 				if (!owned[k])
@@ -52,13 +53,15 @@ static bool random_depth(u32 depth)
 				owned[k] = false;
 				in_use--;
 				n--;
-				if (below(&state, 4))
+				if (below(&state, 4)) {
 					nvdio_tag_chain_add(&tags, &c, k);
-				else
+					nr++;
+				} else {
 					nvdio_tags_put(&tags, k);
+				}
 			}
-			if (c.first != NVDIO_TAG_NONE)
-				nvdio_tags_put_chain(&tags, &c);
+			if (nr)
+				nvdio_tags_put_chain(&tags, &c, nr);
 		}
 		if (!below(&state, 64) && nvdio_tags_in_use(&tags) != in_use)
 			return false;
@@ -87,6 +90,27 @@ static void alone(void)
 		nvdio_tags_put(&tags, b);
 	}
 	ok(i == 5000, "two in flight never need more than four of 1000 tags");
+
+	/* What was below a chain is taken, ends, and is in the chain, too. */
+	{
+		struct nvdio_tag_chain c;
+		u32 a, b, d;
+
+		nvdio_tags_init(&tags, next, 3);
+		a = nvdio_tags_get(&tags);
+		b = nvdio_tags_get(&tags);
+		nvdio_tags_put(&tags, a);
+		nvdio_tag_chain_init(&tags, &c);
+		nvdio_tag_chain_add(&tags, &c, b);
+		d = nvdio_tags_get(&tags);
+		nvdio_tag_chain_add(&tags, &c, d);
+		nvdio_tags_put_chain(&tags, &c, 2);
+		ok(a == d && !nvdio_tags_in_use(&tags) &&
+		   nvdio_tags_get(&tags) != nvdio_tags_get(&tags) &&
+		   nvdio_tags_get(&tags) == 2 &&
+		   nvdio_tags_get(&tags) == NVDIO_TAG_NONE,
+		   "a chain may hold the tag that it was begun on");
+	}
 
 	nvdio_tags_init(&tags, next, DEPTH_MAX);
 	for (k = 0; (t = nvdio_tags_get(&tags)) != NVDIO_TAG_NONE; k++)
@@ -142,10 +166,11 @@ static void *giver(void *v)
 	u64 s = (uintptr_t)v;
 
 	while (__atomic_load_n(&given, __ATOMIC_RELAXED) < TAKERS * TURNS) {
-		struct nvdio_tag_chain c = NVDIO_TAG_CHAIN_INIT;
 		u32 n = 1 + below(&s, 4), i, got = 0;
 		u32 from = below(&s, ARRAY_SIZE(box));
+		struct nvdio_tag_chain c;
 
+		nvdio_tag_chain_init(&tags, &c);
 		for (i = 0; i < 256 && got < n; i++) {
 			u32 t = xchg(&box[(from + i) % ARRAY_SIZE(box)], 0);
 
@@ -160,7 +185,7 @@ static void *giver(void *v)
 			sched_yield();
 			continue;
 		}
-		nvdio_tags_put_chain(&tags, &c);
+		nvdio_tags_put_chain(&tags, &c, got);
 		__atomic_add_fetch(&given, got, __ATOMIC_RELAXED);
 	}
 	return NULL;

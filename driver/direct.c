@@ -272,6 +272,7 @@ ssize_t nvdio_direct_sync(struct nvdio_ns *ns, struct kiocb *iocb,
 {
 	const size_t before = iov_iter_count(iter);
 	struct nvdio_sync sync __uninitialized;
+	size_t moved;
 	ssize_t ret;
 
 	nvdio_sync_init(&sync, iocb);
@@ -282,7 +283,9 @@ ssize_t nvdio_direct_sync(struct nvdio_ns *ns, struct kiocb *iocb,
 	if (ret > 0) {
 		iocb->ki_pos += ret;
 		/* Some ways have moved it already; callers in the kernel look. */
-		iov_iter_advance(iter, ret - (before - iov_iter_count(iter)));
+		moved = before - iov_iter_count(iter);
+		if (!iter_is_ubuf(iter) && moved != ret)
+			iov_iter_advance(iter, ret - moved);
 	}
 	return ret;
 }

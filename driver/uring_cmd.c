@@ -166,28 +166,42 @@ static void uring_rw_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 			nvdio_pages_dirty_run(pdu->page, pdu->nr_pinned);
 		nvdio_pages_unpin_run(ns, pdu->page, pdu->nr_pinned);
 	}
-	nvdio_uring_done32(ioucmd, nvdio_passthru_result(pdu->status),
+	nvdio_uring_done32(ioucmd, likely(!pdu->status) ? 0 :
+			   nvdio_passthru_result(pdu->status),
 			   pdu->result, issue_flags);
 }
 
 NVDIO_URING_TASK_WORK(uring_rw_work, uring_rw_done);
 
-static bool uring_rw_end(struct nvdio_request *req, u16 status,
-			 struct nvdio_done *done)
+static __always_inline void uring_rw_tell(struct nvdio_request *req, u16 status)
 {
 	struct io_uring_cmd *ioucmd = req->owner;
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
-	struct nvdio_ns *ns = req->ns;
 
-	if (req->flags & NVDIO_REQ_UNMAP) {
-		dma_unmap_page(ns->ctrl->dev.parent, req->dma, req->len,
-			       req->flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
-							      DMA_FROM_DEVICE);
-		this_cpu_sub(ns->stats->segments_mapped, 1);
-	}
 	pdu->status = status;
 	pdu->result = req->result;
 	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
+}
+
+static noinline bool uring_rw_unmap(struct nvdio_request *req, u16 status)
+{
+	struct nvdio_ns *ns = req->ns;
+
+	dma_unmap_page(ns->ctrl->dev.parent, req->dma, req->len,
+		       req->flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
+						      DMA_FROM_DEVICE);
+	this_cpu_sub(ns->stats->segments_mapped, 1);
+	uring_rw_tell(req, status);
+	return false;
+}
+
+static bool uring_rw_end(struct nvdio_request *req, u16 status,
+			 struct nvdio_done *done)
+{
+	/* Elsewhere, so that the usual case needs no room on the stack. */
+	if (unlikely(req->flags & NVDIO_REQ_UNMAP))
+		return uring_rw_unmap(req, status);
+	uring_rw_tell(req, status);
 	return false;
 }
 

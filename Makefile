@@ -44,6 +44,10 @@ demo: ## measure direct against copy in the virtual machine, as a table
 check: ## run all tests
 	tests/run
 
+check-debug: ## tests under KASAN, lockdep and DMA API debugging; builds that kernel first
+	lab/kernel-debug
+	tests/run debug
+
 bench: ## instructions per I/O against the stock driver, all modes; ARGS=--quick for the main ones
 	bench/run $(ARGS)
 
@@ -56,4 +60,4 @@ bench-compare: ## OLD=result.json [NEW=result.json] of two runs of bench/run
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):.*## /\1\t/p' Makefile | expand -t 24
 
-.PHONY: all headers modules_install clean compile_commands.json lab vm demo check bench bench-check bench-compare help
+.PHONY: all headers modules_install clean compile_commands.json lab vm demo check check-debug bench bench-check bench-compare help

@@ -30,7 +30,10 @@ nvdio_dma_map_one(struct nvdio_queue *q, struct page *page, size_t offset,
 	if (likely(q->linear))
 		return page_to_phys(page) + offset + q->dma_offset;
 	dma = dma_map_page(q->dev, page, offset, len, dir);
-	if (dma != DMA_MAPPING_ERROR && nvdio_dma_need_unmap(q->dev))
+	/* By the API's own test, which DMA API debugging waits for. */
+	if (unlikely(dma_mapping_error(q->dev, dma)))
+		return DMA_MAPPING_ERROR;
+	if (nvdio_dma_need_unmap(q->dev))
 		*flags |= NVDIO_REQ_UNMAP;
 	return dma;
 }

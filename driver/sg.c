@@ -12,7 +12,8 @@
  * @sg: has room for one entry more
  * @page: first page
  * @offset: bytes from the beginning of @page
- * @len: bytes, more than 0
+ * @len: bytes, more than 0, and with what is before them in the page at most
+ *	@sg->max_len
  *
  * Context: any.
  */
@@ -22,11 +23,20 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 	phys_addr_t addr = page_to_phys(page) + offset;
 	struct scatterlist *last = &sg->sgl[sg->nents - 1];
 
-	if (sg->nents && addr == sg->end &&
-	    last->length + len <= sg->max_len) {
-		last->length += len;
-		sg->end += len;
-		return;
+	if (sg->nents && addr == sg->end) {
+		const u32 tail = offset_in_page(addr);
+
+		if (last->length + len <= sg->max_len) {
+			last->length += len;
+			sg->end += len;
+			return;
+		}
+		/* Cut on a page boundary instead, for the sake of PRPs. */
+		last->length -= tail;
+		sg->end -= tail;
+		addr -= tail;
+		offset -= tail;
+		len += tail;
 	}
 	if (sg->nents && ((addr | sg->end) & NVDIO_MPS_MASK))
 		sg->gaps = true;

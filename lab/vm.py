@@ -552,6 +552,9 @@ def excused(lines, allow):
     for i, line in enumerate(lines):
         if "[ cut here ]" in line:
             start = i
+        elif "DMA-API: Mapped at:" in line and i - 1 in numbers:
+            # The tail of a report, with up to 5 callers.
+            numbers.update(range(i, i + 6))
         elif start is not None and ("[ end trace" in line or i - start > 150):
             report = lines[start:i + 1]
             if any(e.search(line) for line in report for e in allow + [HARMLESS_REPORT]):

@@ -29,4 +29,8 @@ guest "latest, INTx" --kernel latest --hugepages 16 --append pci=nomsi \
 guest "6.12, swiotlb" --kernel 6.12 --hugepages 16 --append swiotlb=force \
 	--nvme '' --ns size=256M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 iters geometry inflight coherence"
+# Its mappings are at most 256 KiB; PRPs bear a cut only on a page boundary.
+guest "6.12, swiotlb, no SGLs, MDTS 32 KiB" --kernel 6.12 --hugepages 16 --append swiotlb=force \
+	--modargs sgl_threshold=0 --nvme mdts=3 --ns size=256M \
+	--run "tests/guest/io $bin /dev/nvdio0n1 geometry"
 tap_end

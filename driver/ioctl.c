@@ -47,7 +47,6 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct nvdio_ns *ns = file->private_data;
 	void __user *argp = (void __user *)arg;
-
 	int ret;
 
 	if (nvdio_ctrl_gone(ns->ctrl))

@@ -9,7 +9,7 @@
 programs
 guest "6.12, 4096-byte blocks" --kernel 6.12 --modargs poll_queues=1 \
 	--nvme '' --ns size=64M,logical_block_size=4096,physical_block_size=4096 \
-	--run "tests/guest/io $bin /dev/nvdio0n1 passthru"
+	--run "tests/guest/io $bin /dev/nvdio0n1 passthru compat"
 guest "latest, strict IOMMU" --kernel latest --iommu strict --nvme '' --ns size=64M \
-	--run "tests/guest/io $bin /dev/nvdio0n1 passthru"
+	--run "tests/guest/io $bin /dev/nvdio0n1 passthru compat"
 tap_end

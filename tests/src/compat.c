@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A 32-bit program: the same calls by the 32-bit entry (int 0x80), with memory
+ * and structures as such a program has them.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/nvme_ioctl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "t.h"
+
+enum { NR_GETPID = 20, NR_IOCTL = 54, NR_READV = 145, NR_WRITEV = 146, NR_PREAD64 = 180, NR_PWRITE64 = 181 };
+
+/* struct nvme_user_io with a u64 aligned to 4 bytes: shorter, so another number. */
+struct user_io32 {
+	uint8_t opcode, flags;
+	uint16_t control, nblocks, rsvd;
+	uint64_t metadata, addr, slba;
+	uint32_t dsmgmt, reftag;
+	uint16_t apptag, appmask;
+} __attribute__((packed));
+
+#define SUBMIT_IO32 _IOW('N', 0x42, struct user_io32)
+#define GETSIZE64_32 _IOR(0x12, 114, uint32_t)
+
+struct iovec32 {
+	uint32_t base, len;
+};
+
+static unsigned char *low;
+
+/* An address as a 32-bit program has it. */
+static uint32_t low32(const void *p)
+{
+	return (uint32_t)(uintptr_t)p;
+}
+
+static int call32(int nr, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e)
+{
+	long ret;
+
+	asm volatile("int $0x80" : "=a"(ret) : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e) : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+static int ioctl32(int fd, uint32_t cmd, const void *arg)
+{
+	return call32(NR_IOCTL, fd, cmd, low32(arg), 0, 0);
+}
+
+static void questions(int fd)
+{
+	uint32_t *v = (uint32_t *)low;
+
+	memset(low, 0xee, 64);
+	ok(!ioctl32(fd, GETSIZE64_32, v) && *(uint64_t *)low == dev.size, "BLKGETSIZE64 with its 32-bit number");
+	memset(low, 0xee, 64);
+	ok(!ioctl32(fd, BLKGETSIZE, v) && v[0] == dev.size / 512 && v[1] == 0xeeeeeeee, "BLKGETSIZE: 4 bytes");
+	ok(!ioctl32(fd, BLKSSZGET, v) && v[0] == dev.lba, "BLKSSZGET");
+	is(ioctl32(fd, NVME_IOCTL_ID, v), dev.name[strlen(dev.name) - 1] - '0', "NVME_IOCTL_ID");
+	is(ioctl32(fd, BLKSSZGET, (void *)1), -EFAULT, "BLKSSZGET to nowhere");
+	is(ioctl32(fd, FS_IOC_GETFLAGS, v), -ENOTTY, "what is not known");
+}
+
+static void moves(int fd, int flags)
+{
+	unsigned char *src = low, *dst = low + MiB;
+	struct iovec32 *v = (struct iovec32 *)(low + 3 * MiB);
+	struct paths p = path_start();
+	uint32_t at = 8 * MiB;
+
+	fill(src, 256 * KiB, t_seed, 0);
+	is(call32(NR_PWRITE64, fd, low32(src), 256 * KiB, at, 0), 256 * KiB, "%s: pwrite64", path_name(flags));
+	is(call32(NR_PREAD64, fd, low32(dst), 256 * KiB, at, 0), 256 * KiB, "%s: pread64", path_name(flags));
+	holds(dst, 256 * KiB, t_seed, 0, "%s: its data", path_name(flags));
+	memset(dst, 0, 256 * KiB);
+	v[0] = (struct iovec32){ low32(dst), 64 * KiB };
+	v[1] = (struct iovec32){ low32(dst + 64 * KiB), 192 * KiB };
+	lseek(fd, at, SEEK_SET);
+	is(call32(NR_READV, fd, low32(v), 2, 0, 0), 256 * KiB, "%s: readv", path_name(flags));
+	holds(dst, 256 * KiB, t_seed, 0, "%s: its data", path_name(flags));
+	went_by(p, flags, 3, "32-bit calls");
+}
+
+static void commands(int fd)
+{
+	struct nvme_passthru_cmd *c = (void *)(low + 3 * MiB);
+	struct user_io32 *io = (void *)(low + 3 * MiB);
+	unsigned char *src = low, *dst = low + MiB;
+	uint64_t passed = counter("stats/passthrough");
+
+	fill(src, 4096, ~t_seed, 0);
+	memset(io, 0, sizeof(*io));
+	io->opcode = 1;
+	io->nblocks = 4096 / dev.lba - 1;
+	io->addr = low32(src) | 0xdead000000000000ULL;
+	io->slba = 100;
+	is(ioctl32(fd, SUBMIT_IO32, io), 0, "NVME_IOCTL_SUBMIT_IO with its 32-bit structure: a write");
+	memset(c, 0, sizeof(*c));
+	c->opcode = 2;
+	c->nsid = dev.name[strlen(dev.name) - 1] - '0';
+	/* What is above 32 bits is not of a 32-bit program's address. */
+	c->addr = low32(dst) | 0xdead000000000000ULL;
+	c->data_len = 4096;
+	c->cdw10 = 100;
+	c->cdw12 = 4096 / dev.lba - 1;
+	memset(dst, 0, 4096);
+	is(ioctl32(fd, NVME_IOCTL_IO_CMD, c), 0, "NVME_IOCTL_IO_CMD: a read");
+	holds(dst, 4096, ~t_seed, 0, "the one read what the other wrote");
+	is(counter("stats/passthrough") - passed, 2, "both were commands");
+}
+
+int main(int argc, char **argv)
+{
+	int fd, dfd;
+
+	t_begin(argc, argv);
+	if (call32(NR_GETPID, 0, 0, 0, 0, 0) != getpid())
+		bail("this kernel runs no 32-bit programs");
+	low = mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	if (low == MAP_FAILED)
+		bail("no memory below 4 GiB");
+	fd = dev_open(O_RDWR);
+	dfd = dev_open(O_RDWR | O_DIRECT);
+	questions(fd);
+	moves(fd, 0);
+	moves(dfd, O_DIRECT);
+	commands(fd);
+	close(dfd);
+	close(fd);
+	return t_end();
+}

@@ -12,6 +12,18 @@ static enum dma_data_direction dma_dir(const struct nvdio_dio *dio)
 	return dio->write ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
 }
 
+/* Where mapping is only an addition, without a call for each entry. */
+static void dma_map_linear(struct nvdio_dio *dio, dma_addr_t offset)
+{
+	struct scatterlist *sg = dio->sg.sgl, *end = sg + dio->sg.nents;
+
+	for (; sg < end; sg++) {
+		sg_dma_address(sg) = sg_phys(sg) + offset;
+		sg_dma_len(sg) = sg->length;
+	}
+	dio->need_unmap = false;
+}
+
 /**
  * nvdio_dma_map() - map the scatterlist of a read or write
  * @dio: with its scatterlist built
@@ -21,9 +33,16 @@ static enum dma_data_direction dma_dir(const struct nvdio_dio *dio)
  */
 int nvdio_dma_map(struct nvdio_dio *dio)
 {
-	struct device *dev = dio->ns->ctrl->dev.parent;
+	struct nvdio_ctrl *ctrl = dio->ns->ctrl;
+	struct device *dev = ctrl->dev.parent;
 	int ret;
 
+	dio->cur.sg = dio->sg.sgl;
+	dio->cur.offset = 0;
+	if (likely(ctrl->linear)) {
+		dma_map_linear(dio, ctrl->dma_offset);
+		return 0;
+	}
 	sg_mark_end(&dio->sg.sgl[dio->sg.nents - 1]);
 	dio->sgt.sgl = dio->sg.sgl;
 	dio->sgt.orig_nents = dio->sg.nents;
@@ -35,8 +54,6 @@ int nvdio_dma_map(struct nvdio_dio *dio)
 	dio->need_unmap = nvdio_dma_need_unmap(dev);
 	if (dio->need_unmap)
 		this_cpu_add(dio->ns->stats->segments_mapped, dio->sg.nents);
-	dio->cur.sg = dio->sg.sgl;
-	dio->cur.offset = 0;
 	return 0;
 }
 

@@ -54,6 +54,15 @@ static inline bool nvdio_dma_need_unmap(struct device *dev)
 	}
 #endif
 
+/*
+ * Whose command is it? The ring that polls holds its lock, and commands of the
+ * same ring may be completed in ->uring_cmd_iopoll() with issue_flags of 0.
+ */
+static inline const void *nvdio_uring_ring(struct io_uring_cmd *ioucmd)
+{
+	return cmd_to_io_kiocb(ioucmd)->ctx;
+}
+
 static inline void nvdio_uring_done(struct io_uring_cmd *ioucmd, int res,
 				    unsigned int issue_flags)
 {

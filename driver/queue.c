@@ -331,22 +331,30 @@ static irqreturn_t nvdio_queue_irq(int irq, void *data)
 }
 
 /**
- * nvdio_queue_poll() - end what the controller has completed
+ * nvdio_queue_poll_for() - end what the controller has completed, for somebody
  * @q: queue
+ * @poller: who it is; nvdio_end_fn find it in @q->poller
+ * @ended: set to what they left in @q->ended, for the caller to complete
  *
  * Context: task.
  * Return: number of commands that ended.
  */
-int nvdio_queue_poll(struct nvdio_queue *q)
+int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
+			 void **ended)
 {
 	struct nvdio_done done[NVDIO_BATCH] __uninitialized;
 	unsigned int found, nr = 0;
 	unsigned long flags;
 
+	*ended = NULL;
 	if (!spin_trylock_irqsave(&q->cq_lock, flags))
 		return 0;
+	q->poller = poller;
+	q->ended = NULL;
 	/* After unbind a file may still be polled, and there is no CQ. */
 	found = likely(q->cqes) ? nvdio_queue_reap(q, done, &nr, true) : 0;
+	*ended = q->ended;
+	q->poller = NULL;
 	spin_unlock_irqrestore(&q->cq_lock, flags);
 	nvdio_complete_all(done, nr);
 	return found;

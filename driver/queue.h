@@ -71,6 +71,8 @@ struct nvdio_queue {
 	u32 __iomem *cq_db;
 	__le32 *cq_shadow;
 	__le32 *cq_event;
+	const void *poller;		/* of nvdio_queue_poll_for() */
+	void *ended;
 
 	wait_queue_head_t wait ____cacheline_aligned_in_smp; /* for a tag */
 	struct blk_plug_cb plug_cb;
@@ -102,13 +104,28 @@ struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
 					struct nvdio_ns *ns, u64 slba, u64 nlb,
 					bool nowait)
 	__acquires(&q->sq_lock);
-int nvdio_queue_poll(struct nvdio_queue *q);
+int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
+			 void **ended);
 void nvdio_queue_release(struct nvdio_queue *q, struct nvdio_request *req);
 bool nvdio_queue_expired(struct nvdio_queue *q);
 void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
 u32 nvdio_queue_in_use(struct nvdio_queue *q, struct nvdio_ns *ns);
 bool nvdio_queue_writes(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
 			u64 nlb);
+
+/**
+ * nvdio_queue_poll() - end what the controller has completed
+ * @q: queue
+ *
+ * Context: task.
+ * Return: number of commands that ended.
+ */
+static inline int nvdio_queue_poll(struct nvdio_queue *q)
+{
+	void *ended;
+
+	return nvdio_queue_poll_for(q, NULL, &ended);
+}
 
 /**
  * nvdio_queue_request() - take a free request

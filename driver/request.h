@@ -54,6 +54,7 @@ enum nvdio_req_state {
 #define NVDIO_REQ_BLOCKS	0x10	/* @len counts blocks, not bytes */
 #define NVDIO_REQ_ALL		0x20	/* changes who knows which blocks */
 #define NVDIO_REQ_ENDLESS	0x40	/* is never lost, however long it takes */
+#define NVDIO_REQ_POLLED	0x80	/* a command of a ring that polls for it */
 
 /**
  * struct nvdio_request - a tag's request; one cache line

@@ -8,7 +8,7 @@
  *
  * An interrupt may not complete an io_uring command itself: it asks for task
  * work, in which pages are let go of, too. The same is done for what is found
- * by polling, since the poller may belong to another ring.
+ * by polling, unless the poller is the command's own ring.
  */
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
@@ -29,6 +29,7 @@
  * struct nvdio_uring_pdu - what is kept in io_uring's command
  * @result: Dword 0 and 1 of the CQE
  * @queue: where to poll for it
+ * @next: the next command that its own ring found by polling
  * @pt: the command, if it went the long way
  * @page: first pinned page, on the short way
  * @status: the controller's, or NVDIO_SC_*
@@ -37,7 +38,10 @@
  */
 struct nvdio_uring_pdu {
 	u64 result;
-	struct nvdio_queue *queue;
+	union {
+		struct nvdio_queue *queue;
+		struct io_uring_cmd *next;
+	};
 	union {
 		struct nvdio_passthru *pt;
 		struct page *page;
@@ -173,7 +177,7 @@ static void uring_rw_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 
 NVDIO_URING_TASK_WORK(uring_rw_work, uring_rw_done);
 
-static __always_inline void uring_rw_tell(struct nvdio_request *req, u16 status)
+static __always_inline bool uring_rw_tell(struct nvdio_request *req, u16 status)
 {
 	struct io_uring_cmd *ioucmd = req->owner;
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
@@ -181,28 +185,43 @@ static __always_inline void uring_rw_tell(struct nvdio_request *req, u16 status)
 	pdu->status = status;
 	pdu->result = req->result;
 	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
+	return false;
 }
 
-static noinline bool uring_rw_unmap(struct nvdio_request *req, u16 status)
+/* The end of a command that has to be unmapped, or is polled for. */
+static noinline bool uring_rw_end_other(struct nvdio_request *req, u16 status)
 {
+	struct io_uring_cmd *ioucmd = req->owner;
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
 	struct nvdio_ns *ns = req->ns;
 
-	dma_unmap_page(ns->ctrl->dev.parent, req->dma, req->len,
-		       req->flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
-						      DMA_FROM_DEVICE);
-	this_cpu_sub(ns->stats->segments_mapped, 1);
-	uring_rw_tell(req, status);
-	return false;
+	if (req->flags & NVDIO_REQ_UNMAP) {
+		dma_unmap_page(ns->ctrl->dev.parent, req->dma, req->len,
+			       req->flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
+							      DMA_FROM_DEVICE);
+		this_cpu_sub(ns->stats->segments_mapped, 1);
+	}
+	if (req->flags & NVDIO_REQ_POLLED) {
+		struct nvdio_queue *q = pdu->queue;
+
+		if (q->poller == nvdio_uring_ring(ioucmd)) {
+			pdu->status = status;
+			pdu->result = req->result;
+			pdu->next = q->ended;
+			q->ended = ioucmd;
+			return false;
+		}
+	}
+	return uring_rw_tell(req, status);
 }
 
 static bool uring_rw_end(struct nvdio_request *req, u16 status,
 			 struct nvdio_done *done)
 {
 	/* Elsewhere, so that the usual case needs no room on the stack. */
-	if (unlikely(req->flags & NVDIO_REQ_UNMAP))
-		return uring_rw_unmap(req, status);
-	uring_rw_tell(req, status);
-	return false;
+	if (unlikely(req->flags & (NVDIO_REQ_UNMAP | NVDIO_REQ_POLLED)))
+		return uring_rw_end_other(req, status);
+	return uring_rw_tell(req, status);
 }
 
 /*
@@ -323,6 +342,8 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 			goto unpin;
 	}
 	flags = write ? NVDIO_REQ_WRITE : 0;
+	if (issue_flags & IO_URING_F_IOPOLL)
+		flags |= NVDIO_REQ_POLLED;
 	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
@@ -465,17 +486,31 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
  * @iob: not used
  * @poll_flags: BLK_POLL_*
  *
- * Context: task.
- * Return: number of commands that ended; they complete in task work.
+ * Commands of the ring that polls are completed here, under its lock; others
+ * in task work.
+ *
+ * Context: task, the ring's uring_lock held.
+ * Return: number of commands that ended.
  */
 int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 			      struct io_comp_batch *iob,
 			      unsigned int poll_flags)
 {
+	struct io_uring_cmd *next;
+	void *ended;
+	int found;
+
 	/* A discard is never in a polled queue. */
 	if (ioucmd->cmd_op == BLOCK_URING_CMD_DISCARD)
 		return 0;
-	return nvdio_queue_poll(uring_pdu(ioucmd)->queue);
+	found = nvdio_queue_poll_for(uring_pdu(ioucmd)->queue,
+				     nvdio_uring_ring(ioucmd), &ended);
+	for (ioucmd = ended; ioucmd; ioucmd = next) {
+		/* It is not ours any more once it is done. */
+		next = uring_pdu(ioucmd)->next;
+		uring_rw_done(ioucmd, 0);
+	}
+	return found;
 }
 
 /**

@@ -328,7 +328,6 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	if (unlikely(offset < 0))
 		return offset;
 	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
-	pdu->queue = q;
 	spin_lock(&q->sq_lock);
 	if (likely(q->state == NVDIO_QUEUE_LIVE && !ns->dead) &&
 	    !(write && nvdio_rmw_blocks(ns, slba, nlb)))
@@ -342,8 +341,10 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 			goto unpin;
 	}
 	flags = write ? NVDIO_REQ_WRITE : 0;
-	if (issue_flags & IO_URING_F_IOPOLL)
+	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
 		flags |= NVDIO_REQ_POLLED;
+		pdu->queue = q;
+	}
 	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
@@ -470,10 +471,12 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 		else if (op == nvme_cmd_write)
 			ret = uring_rw(ns, ioucmd, ucmd, true, issue_flags);
 	}
+	if (likely(ret == -EIOCBQUEUED))
+		return ret;
 	/* The long way starts from the beginning, whatever was seen here. */
-	if (unlikely(ret == -ENOENT))
+	if (ret == -ENOENT)
 		ret = uring_other(ns, ioucmd, issue_flags);
-	if (unlikely(ret == -EAGAIN)) {
+	if (ret == -EAGAIN) {
 		this_cpu_inc(ns->stats->nowait_eagain);
 		nvdio_uring_keep_sqe(ioucmd, issue_flags);
 	}

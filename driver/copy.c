@@ -74,10 +74,7 @@ void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_done *done)
 	if (op->error) {
 		this_cpu_sub(ns->stats->copy, 1);
 	} else {
-		if (op->write)
-			this_cpu_add(ns->stats->write_bytes, op->len);
-		else
-			this_cpu_add(ns->stats->read_bytes, op->len);
+		nvdio_stats_bytes(ns->stats, op->write, op->len);
 	}
 	if (op->claimed)
 		nvdio_rmw_release(ns, &op->claim);
@@ -236,10 +233,8 @@ static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 		}
 	}
 	iov_iter_truncate(&op->iter, len);
-	if (!op->sync && user_backed_iter(iter) && (!write || op->rmw)) {
-		op->mm = current->mm;
-		mmgrab(op->mm);
-	}
+	if (!write || op->rmw)
+		nvdio_copy_keep_mm(op);
 	return op;
 
 nomem:

@@ -14,7 +14,7 @@ static bool copy_end(struct nvdio_request *req, u16 status,
 
 	if (unlikely(status)) {
 		this_cpu_inc(op->ns->stats->errors);
-		cmpxchg(&op->error, 0, nvdio_status_to_errno(status));
+		nvdio_copy_fail(op, nvdio_status_to_errno(status));
 	}
 	if (!atomic_dec_and_test(&op->pending))
 		return false;

@@ -53,10 +53,7 @@ static void dio_finish(struct nvdio_dio *dio, struct nvdio_done *done)
 	if (unlikely(dio->error)) {
 		done->res = dio->error;
 		this_cpu_inc(ns->stats->errors);
-		if (dio->write)
-			this_cpu_sub(ns->stats->write_bytes, dio->len);
-		else
-			this_cpu_sub(ns->stats->read_bytes, dio->len);
+		nvdio_stats_bytes(ns->stats, dio->write, -(s64)dio->len);
 	}
 	nvdio_dio_release(dio);
 	nvdio_ctrl_exit(ns->ctrl);
@@ -369,10 +366,7 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	}
 
 	this_cpu_inc(ns->stats->direct);
-	if (write)
-		this_cpu_add(ns->stats->write_bytes, len);
-	else
-		this_cpu_add(ns->stats->read_bytes, len);
+	nvdio_stats_bytes(ns->stats, write, len);
 	ret = dio_send(dio, nowait);
 	if (likely(!ret))
 		return -EIOCBQUEUED;
@@ -386,10 +380,7 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		return -EIOCBQUEUED;
 	}
 	this_cpu_sub(ns->stats->direct, 1);
-	if (write)
-		this_cpu_sub(ns->stats->write_bytes, len);
-	else
-		this_cpu_sub(ns->stats->read_bytes, len);
+	nvdio_stats_bytes(ns->stats, write, -(s64)len);
 	nvdio_dio_release(dio);
 exit:
 	if (ret == -EAGAIN)

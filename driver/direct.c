@@ -62,7 +62,7 @@ nvdio_direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
 	struct nvdio_request *req;
 	struct nvme_command *cmd;
 	struct nvdio_queue *q;
-	u64 slba, first;
+	u64 slba;
 	dma_addr_t dma;
 	int ret;
 	u8 flags;
@@ -108,23 +108,11 @@ again:
 
 	cmd = nvdio_queue_slot(q);
 	cmd->rw.opcode = write ? nvme_cmd_write : nvme_cmd_read;
-	cmd->rw.flags = 0;
 	cmd->rw.nsid = cpu_to_le32(ns->nsid);
 	cmd->rw.cdw2 = 0;
 	cmd->rw.cdw3 = 0;
 	cmd->rw.metadata = 0;
-	cmd->rw.dptr.prp1 = cpu_to_le64(dma);
-	cmd->rw.dptr.prp2 = 0;
-	first = NVDIO_MPS - (dma & NVDIO_MPS_MASK);
-	if (len > first) {
-		if (len <= first + NVDIO_MPS) {
-			cmd->rw.dptr.prp2 = cpu_to_le64(dma + first);
-		} else {
-			/* Data block descriptor: address, length, type 0. */
-			cmd->rw.flags = NVME_CMD_SGL_METABUF;
-			cmd->rw.dptr.prp2 = cpu_to_le64(len);
-		}
-	}
+	nvdio_dma_command_one(cmd, dma, len);
 	cmd->rw.slba = cpu_to_le64(slba);
 	cmd->rw.length = cpu_to_le16(nlb - 1);
 	cmd->rw.control = write && ns->fua && iocb_is_dsync(iocb) ?
@@ -135,10 +123,7 @@ again:
 	cmd->rw.lbatm = 0;
 
 	this_cpu_inc(stats->direct);
-	if (write)
-		this_cpu_add(stats->write_bytes, len);
-	else
-		this_cpu_add(stats->read_bytes, len);
+	nvdio_stats_bytes(stats, write, len);
 
 	/* For ->iopoll: the queue outlives the request, the request does not. */
 	if (iocb->ki_flags & IOCB_HIPRI)
@@ -190,7 +175,7 @@ static __always_inline ssize_t nvdio_direct_user(struct nvdio_ns *ns,
 }
 
 /**
- * nvdio_direct_read_user() - nvdio_direct_read() for what is no BVEC
+ * nvdio_direct_read_user() - read, for nvdio_direct_rw(), what is no BVEC
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: memory
@@ -203,7 +188,7 @@ ssize_t nvdio_direct_read_user(struct nvdio_ns *ns, struct kiocb *iocb,
 }
 
 /**
- * nvdio_direct_write_user() - nvdio_direct_write() for what is no BVEC
+ * nvdio_direct_write_user() - write, for nvdio_direct_rw(), what is no BVEC
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: memory
@@ -232,7 +217,7 @@ static __always_inline ssize_t nvdio_direct_bvec(struct nvdio_ns *ns,
 }
 
 /**
- * nvdio_direct_read_bvec() - nvdio_direct_read() for a BVEC
+ * nvdio_direct_read_bvec() - read, for nvdio_direct_rw(), to a BVEC
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: BVEC
@@ -245,7 +230,7 @@ ssize_t nvdio_direct_read_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
 }
 
 /**
- * nvdio_direct_write_bvec() - nvdio_direct_write() for a BVEC
+ * nvdio_direct_write_bvec() - write, for nvdio_direct_rw(), from a BVEC
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: BVEC
@@ -258,8 +243,7 @@ ssize_t nvdio_direct_write_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
 }
 
 /**
- * nvdio_direct_sync() - nvdio_direct_read() or nvdio_direct_write() for a
- * caller that waits
+ * nvdio_direct_sync() - nvdio_direct_rw() for a caller that waits
  * @ns: namespace
  * @iocb: without ki_complete; one of our own takes its place, whose completion
  *	wakes the caller
@@ -276,8 +260,7 @@ ssize_t nvdio_direct_sync(struct nvdio_ns *ns, struct kiocb *iocb,
 	ssize_t ret;
 
 	nvdio_sync_init(&sync, iocb);
-	ret = write ? nvdio_direct_write(ns, &sync.iocb, iter, len) :
-		      nvdio_direct_read(ns, &sync.iocb, iter, len);
+	ret = nvdio_direct_rw(ns, &sync.iocb, iter, len, write);
 	if (ret == -EIOCBQUEUED)
 		ret = nvdio_sync_wait(&sync);
 	if (ret > 0) {

@@ -38,6 +38,31 @@ nvdio_dma_map_one(struct nvdio_queue *q, struct page *page, size_t offset,
 	return dma;
 }
 
+/**
+ * nvdio_dma_command_one() - the data pointer of contiguous memory
+ * @cmd: command; its flags are set, too
+ * @dma: bus address, dword aligned
+ * @len: bytes; more than two pages only where the controller has SGLs
+ *
+ * PRP1 and PRP2 (NVMe Base 2.0, 4.1.1), else one SGL Data Block descriptor
+ * (4.1.2): address, length, type 0.
+ */
+static __always_inline void nvdio_dma_command_one(struct nvme_command *cmd,
+						  dma_addr_t dma, u32 len)
+{
+	const u32 end = (dma & NVDIO_MPS_MASK) + len;
+
+	cmd->common.flags = 0;
+	cmd->common.dptr.prp1 = cpu_to_le64(dma);
+	cmd->common.dptr.prp2 = 0;
+	if (end > 2 * NVDIO_MPS) {
+		cmd->common.flags = NVME_CMD_SGL_METABUF;
+		cmd->common.dptr.prp2 = cpu_to_le64(len);
+	} else if (end > NVDIO_MPS) {
+		cmd->common.dptr.prp2 = cpu_to_le64((dma | NVDIO_MPS_MASK) + 1);
+	}
+}
+
 int nvdio_dma_map(struct nvdio_dio *dio);
 void nvdio_dma_unmap(struct nvdio_dio *dio);
 int nvdio_dma_command(struct nvdio_dio *dio, gfp_t gfp, u32 *bytes,

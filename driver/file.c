@@ -71,8 +71,7 @@ static __always_inline ssize_t nvdio_ns_rw(struct kiocb *iocb,
 			return nvdio_ns_rw_end(ns, write);
 		if (unlikely(len > size - pos))
 			len = size - pos;
-		return write ? nvdio_direct_write(ns, iocb, iter, len) :
-			       nvdio_direct_read(ns, iocb, iter, len);
+		return nvdio_direct_rw(ns, iocb, iter, len, write);
 	}
 	if (unlikely(pos >= size))
 		return nvdio_ns_rw_end(ns, write);

@@ -177,19 +177,18 @@ static __always_inline bool nvdio_queue_end(struct nvdio_queue *q,
 {
 	const u8 flags = req->flags;
 
+	if (unlikely(flags & NVDIO_REQ_UNMAP)) {
+		dma_unmap_page(q->dev, req->dma, req->len,
+			       flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
+							 DMA_FROM_DEVICE);
+		this_cpu_sub(req->ns->stats->segments_mapped, 1);
+	}
 	if (unlikely(req->end)) {
 		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
 		req->result = cqe ? le64_to_cpu(cqe->result.u64) : 0;
 		if (!req->end(req, status, done))
 			done->iocb = NULL;
 		return true;
-	}
-
-	if (unlikely(flags & NVDIO_REQ_UNMAP)) {
-		dma_unmap_page(q->dev, req->dma, req->len,
-			       flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
-							 DMA_FROM_DEVICE);
-		this_cpu_sub(req->ns->stats->segments_mapped, 1);
 	}
 	if (unlikely(status))
 		goto slow;

@@ -151,10 +151,7 @@ bool nvdio_request_failed(struct nvdio_request *req, u16 status,
 		return false;
 	}
 	this_cpu_inc(ns->stats->errors);
-	if (req->flags & NVDIO_REQ_WRITE)
-		this_cpu_sub(ns->stats->write_bytes, req->len);
-	else
-		this_cpu_sub(ns->stats->read_bytes, req->len);
+	nvdio_stats_bytes(ns->stats, req->flags & NVDIO_REQ_WRITE, -(s64)req->len);
 	if (req->flags & NVDIO_REQ_PINNED)
 		nvdio_pages_unpin_run(ns, req->page, req->nr_pages);
 	done->iocb = req->iocb;

@@ -42,4 +42,14 @@ struct nvdio_stats {
 	u64 bounce_buffers;
 };
 
+/* Count @bytes on the side that they move to; taken back if negative. */
+static __always_inline void
+nvdio_stats_bytes(struct nvdio_stats __percpu *stats, bool write, s64 bytes)
+{
+	if (write)
+		this_cpu_add(stats->write_bytes, bytes);
+	else
+		this_cpu_add(stats->read_bytes, bytes);
+}
+
 #endif /* NVDIO_STATS_H */

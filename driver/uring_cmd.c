@@ -25,6 +25,9 @@
 #include "rmw.h"
 #include "uring_cmd.h"
 
+/* What SQEs and CQEs have to be like. */
+#define URING_BIG	(IO_URING_F_SQE128 | IO_URING_F_CQE32)
+
 /**
  * struct nvdio_uring_pdu - what is kept in io_uring's command
  * @result: Dword 0 and 1 of the CQE
@@ -177,51 +180,25 @@ static void uring_rw_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 
 NVDIO_URING_TASK_WORK(uring_rw_work, uring_rw_done);
 
-static __always_inline bool uring_rw_tell(struct nvdio_request *req, u16 status)
+static bool uring_rw_end(struct nvdio_request *req, u16 status,
+			 struct nvdio_done *done)
 {
 	struct io_uring_cmd *ioucmd = req->owner;
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
 
 	pdu->status = status;
 	pdu->result = req->result;
-	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
-	return false;
-}
-
-/* The end of a command that has to be unmapped, or is polled for. */
-static noinline bool uring_rw_end_other(struct nvdio_request *req, u16 status)
-{
-	struct io_uring_cmd *ioucmd = req->owner;
-	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
-	struct nvdio_ns *ns = req->ns;
-
-	if (req->flags & NVDIO_REQ_UNMAP) {
-		dma_unmap_page(ns->ctrl->dev.parent, req->dma, req->len,
-			       req->flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
-							      DMA_FROM_DEVICE);
-		this_cpu_sub(ns->stats->segments_mapped, 1);
-	}
-	if (req->flags & NVDIO_REQ_POLLED) {
+	if (unlikely(req->flags & NVDIO_REQ_POLLED)) {
 		struct nvdio_queue *q = pdu->queue;
 
 		if (q->poller == nvdio_uring_ring(ioucmd)) {
-			pdu->status = status;
-			pdu->result = req->result;
 			pdu->next = q->ended;
 			q->ended = ioucmd;
 			return false;
 		}
 	}
-	return uring_rw_tell(req, status);
-}
-
-static bool uring_rw_end(struct nvdio_request *req, u16 status,
-			 struct nvdio_done *done)
-{
-	/* Elsewhere, so that the usual case needs no room on the stack. */
-	if (unlikely(req->flags & (NVDIO_REQ_UNMAP | NVDIO_REQ_POLLED)))
-		return uring_rw_end_other(req, status);
-	return uring_rw_tell(req, status);
+	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
+	return false;
 }
 
 /*
@@ -306,7 +283,6 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	struct page *page;
 	u32 timeout_ms;
 	dma_addr_t dma;
-	u32 in_page;
 	u8 flags;
 	long offset;
 	bool plain;
@@ -361,21 +337,11 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 
 	cmd = nvdio_queue_slot(q);
 	cmd->common.opcode = write ? nvme_cmd_write : nvme_cmd_read;
-	cmd->common.flags = 0;
 	cmd->common.nsid = cpu_to_le32(ns->nsid);
 	cmd->common.cdw2[0] = cpu_to_le32(READ_ONCE(ucmd->cdw2));
 	cmd->common.cdw2[1] = cpu_to_le32(READ_ONCE(ucmd->cdw3));
 	cmd->common.metadata = 0;
-	cmd->common.dptr.prp1 = cpu_to_le64(dma);
-	cmd->common.dptr.prp2 = 0;
-	in_page = dma & NVDIO_MPS_MASK;
-	if (in_page + len > 2 * NVDIO_MPS) {
-		cmd->common.flags = NVME_CMD_SGL_METABUF;
-		/* Data block descriptor (type 0) and length. */
-		cmd->common.dptr.prp2 = cpu_to_le64(len);
-	} else if (in_page + len > NVDIO_MPS) {
-		cmd->common.dptr.prp2 = cpu_to_le64((dma | NVDIO_MPS_MASK) + 1);
-	}
+	nvdio_dma_command_one(cmd, dma, len);
 	cmd->rw.slba = cpu_to_le64(slba);
 	cmd->common.cdw12 = cpu_to_le32(cdw12);
 	cmd->common.cdw13 = cpu_to_le32(cdw12 >> 32);
@@ -402,9 +368,7 @@ unpin:
 /* Have SQE and CQE room for a command and its result? */
 static bool uring_is_big(unsigned int issue_flags)
 {
-	const unsigned int big = IO_URING_F_SQE128 | IO_URING_F_CQE32;
-
-	return (issue_flags & big) == big;
+	return (issue_flags & URING_BIG) == URING_BIG;
 }
 
 /* Take a command out of its SQE, which user space may change at any time. */
@@ -456,12 +420,12 @@ static noinline int uring_other(struct nvdio_ns *ns,
  */
 int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
-	const unsigned int big = IO_URING_F_SQE128 | IO_URING_F_CQE32;
 	struct nvdio_ns *ns = ioucmd->file->private_data;
 	int ret = -ENOENT;
 
 	if (likely(ioucmd->cmd_op == NVME_URING_CMD_IO &&
-		   (issue_flags & (big | IO_URING_F_COMPAT)) == big)) {
+		   (issue_flags & (URING_BIG | IO_URING_F_COMPAT)) ==
+		   URING_BIG)) {
 		const struct nvme_uring_cmd *ucmd = nvdio_uring_cmd_of(ioucmd);
 		/* Opcode, and flags above it, which have to be 0. */
 		u16 op = le16_to_cpu(READ_ONCE(*(const __le16 *)ucmd));

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -21,14 +20,9 @@ int main(int argc, char **argv)
 	struct iovec v;
 	unsigned char *b;
 	struct io_uring r;
-	cpu_set_t cpu;
 
 	t_begin(argc, argv);
-	/* One processor: one queue. */
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu);
-	if (sched_setaffinity(0, sizeof(cpu), &cpu))
-		bail("sched_setaffinity");
+	one_queue();
 	b = pages(N * 4096);
 	if (io_uring_queue_init(2 * N, &r, 0))
 		bail("ring");

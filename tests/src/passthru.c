@@ -103,12 +103,8 @@ static long ring_cmd(int f, unsigned int op, struct nvme_uring_cmd *c,
 	sqe = io_uring_get_sqe(r);
 	if (!sqe)
 		bail("io_uring_get_sqe");
-	memset(sqe, 0, 128);
-	sqe->opcode = IORING_OP_URING_CMD;
-	sqe->fd = f;
-	sqe->cmd_op = op;
+	prep_command(sqe, f, op, c);
 	sqe->uring_cmd_flags = fixed ? IORING_URING_CMD_FIXED : 0;
-	memcpy(sqe->cmd, c, sizeof(*c));
 	io_uring_submit_and_wait(r, 1);
 	if (io_uring_wait_cqe(r, &cqe))
 		bail("io_uring_wait_cqe");

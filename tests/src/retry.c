@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/nvme_ioctl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -70,11 +69,7 @@ static void one_length(int fd, int slow, struct io_uring *tags, unsigned char *b
 			.cdw10 = i * LEN / dev.lba, .cdw12 = len / dev.lba - 1,
 		};
 
-		memset(sqe, 0, 128);
-		sqe->opcode = IORING_OP_URING_CMD;
-		sqe->fd = fd;
-		sqe->cmd_op = NVME_URING_CMD_IO;
-		memcpy(sqe->cmd, &c, sizeof(c));
+		prep_command(sqe, fd, NVME_URING_CMD_IO, &c);
 		io_uring_sqe_set_data64(sqe, i + 1);
 	}
 	io_uring_submit(&r);
@@ -108,15 +103,10 @@ int main(int argc, char **argv)
 	unsigned char *b = pages(SLOW * 4096), *p = pages(N * LEN);
 	struct io_uring tags;
 	char path[64];
-	cpu_set_t cpu;
 	int fd, slow;
 
 	t_begin(argc, argv);
-	/* One processor: one queue. */
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu);
-	if (sched_setaffinity(0, sizeof(cpu), &cpu))
-		bail("sched_setaffinity");
+	one_queue();
 	snprintf(path, sizeof(path), "%s", dev.path);
 	path[strlen(path) - 1] = '2';
 	slow = open(path, O_RDONLY | O_DIRECT);

@@ -143,12 +143,8 @@ static struct io_uring_sqe *ring_rw(struct ring *r, unsigned int slot, bool writ
 			.cdw10 = off / dev.lba, .cdw12 = len / dev.lba - 1,
 		};
 
-		memset(sqe, 0, 128);
-		sqe->opcode = IORING_OP_URING_CMD;
-		sqe->fd = fd;
-		sqe->cmd_op = NVME_URING_CMD_IO;
+		prep_command(sqe, fd, NVME_URING_CMD_IO, &c);
 		sqe->uring_cmd_flags = r->m->command_fixed ? IORING_URING_CMD_FIXED : 0;
-		memcpy(sqe->cmd, &c, sizeof(c));
 		break;
 	}
 	}

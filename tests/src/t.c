@@ -319,6 +319,26 @@ uint64_t below(uint64_t *state, uint64_t n)
 	return rnd(state) % n;
 }
 
+void one_queue(void)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu))
+		bail("sched_setaffinity");
+}
+
+void prep_command(struct io_uring_sqe *sqe, int fd, unsigned int op,
+		  const struct nvme_uring_cmd *c)
+{
+	memset(sqe, 0, 128);
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = fd;
+	sqe->cmd_op = op;
+	memcpy(sqe->cmd, c, sizeof(*c));
+}
+
 double now(void)
 {
 	struct timespec ts;

@@ -126,6 +126,16 @@ void get(int fd, void *buf, size_t len, uint64_t off);
 uint64_t rnd(uint64_t *state);
 uint64_t below(uint64_t *state, uint64_t n);
 
+/* Stay on one processor, which has one queue. */
+void one_queue(void);
+
+struct io_uring_sqe;
+struct nvme_uring_cmd;
+
+/* Prepare command @c for a ring with 128-byte SQEs; @op is NVME_URING_CMD_*. */
+void prep_command(struct io_uring_sqe *sqe, int fd, unsigned int op,
+		  const struct nvme_uring_cmd *c);
+
 /* Monotonic seconds. */
 double now(void);
 

@@ -45,11 +45,9 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 	struct nvdio_request *req;
 
 	init_completion(&wait.done);
-	req = nvdio_queue_begin(q, NULL, 0, 0, false);
-	if (IS_ERR(req)) {
-		spin_unlock(&q->sq_lock);
+	req = nvdio_req_get(q, NULL, 0, 0, false);
+	if (IS_ERR(req))
 		return PTR_ERR(req);
-	}
 	req->owner = &wait;
 	req->end = nvdio_admin_end;
 	req->len = 0;

@@ -4,13 +4,16 @@
  * to any memory, through bounce buffers.
  *
  * A read or write goes on in rounds. A round takes some bounce buffers, as many
- * as are free, and moves as much as fits into them; the buffers are kept for
- * the next round. Between the steps of a round nobody sleeps on behalf of the
- * operation: the last command of a step wakes the caller if he waits, and a
- * worker otherwise, which borrows the caller's address space for the copying.
+ * as are free, and moves as much as fits into them. Its steps are in
+ * copy_round.c, in their order; here is who does them. The caller does as many
+ * as it can without waiting. Whatever must be waited for, a claim, a buffer, the
+ * end of a command, goes on with the next step when it comes: it wakes the
+ * caller if it waits, and a worker otherwise, which borrows the caller's address
+ * space while it is needed. No task waits on behalf of an operation.
  *
- * A write of partial blocks first claims its blocks (rmw.h), and reads those
- * that it will only change in part.
+ * A write claims its blocks for a round (claim.h), exclusively if some are
+ * written in part; these are read first. The order in which things are held is
+ * that of the steps: claim, buffer, tag (invariant 12).
  */
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -21,34 +24,41 @@
 #include "copy_op.h"
 
 /**
- * nvdio_copy_kick() - let the caller, or a worker, go on with the next step
+ * nvdio_copy_resume() - let the caller, or a worker, go on with the next step
  * @op: operation; no longer ours on return
+ * @delay: jiffies until then, for workers
  *
  * Context: any.
  */
-void nvdio_copy_kick(struct nvdio_copy *op)
+void nvdio_copy_resume(struct nvdio_copy *op, unsigned long delay)
 {
-	if (op->sync)
+	if (op->sync) {
 		complete(&op->wake);
-	else
-		queue_delayed_work(op->ns->ctrl->wq, &op->work, 0);
+		return;
+	}
+	op->faulting = false;
+	queue_delayed_work(op->ns->ctrl->copy_wq, &op->work, delay);
 }
 
-static void copy_claim_kick(struct nvdio_rmw *claim)
+static void copy_claim_resume(struct nvdio_claim *claim)
 {
-	nvdio_copy_kick(container_of(claim, struct nvdio_copy, claim));
+	nvdio_copy_resume(container_of(claim, struct nvdio_copy, claim), 0);
 }
 
-static void copy_bounce_kick(struct nvdio_bounce_waiter *waiter)
+static void copy_bounce_resume(struct nvdio_bounce_waiter *waiter)
 {
-	nvdio_copy_kick(container_of(waiter, struct nvdio_copy, waiter));
+	struct nvdio_copy *op = container_of(waiter, struct nvdio_copy, waiter);
+
+	this_cpu_inc(op->ns->stats->bounce_buffers);
+	op->chunks[op->held++].bounce = waiter->bounce;
+	nvdio_copy_resume(op, 0);
 }
 
 /**
  * nvdio_copy_keep_mm() - a worker may have to go on: keep what it will need
  * @op: operation
  *
- * Context: the caller, or a worker that has his address space.
+ * Context: the caller, or a worker that has its address space.
  */
 void nvdio_copy_keep_mm(struct nvdio_copy *op)
 {
@@ -59,11 +69,24 @@ void nvdio_copy_keep_mm(struct nvdio_copy *op)
 }
 
 /**
+ * nvdio_copy_drop_mm() - the caller's memory is not needed any more
+ * @op: operation
+ *
+ * Context: task.
+ */
+void nvdio_copy_drop_mm(struct nvdio_copy *op)
+{
+	if (op->mm)
+		mmdrop(op->mm);
+	op->mm = NULL;
+}
+
+/**
  * nvdio_copy_finish() - all is over: give everything back
  * @op: operation with no command in flight; freed
  * @done: set to what the result is
  *
- * Context: any.
+ * Context: any, if there is no @op->mm; else task.
  */
 void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_done *done)
 {
@@ -71,87 +94,74 @@ void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_done *done)
 
 	done->iocb = op->iocb;
 	done->res = op->error ?: op->len;
-	if (op->error) {
-		this_cpu_sub(ns->stats->copy, 1);
-	} else {
+	if (op->error)
+		this_cpu_dec(ns->stats->copy);
+	else
 		nvdio_stats_bytes(ns->stats, op->write, op->len);
-	}
-	if (op->claimed)
-		nvdio_rmw_release(ns, &op->claim);
-	while (op->held)
-		nvdio_bounce_put(ns, op->chunks[--op->held].bounce);
-	if (op->mm)
-		mmdrop(op->mm);
+	nvdio_copy_release(op);
+	nvdio_copy_drop_mm(op);
 	kfree(op->iov);
 	kfree(op);
 	nvdio_ctrl_exit(ns->ctrl);
 }
 
 /*
- * Do steps until one has to be waited for. @op->step is set before anything
- * is sent, since another task may go on from there at once; after
- * NVDIO_COPY_WAIT @op is not ours any more.
- * Return: 0 when all is done; NVDIO_COPY_WAIT; or -EAGAIN under @nowait if
- * nothing was done.
+ * A worker has to bring in the caller's memory: not where others wait for it to
+ * end.
+ * Return: true if it was sent there.
  */
-static int copy_run(struct nvdio_copy *op, bool nowait)
+static bool copy_fault_elsewhere(struct nvdio_copy *op, bool worker)
 {
-	struct nvdio_ns *ns = op->ns;
+	if (!worker || op->faulting)
+		return false;
+	op->faulting = true;
+	queue_delayed_work(op->ns->ctrl->fault_wq, &op->work, 0);
+	return true;
+}
+
+/*
+ * Do steps until one has to be waited for.
+ * Return: 0 when all is done; NVDIO_COPY_WAIT, and @op is not ours any more; or
+ * -EAGAIN under @nowait, at a step that a worker may go on with.
+ */
+static int copy_run(struct nvdio_copy *op, bool nowait, bool worker)
+{
 	int ret = 0;
 
-	while (!ret) {
+	while (!ret && !op->error && op->left) {
 		switch (op->step) {
 		case NVDIO_COPY_CLAIM:
-			if (!nvdio_rmw_claim(ns, &op->claim))
-				return NVDIO_COPY_WAIT;
-			op->claimed = true;
-			op->step = NVDIO_COPY_DRAIN;
+			ret = nvdio_copy_claim(op, nowait);
 			break;
 		case NVDIO_COPY_DRAIN:
-			if (nvdio_rmw_drained(ns, &op->claim)) {
-				op->step = NVDIO_COPY_ROUND;
-			} else if (op->sync) {
-				schedule_timeout_uninterruptible(1);
-			} else {
-				queue_delayed_work(ns->ctrl->wq, &op->work, 1);
-				return NVDIO_COPY_WAIT;
-			}
+			ret = nvdio_copy_drain(op);
 			break;
-		case NVDIO_COPY_ROUND:
-			if (op->error || !op->left)
-				return 0;
-			ret = nvdio_copy_plan(op, nowait);
-			if (ret)
-				break;
-			op->step = op->write ? NVDIO_COPY_FILL : NVDIO_COPY_OUT;
-			if (op->rmw)
-				ret = nvdio_copy_read_edges(op);
-			else if (!op->write)
-				ret = nvdio_copy_send_round(op, nowait);
+		case NVDIO_COPY_BUFFERS:
+			ret = nvdio_copy_buffers(op, nowait);
 			break;
 		case NVDIO_COPY_FILL:
-			if (!op->error)
-				nvdio_copy_from_caller(op);
-			if (op->error)
-				return 0;
-			op->step = NVDIO_COPY_WRITTEN;
-			ret = nvdio_copy_send_round(op, nowait);
+			ret = nvdio_copy_fill(op);
+			break;
+		case NVDIO_COPY_EDGES:
+			ret = nvdio_copy_edges(op, nowait);
+			break;
+		case NVDIO_COPY_MERGE:
+			ret = nvdio_copy_merge(op);
+			break;
+		case NVDIO_COPY_SEND:
+			ret = nvdio_copy_send(op, nowait);
 			break;
 		case NVDIO_COPY_OUT:
-			nvdio_copy_to_caller(op);
-			nvdio_copy_round_done(op);
+			ret = nvdio_copy_out(op);
 			break;
-		case NVDIO_COPY_WRITTEN:
-			nvdio_copy_round_done(op);
+		case NVDIO_COPY_DONE:
+			ret = nvdio_copy_done(op);
 			break;
-		}
-	}
-	if (ret == -EAGAIN) {
-		op->step = NVDIO_COPY_ROUND;
-		if (op->left < op->len) {
-			/* Too late to take it back: a worker may wait. */
-			nvdio_copy_kick(op);
-			ret = NVDIO_COPY_WAIT;
+		case NVDIO_COPY_FAULT:
+			if (copy_fault_elsewhere(op, worker))
+				return NVDIO_COPY_WAIT;
+			ret = nvdio_copy_fault(op);
+			break;
 		}
 	}
 	return ret;
@@ -174,7 +184,7 @@ static void copy_work(struct work_struct *work)
 			mm = NULL;
 		}
 	}
-	ret = copy_run(op, false);
+	ret = copy_run(op, false, true);
 	if (mm) {
 		kthread_unuse_mm(mm);
 		/*
@@ -192,14 +202,14 @@ static void copy_work(struct work_struct *work)
 /* Set up an operation. Return: the operation, or ERR_PTR(). */
 static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 				     const struct iov_iter *iter, size_t len,
-				     bool write)
+				     bool write, bool partial)
 {
 	gfp_t gfp = iocb->ki_flags & IOCB_NOWAIT ? GFP_NOWAIT | __GFP_NOWARN :
 						   GFP_KERNEL;
-	u64 end = iocb->ki_pos + len;
+	size_t edge = partial ? 2 * (ns->lba_mask + 1) : 0;
 	struct nvdio_copy *op;
 
-	op = kmalloc(sizeof(*op), gfp);
+	op = kmalloc(struct_size(op, edge, edge), gfp);
 	if (!op)
 		goto nomem;
 	memset(op, 0, offsetof(struct nvdio_copy, chunks));
@@ -211,15 +221,9 @@ static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 	op->pos = iocb->ki_pos;
 	op->left = len;
 	op->len = len;
-	op->rmw = write && ((op->pos | end) & ns->lba_mask);
-	op->step = op->rmw ? NVDIO_COPY_CLAIM : NVDIO_COPY_ROUND;
-	if (op->rmw) {
-		op->claim.slba = op->pos >> ns->lba_shift;
-		op->claim.nlb = ((end - 1) >> ns->lba_shift) -
-				op->claim.slba + 1;
-		op->claim.kick = copy_claim_kick;
-	}
-	op->waiter.kick = copy_bounce_kick;
+	op->step = write ? NVDIO_COPY_CLAIM : NVDIO_COPY_BUFFERS;
+	op->claim.resume = copy_claim_resume;
+	op->waiter.resume = copy_bounce_resume;
 	init_completion(&op->wake);
 	INIT_DELAYED_WORK(&op->work, copy_work);
 
@@ -233,12 +237,24 @@ static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 		}
 	}
 	iov_iter_truncate(&op->iter, len);
-	if (!write || op->rmw)
-		nvdio_copy_keep_mm(op);
 	return op;
 
 nomem:
 	return ERR_PTR(iocb->ki_flags & IOCB_NOWAIT ? -EAGAIN : -ENOMEM);
+}
+
+/*
+ * An asynchronous operation that may not wait here.
+ * Return: NVDIO_COPY_WAIT if a worker goes on with it, which it does if it is
+ * too late to take it back, or the operation would not get far without one.
+ */
+static int copy_hand_on(struct nvdio_copy *op, bool partial)
+{
+	if (!partial && op->left == op->len)
+		return -EAGAIN;
+	nvdio_copy_keep_mm(op);
+	nvdio_copy_resume(op, 0);
+	return NVDIO_COPY_WAIT;
 }
 
 /**
@@ -259,7 +275,8 @@ nomem:
 ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		      struct iov_iter *iter, size_t len, bool write)
 {
-	const bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	const bool partial = write && ((iocb->ki_pos | len) & ns->lba_mask);
+	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
 	struct nvdio_done done;
 	struct nvdio_copy *op;
 	bool sync;
@@ -274,7 +291,7 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		return -EFAULT;
 	if (!nvdio_ctrl_enter(ns->ctrl))
 		return -ENODEV;
-	op = copy_alloc(ns, iocb, iter, len, write);
+	op = copy_alloc(ns, iocb, iter, len, write, partial);
 	if (IS_ERR(op)) {
 		nvdio_ctrl_exit(ns->ctrl);
 		ret = PTR_ERR(op);
@@ -282,16 +299,16 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	}
 	this_cpu_inc(ns->stats->copy);
 	sync = op->sync;
-	if (op->rmw && !sync) {
-		nvdio_copy_kick(op);
-		return -EIOCBQUEUED;
-	}
 	/* A partial write would have to wait for what it reads. */
-	ret = op->rmw && nowait ? -EAGAIN : copy_run(op, nowait);
-	while (sync && ret == NVDIO_COPY_WAIT) {
-		wait_for_completion_io(&op->wake);
-		ret = copy_run(op, false);
+	ret = partial && sync && nowait ? -EAGAIN : copy_run(op, nowait, false);
+	while (sync && (ret == NVDIO_COPY_WAIT ||
+			(ret == -EAGAIN && op->left < len))) {
+		if (ret == NVDIO_COPY_WAIT)
+			wait_for_completion_io(&op->wake);
+		ret = copy_run(op, false, false);
 	}
+	if (!sync && ret == -EAGAIN)
+		ret = copy_hand_on(op, partial);
 	if (ret == NVDIO_COPY_WAIT)
 		return -EIOCBQUEUED;
 	if (ret)

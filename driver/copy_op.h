@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the two halves of the copy path share: copy.c, the steps of a read or
- * write, and copy_round.c, what is done in one round of them.
+ * write and who does them, and copy_round.c, the steps themselves.
  */
 #ifndef NVDIO_COPY_OP_H
 #define NVDIO_COPY_OP_H
@@ -10,23 +10,33 @@
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
+#include "claim.h"
 #include "ctrl.h"
 #include "pool.h"
-#include "rmw.h"
 
 /* Bounce buffers that one operation may hold: 1 MiB. */
 #define NVDIO_COPY_CHUNKS	8
 
-/* Answer of a step that the last command, or a timer, will go on from. */
+/* A step was handed on: whoever goes on owns the operation now. */
 #define NVDIO_COPY_WAIT		1
 
+/*
+ * The steps of a round, in their order. Reads: BUFFERS SEND OUT; writes: CLAIM
+ * BUFFERS FILL SEND DONE, with DRAIN after CLAIM, and EDGES and MERGE before
+ * SEND, where blocks are written in part. From OUT and FILL a round may go to
+ * FAULT, and from there to its beginning.
+ */
 enum nvdio_copy_step {
-	NVDIO_COPY_CLAIM,	/* claim the blocks of a partial write */
+	NVDIO_COPY_CLAIM,	/* write: claim the round's blocks */
 	NVDIO_COPY_DRAIN,	/* wait for older writes to them */
-	NVDIO_COPY_ROUND,	/* take buffers, begin a round */
+	NVDIO_COPY_BUFFERS,	/* take bounce buffers */
+	NVDIO_COPY_FILL,	/* write: copy from the caller's memory */
+	NVDIO_COPY_EDGES,	/* read the blocks that are written in part */
+	NVDIO_COPY_MERGE,	/* put the caller's bytes into them */
+	NVDIO_COPY_SEND,	/* send the round's commands */
 	NVDIO_COPY_OUT,		/* read: copy to the caller's memory */
-	NVDIO_COPY_FILL,	/* write: copy from it and send */
-	NVDIO_COPY_WRITTEN,	/* write: the round's commands are over */
+	NVDIO_COPY_DONE,	/* write: the round's commands are over */
+	NVDIO_COPY_FAULT,	/* bring in the caller's memory */
 };
 
 /**
@@ -50,27 +60,31 @@ struct nvdio_copy_chunk {
  * @iocb: whom to complete, unless @sync
  * @ns: namespace
  * @step: what to do next
- * @sync: the caller waits on @wake and does the steps himself
+ * @sync: the caller waits on @wake and does the steps itself
  * @write: write, not read
  * @fua: commands carry FUA
- * @rmw: some blocks are written in part
- * @claimed: @claim stands
+ * @claimed: @claim was made
  * @last: this round's commands are the last
+ * @faulting: @work is in the queue of those that may wait for user memory
+ * @next: the chunk, or edge, that is sent next
+ * @faults: how often memory was brought in, and gone again, in a row
  * @error: first error, or 0
- * @pending: commands in flight, and one for the submitter while it sends
+ * @pending: commands in flight, and one for who sends them
  * @iter: the caller's memory that is left
  * @iov: what dup_iter() allocated
  * @mm: the caller's address space, if a worker will need it
- * @pos: where in the namespace @iter begins
+ * @pos: where in the namespace the round begins
  * @left: bytes that no finished round has moved
  * @len: bytes in all
  * @nr: chunks in this round
  * @held: bounce buffers held, @nr or more
  * @chunks: the round
- * @claim: to the blocks, if @rmw
+ * @claim: to the round's blocks
  * @waiter: for a bounce buffer, unless @sync
  * @wake: for @sync
  * @work: does the steps otherwise
+ * @edge: the caller's bytes of a first and of a last block that is written in
+ *	part, a block each
  */
 struct nvdio_copy {
 	struct kiocb *iocb;
@@ -79,9 +93,11 @@ struct nvdio_copy {
 	bool sync;
 	bool write;
 	bool fua;
-	bool rmw;
 	bool claimed;
 	bool last;
+	bool faulting;
+	u8 next;
+	u8 faults;
 	int error;
 	atomic_t pending;
 	struct iov_iter iter;
@@ -93,10 +109,11 @@ struct nvdio_copy {
 	unsigned int nr;
 	unsigned int held;
 	struct nvdio_copy_chunk chunks[NVDIO_COPY_CHUNKS];
-	struct nvdio_rmw claim;
+	struct nvdio_claim claim;
 	struct nvdio_bounce_waiter waiter;
 	struct completion wake;
 	struct delayed_work work;
+	u8 edge[];
 };
 
 /* The first error stays. */
@@ -111,15 +128,21 @@ static inline u32 nvdio_copy_max(const struct nvdio_ns *ns)
 	return min(NVDIO_BOUNCE_BYTES, ns->limits.max_bytes);
 }
 
-void nvdio_copy_kick(struct nvdio_copy *op);
+void nvdio_copy_resume(struct nvdio_copy *op, unsigned long delay);
 void nvdio_copy_keep_mm(struct nvdio_copy *op);
+void nvdio_copy_drop_mm(struct nvdio_copy *op);
 void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_done *done);
 
-int nvdio_copy_plan(struct nvdio_copy *op, bool nowait);
-int nvdio_copy_read_edges(struct nvdio_copy *op);
-int nvdio_copy_send_round(struct nvdio_copy *op, bool nowait);
-void nvdio_copy_from_caller(struct nvdio_copy *op);
-void nvdio_copy_to_caller(struct nvdio_copy *op);
-void nvdio_copy_round_done(struct nvdio_copy *op);
+void nvdio_copy_release(struct nvdio_copy *op);
+int nvdio_copy_claim(struct nvdio_copy *op, bool nowait);
+int nvdio_copy_drain(struct nvdio_copy *op);
+int nvdio_copy_buffers(struct nvdio_copy *op, bool nowait);
+int nvdio_copy_fill(struct nvdio_copy *op);
+int nvdio_copy_edges(struct nvdio_copy *op, bool nowait);
+int nvdio_copy_merge(struct nvdio_copy *op);
+int nvdio_copy_send(struct nvdio_copy *op, bool nowait);
+int nvdio_copy_out(struct nvdio_copy *op);
+int nvdio_copy_done(struct nvdio_copy *op);
+int nvdio_copy_fault(struct nvdio_copy *op);
 
 #endif /* NVDIO_COPY_OP_H */

@@ -201,7 +201,8 @@ int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
  * nvdio_ctrl_freeze() - let all I/O end, and hold what comes
  * @ctrl: controller
  *
- * Admin commands go on, and resets too, which do not end the freeze.
+ * A read-modify-write of the copy path is not cut in two either. Admin commands
+ * go on, and resets too, which do not end the freeze.
  *
  * Context: may sleep, for as long as I/O commands take.
  * Return: 0, and nvdio_ctrl_unfreeze() has to follow; -ENODEV; -EBUSY if
@@ -209,7 +210,15 @@ int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
  */
 int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl)
 {
+	int ret;
+
 	mutex_lock(&ctrl->freeze_lock);
+	/* Claims come first: who holds one may need to send to give it up. */
+	ret = nvdio_ns_claim_all(ctrl);
+	if (ret) {
+		mutex_unlock(&ctrl->freeze_lock);
+		return ret;
+	}
 	mutex_lock(&ctrl->lock);
 	ctrl->frozen = true;
 	if (ctrl->state == NVDIO_CTRL_LIVE)
@@ -234,6 +243,7 @@ void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl)
 	if (ctrl->state == NVDIO_CTRL_LIVE)
 		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
 	mutex_unlock(&ctrl->lock);
+	nvdio_ns_release_all(ctrl);
 	mutex_unlock(&ctrl->freeze_lock);
 }
 
@@ -332,6 +342,7 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	mutex_init(&ctrl->lock);
 	mutex_init(&ctrl->freeze_lock);
 	INIT_LIST_HEAD(&ctrl->namespaces);
+	INIT_LIST_HEAD(&ctrl->frozen_ns);
 	init_llist_head(&ctrl->dirty);
 	INIT_WORK(&ctrl->dirty_work, nvdio_dirty_work);
 	INIT_WORK(&ctrl->reset_work, nvdio_ctrl_reset_work);
@@ -377,13 +388,19 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 		return -ENODEV;
 	}
 
-	/* Unbound: copies may wait for pages of any process. */
-	ctrl->wq = alloc_workqueue("nvdio%d", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
-				   ctrl->instance);
 	/*
-	 * What gives requests back must not stand in a queue behind those who
-	 * wait for them.
+	 * One for each thing that its work may wait for, so that nothing stands
+	 * in a queue behind what waits for it (invariant 12). Unbound, since
+	 * copying takes its time.
 	 */
+	ctrl->copy_wq = alloc_workqueue("nvdio%d-copy",
+					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					ctrl->instance);
+	ctrl->fault_wq = alloc_workqueue("nvdio%d-fault", WQ_UNBOUND,
+					 WQ_MAX_ACTIVE, ctrl->instance);
+	ctrl->send_wq = alloc_workqueue("nvdio%d-send",
+					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					ctrl->instance);
 	ctrl->finish_wq = alloc_workqueue("nvdio%d-finish",
 					  WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					  ctrl->instance);
@@ -394,8 +411,8 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 				      0);
 	ctrl->admin = nvdio_queue_alloc(ctrl, 0, NVDIO_ADMIN_DEPTH,
 					dev_to_node(dev));
-	if (!ctrl->wq || !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists ||
-	    !ctrl->admin)
+	if (!ctrl->copy_wq || !ctrl->fault_wq || !ctrl->send_wq ||
+	    !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists || !ctrl->admin)
 		return -ENOMEM;
 	ctrl->admin->vector = 0;
 	ctrl->admin->irq_shared = ctrl->nr_vectors == 1;
@@ -479,8 +496,12 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	nvdio_ctrl_cancel_all(ctrl, NVDIO_SC_GONE);
 
 	wait_for_completion(&ctrl->users_gone);
-	if (ctrl->wq)
-		destroy_workqueue(ctrl->wq);
+	if (ctrl->fault_wq)
+		destroy_workqueue(ctrl->fault_wq);
+	if (ctrl->copy_wq)
+		destroy_workqueue(ctrl->copy_wq);
+	if (ctrl->send_wq)
+		destroy_workqueue(ctrl->send_wq);
 	if (ctrl->finish_wq)
 		destroy_workqueue(ctrl->finish_wq);
 	if (ctrl->reset_wq)

@@ -95,12 +95,15 @@ struct nvdio_ctrl {
 	struct mutex lock;		/* scan, reset, removal: one at a time */
 	struct mutex freeze_lock;	/* who has frozen, outside of @lock */
 	bool frozen;			/* under lock */
+	struct list_head frozen_ns;	/* under freeze_lock */
 	struct percpu_ref users;	/* held by what submits and sleeps */
 	struct completion users_gone;
 	struct list_head namespaces;	/* under lock */
 	struct delayed_work watchdog;
 	struct work_struct reset_work;
-	struct workqueue_struct *wq;	/* copies, rests of large I/O */
+	struct workqueue_struct *copy_wq; /* waits for tags, for nothing else */
+	struct workqueue_struct *fault_wq; /* waits for user memory */
+	struct workqueue_struct *send_wq; /* waits for claims and tags */
 	struct workqueue_struct *finish_wq; /* never waits for requests */
 	struct workqueue_struct *reset_wq;
 	struct llist_head dirty;	/* requests with pages to dirty */

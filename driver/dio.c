@@ -15,7 +15,6 @@
 #include "dma.h"
 #include "pages.h"
 #include "pool.h"
-#include "rmw.h"
 
 /*
  * More pages, or entries, than this are not let go of in an interrupt. Nor are
@@ -129,10 +128,9 @@ static int dio_send(struct nvdio_dio *dio, bool nowait)
 			return ret == -ENOMEM && nowait ? -EAGAIN : ret;
 
 		q = dio->poll_queue ?: nvdio_ns_queue(ns, false);
-		req = nvdio_queue_begin(q, ns, slba, dio->write ?
-					bytes >> ns->lba_shift : 0, nowait);
+		req = nvdio_req_get(q, ns, slba, dio->write ?
+				    bytes >> ns->lba_shift : 0, nowait);
 		if (IS_ERR(req)) {
-			spin_unlock(&q->sq_lock);
 			dio->cur = start;
 			return PTR_ERR(req);
 		}
@@ -374,7 +372,7 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	if (dio->left < len) {
 		/* Too late to take it back. */
 		if (ret == -EAGAIN)
-			queue_work(ns->ctrl->wq, &dio->work);
+			queue_work(ns->ctrl->send_wq, &dio->work);
 		else
 			dio_send_failed(dio, ret);
 		return -EIOCBQUEUED;

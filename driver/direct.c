@@ -9,85 +9,47 @@
  */
 #include <linux/mm.h>
 
-#include "copy.h"
+#include "claim.h"
 #include "ctrl.h"
 #include "dio.h"
 #include "direct.h"
 #include "dma.h"
 #include "pages.h"
-#include "rmw.h"
 
 /* NVMe Base 2.0, 4.1.1: PRP1 may have an offset of whole dwords. */
 #define NVDIO_DMA_MASK	3
 
 /*
- * Wait for what stood in the way of a command.
- * Return: 0 to try again, or -errno.
- */
-static noinline int nvdio_direct_wait(struct nvdio_ns *ns,
-				      struct nvdio_queue *q,
-				      const struct kiocb *iocb, size_t len,
-				      bool write)
-{
-	const u64 slba = nvdio_ns_lba(ns, iocb->ki_pos);
-	const u64 nlb = len >> ns->lba_shift;
-
-	if (q->state == NVDIO_QUEUE_DEAD || nvdio_ns_gone(ns))
-		return -ENODEV;
-	if (iocb->ki_flags & IOCB_NOWAIT) {
-		this_cpu_inc(ns->stats->nowait_eagain);
-		return -EAGAIN;
-	}
-	if (write && nvdio_rmw_blocks(ns, slba, nlb))
-		nvdio_rmw_wait(ns, slba, nlb);
-	else
-		nvdio_queue_wait(q);
-	return 0;
-}
-
-/*
- * Send contiguous memory as one command. It begins @offset bytes from the
- * beginning of @page; @nr_pinned pages of it are pinned, and let go of if the
- * command cannot be sent.
- * Return: -EIOCBQUEUED, or an error; nothing was sent then.
+ * Send contiguous memory as the command of @req. It begins @offset bytes from
+ * the beginning of @page; @nr_pinned pages of it are pinned.
+ *
+ * Context: sq_lock held, and released on return.
+ * Return: -EIOCBQUEUED; or -ENOMEM, nothing was sent and the pages are unpinned.
  */
 static __always_inline ssize_t
-nvdio_direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
-		 size_t offset, size_t len, unsigned int nr_pinned,
-		 const bool write)
+nvdio_direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
+		  struct nvdio_request *req, struct kiocb *iocb,
+		  struct page *page, size_t offset, size_t len,
+		  unsigned int nr_pinned, const bool write)
+	__releases(&q->sq_lock)
 {
 	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
 						    DMA_FROM_DEVICE;
+	const u64 slba = nvdio_ns_lba(ns, iocb->ki_pos);
+	const u32 nlb = len >> ns->lba_shift;
 	struct nvdio_stats __percpu *stats;
-	struct nvdio_request *req;
+	u8 flags = write ? NVDIO_REQ_WRITE : 0;
 	struct nvme_command *cmd;
-	struct nvdio_queue *q;
-	u64 slba;
 	dma_addr_t dma;
-	int ret;
-	u8 flags;
-	u32 nlb;
 
-again:
-	q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
-	spin_lock(&q->sq_lock);
-	slba = nvdio_ns_lba(ns, iocb->ki_pos);
-	nlb = len >> ns->lba_shift;
-	if (unlikely(q->state != NVDIO_QUEUE_LIVE || ns->dead))
-		goto wait;
-	if (write && nvdio_rmw_blocks(ns, slba, nlb))
-		goto wait;
-	req = nvdio_queue_request(q);
-	if (unlikely(!req))
-		goto wait;
 	/* Under the lock, since teardown takes it before the device goes. */
-	flags = write ? NVDIO_REQ_WRITE : 0;
 	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
 		spin_unlock(&q->sq_lock);
-		ret = -ENOMEM;
-		goto unpin;
+		if (nr_pinned)
+			nvdio_pages_unpin_run(ns, page, nr_pinned);
+		return -ENOMEM;
 	}
 
 	stats = ns->stats;
@@ -128,19 +90,64 @@ again:
 	/* For ->iopoll: the queue outlives the request, the request does not. */
 	if (iocb->ki_flags & IOCB_HIPRI)
 		iocb->private = q;
-	nvdio_queue_send_slot(q, req, cmd);
+	nvdio_queue_send_slot(q, req, cmd, write);
 	spin_unlock(&q->sq_lock);
 	return -EIOCBQUEUED;
+}
 
-wait:
-	spin_unlock(&q->sq_lock);
-	ret = nvdio_direct_wait(ns, q, iocb, len, write);
-	if (!ret)
-		goto again;
-unpin:
+/* No request was free, or the queue or a claim is in the way. */
+static noinline ssize_t nvdio_direct_wait(struct nvdio_ns *ns,
+					  struct nvdio_queue *q,
+					  struct kiocb *iocb, struct page *page,
+					  size_t offset, size_t len,
+					  unsigned int nr_pinned, bool write)
+{
+	const u64 nlb = write ? len >> ns->lba_shift : 0;
+	struct nvdio_request *req;
+	int ret;
+
+	req = nvdio_req_get(q, ns, nvdio_ns_lba(ns, iocb->ki_pos), nlb,
+			    iocb->ki_flags & IOCB_NOWAIT);
+	if (!IS_ERR(req))
+		return nvdio_direct_send(ns, q, req, iocb, page, offset, len,
+					 nr_pinned, write);
+	ret = PTR_ERR(req);
+	if (ret == -EAGAIN)
+		this_cpu_inc(ns->stats->nowait_eagain);
 	if (nr_pinned)
 		nvdio_pages_unpin_run(ns, page, nr_pinned);
 	return ret;
+}
+
+/*
+ * Send contiguous memory as one command. It begins @offset bytes from the
+ * beginning of @page; @nr_pinned pages of it are pinned, and let go of if the
+ * command cannot be sent.
+ * Return: -EIOCBQUEUED, or an error; nothing was sent then.
+ */
+static __always_inline ssize_t
+nvdio_direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
+		 size_t offset, size_t len, unsigned int nr_pinned,
+		 const bool write)
+{
+	struct nvdio_request *req;
+	struct nvdio_queue *q;
+
+	q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
+	spin_lock(&q->sq_lock);
+	if (unlikely(q->state != NVDIO_QUEUE_LIVE || ns->dead))
+		goto wait;
+	if (write && nvdio_claim_stops(ns, nvdio_ns_lba(ns, iocb->ki_pos),
+				       len >> ns->lba_shift))
+		goto wait;
+	req = nvdio_queue_request(q);
+	if (likely(req))
+		return nvdio_direct_send(ns, q, req, iocb, page, offset, len,
+					 nr_pinned, write);
+wait:
+	spin_unlock(&q->sq_lock);
+	return nvdio_direct_wait(ns, q, iocb, page, offset, len, nr_pinned,
+				 write);
 }
 
 /* User memory that is not registered: one segment, of at most two pages. */

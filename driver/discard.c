@@ -13,6 +13,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/overflow.h>
 
+#include "claim.h"
 #include "compat.h"
 #include "ctrl.h"
 #include "discard.h"
@@ -85,7 +86,7 @@ int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
 
 		discard_fill(ns, &cmd, list, slba, nlb);
 		this_cpu_inc(ns->stats->discard);
-		ret = nvdio_io_cmd(ns, &cmd, slba, nlb);
+		ret = nvdio_io_cmd(ns, &cmd, slba, nlb, false);
 		slba += nlb;
 		left -= nlb;
 		if (left && signal_pending(current) && !ret)
@@ -104,11 +105,15 @@ static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
 	struct nvdio_ctrl *ctrl = ns->ctrl;
 	u32 max = min_t(u32, NVDIO_BOUNCE_BYTES, ns->limits.max_bytes);
 	struct nvdio_bounce *bounce;
+	struct nvdio_claim claim;
 	struct nvme_command cmd;
 	int ret = 0;
 
 	if (!nvdio_ctrl_enter(ctrl))
 		return -ENODEV;
+	/* Claim, buffer, tag: in this order (invariant 12). */
+	nvdio_claim_set(&claim, slba, left, false);
+	nvdio_claim_wait(ns, &claim);
 	bounce = nvdio_bounce_get_wait(ns);
 	memset(bounce->virt, 0, max);
 	dma_sync_single_for_device(ctrl->dev.parent, bounce->dma, max,
@@ -128,7 +133,7 @@ static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
 						       sizeof(__le64));
 		else if (bytes > NVDIO_MPS)
 			cmd.rw.dptr.prp2 = cpu_to_le64(bounce->dma + NVDIO_MPS);
-		ret = nvdio_io_cmd(ns, &cmd, slba, nlb);
+		ret = nvdio_io_cmd(ns, &cmd, slba, nlb, true);
 		slba += nlb;
 		left -= nlb;
 		if (left && signal_pending(current) && !ret)
@@ -136,6 +141,7 @@ static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
 		cond_resched();
 	}
 	nvdio_bounce_put(ns, bounce);
+	nvdio_claim_release(ns, &claim);
 	nvdio_ctrl_exit(ctrl);
 	return ret;
 }
@@ -169,7 +175,7 @@ int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len)
 		cmd.write_zeroes.slba = cpu_to_le64(slba);
 		cmd.write_zeroes.length = cpu_to_le16(nlb - 1);
 		this_cpu_inc(ns->stats->write_zeroes);
-		ret = nvdio_io_cmd(ns, &cmd, slba, nlb);
+		ret = nvdio_io_cmd(ns, &cmd, slba, nlb, false);
 		if (ret > 0 && (ret & 0x7ff) == NVME_SC_INVALID_OPCODE) {
 			/* ONCS promised too much. */
 			ret = 0;
@@ -239,9 +245,8 @@ static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 		return -EAGAIN;
 	}
 	q = nvdio_ns_queue(ns, false);
-	req = nvdio_queue_begin(q, ns, slba, nlb, true);
+	req = nvdio_req_get(q, ns, slba, nlb, true);
 	if (IS_ERR(req)) {
-		spin_unlock(&q->sq_lock);
 		nvdio_list_put(ctrl, pdu->list);
 		nvdio_ctrl_exit(ctrl);
 		return PTR_ERR(req);

@@ -43,19 +43,19 @@ static void events_arm(struct nvdio_ctrl *ctrl)
 
 	if (ctrl->event_armed)
 		return;
-	req = nvdio_queue_begin(q, NULL, 0, 0, false);
-	if (!IS_ERR(req)) {
-		WRITE_ONCE(ctrl->event_armed, true);
-		req->owner = ctrl;
-		req->end = events_end;
-		req->len = 0;
-		req->flags = NVDIO_REQ_ENDLESS;
-		req->ns = NULL;
-		cmd = nvdio_queue_slot(q);
-		memset(cmd, 0, sizeof(*cmd));
-		cmd->common.opcode = nvme_admin_async_event;
-		nvdio_queue_send(q, req);
-	}
+	req = nvdio_req_get(q, NULL, 0, 0, false);
+	if (IS_ERR(req))
+		return;
+	WRITE_ONCE(ctrl->event_armed, true);
+	req->owner = ctrl;
+	req->end = events_end;
+	req->len = 0;
+	req->flags = NVDIO_REQ_ENDLESS;
+	req->ns = NULL;
+	cmd = nvdio_queue_slot(q);
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->common.opcode = nvme_admin_async_event;
+	nvdio_queue_send(q, req);
 	spin_unlock(&q->sq_lock);
 }
 

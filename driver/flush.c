@@ -26,6 +26,6 @@ int nvdio_flush(struct nvdio_ns *ns)
 	cmd.common.opcode = nvme_cmd_flush;
 	cmd.common.nsid = cpu_to_le32(ns->nsid);
 	this_cpu_inc(ns->stats->flush);
-	ret = nvdio_io_cmd(ns, &cmd, 0, 0);
+	ret = nvdio_io_cmd(ns, &cmd, 0, 0, false);
 	return ret > 0 ? nvdio_status_to_errno(ret) : ret;
 }

@@ -27,12 +27,13 @@ static bool nvdio_io_cmd_end(struct nvdio_request *req, u16 status,
  * @cmd: command; command_id is set here
  * @slba: first block that it changes
  * @nlb: number of blocks that it changes, 0 if none
+ * @claimed: the caller has a claim to these
  *
  * Context: may sleep.
  * Return: 0, -errno, or the controller's status, which is above 0.
  */
 int nvdio_io_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
-		 u32 nlb)
+		 u32 nlb, bool claimed)
 {
 	struct nvdio_io_wait wait = {};
 	struct nvdio_request *req;
@@ -40,11 +41,9 @@ int nvdio_io_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
 
 	init_completion(&wait.done);
 	q = nvdio_ns_queue(ns, false);
-	req = nvdio_queue_begin(q, ns, slba, nlb, false);
-	if (IS_ERR(req)) {
-		spin_unlock(&q->sq_lock);
+	req = nvdio_req_get(q, ns, slba, claimed ? 0 : nlb, false);
+	if (IS_ERR(req))
 		return PTR_ERR(req);
-	}
 	req->owner = &wait;
 	req->end = nvdio_io_cmd_end;
 	req->len = nlb;

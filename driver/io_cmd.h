@@ -9,6 +9,6 @@
 struct nvdio_ns;
 
 int nvdio_io_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
-		 u32 nlb);
+		 u32 nlb, bool claimed);
 
 #endif /* NVDIO_IO_CMD_H */

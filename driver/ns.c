@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 
 #include "admin.h"
+#include "claim.h"
 #include "ctrl.h"
 #include "file.h"
 #include "node.h"
@@ -115,10 +116,7 @@ static int nvdio_ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
 	nvdio_ns_set_format(ns, format);
 	ns->queues = ctrl->cpu_queue;
 	ns->poll_queues = ctrl->cpu_poll_queue;
-	spin_lock_init(&ns->rmw_lock);
-	INIT_LIST_HEAD(&ns->rmw_list);
-	INIT_LIST_HEAD(&ns->rmw_waiting);
-	init_waitqueue_head(&ns->rmw_wait);
+	nvdio_claim_init(ns);
 	get_device(&ctrl->dev);
 	nvdio_node_init(&ns->dev, &ctrl->dev, nvdio_ns_release);
 	ns->dev.groups = nvdio_ns_groups;
@@ -284,4 +282,73 @@ void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl)
 
 	list_for_each_entry_safe(ns, next, &ctrl->namespaces, link)
 		nvdio_ns_drop(ns);
+}
+
+/**
+ * struct ns_frozen - all blocks of a namespace, claimed
+ * @link: in the controller's frozen_ns
+ * @ns: namespace, with a reference
+ * @claim: exclusive, to all that is or may come to be in it
+ */
+struct ns_frozen {
+	struct list_head link;
+	struct nvdio_ns *ns;
+	struct nvdio_claim claim;
+};
+
+/**
+ * nvdio_ns_claim_all() - claim all blocks of all namespaces
+ * @ctrl: controller, its freeze_lock held, its lock not
+ *
+ * When this returns no read-modify-write is under way, and none begins until
+ * nvdio_ns_release_all().
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int nvdio_ns_claim_all(struct nvdio_ctrl *ctrl)
+{
+	struct ns_frozen *frozen;
+	struct nvdio_ns *ns;
+	LIST_HEAD(list);
+	int ret = 0;
+
+	mutex_lock(&ctrl->lock);
+	list_for_each_entry(ns, &ctrl->namespaces, link) {
+		frozen = kzalloc(sizeof(*frozen), GFP_KERNEL);
+		if (!frozen) {
+			ret = -ENOMEM;
+			break;
+		}
+		get_device(&ns->dev);
+		frozen->ns = ns;
+		list_add_tail(&frozen->link, &list);
+	}
+	mutex_unlock(&ctrl->lock);
+
+	/* Not under the lock: this takes as long as I/O does. */
+	list_for_each_entry(frozen, &list, link) {
+		nvdio_claim_set(&frozen->claim, 0, U64_MAX, true);
+		nvdio_claim_wait(frozen->ns, &frozen->claim);
+	}
+	list_splice(&list, &ctrl->frozen_ns);
+	if (ret)
+		nvdio_ns_release_all(ctrl);
+	return ret;
+}
+
+/**
+ * nvdio_ns_release_all() - undo nvdio_ns_claim_all()
+ * @ctrl: controller, its freeze_lock held
+ */
+void nvdio_ns_release_all(struct nvdio_ctrl *ctrl)
+{
+	struct ns_frozen *frozen, *next;
+
+	list_for_each_entry_safe(frozen, next, &ctrl->frozen_ns, link) {
+		list_del(&frozen->link);
+		nvdio_claim_release(frozen->ns, &frozen->claim);
+		put_device(&frozen->ns->dev);
+		kfree(frozen);
+	}
 }

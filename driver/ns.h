@@ -5,6 +5,7 @@
 
 #include <linux/cdev.h>
 #include <linux/device.h>
+#include <linux/rbtree.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -23,7 +24,7 @@
  * @lba_mask: LBA size minus 1
  * @nsid: namespace identifier
  * @one_max: most bytes of one contiguous range that one command takes
- * @rmw_active: number of entries in @rmw_list; read without a lock
+ * @claims_held: exclusive claims that are held; read without a lock
  * @lba_shift: log2 of the LBA size
  * @dead: the namespace went away, or its format or size changed: nothing may be
  *	sent to it any more. Set while nobody sends, read under any sq_lock.
@@ -37,10 +38,11 @@
  * @cdev: node
  * @link: in the controller's list
  * @id: Identify Namespace data's parts that user space asks for
- * @rmw_lock: guards @rmw_list and @rmw_waiting
- * @rmw_list: read-modify-writes of the copy path that are under way
- * @rmw_waiting: copy operations that wait for one of them
- * @rmw_wait: tasks that wait for one of them
+ * @claim_lock: guards what follows, and @claims_held
+ * @claims: claims to blocks, held or waiting (claim.h)
+ * @claim_seq: number of claims that were made
+ * @writes_ended: number of writes that ended while a claim waited for them
+ * @draining: claims that wait for such writes
  */
 struct nvdio_ns {
 	/* what every read and write looks at */
@@ -51,7 +53,7 @@ struct nvdio_ns {
 	u32 lba_mask;
 	u32 nsid;
 	u32 one_max;
-	u32 rmw_active;
+	u32 claims_held;
 	u8 lba_shift;
 	bool fua;
 	bool dead;
@@ -64,10 +66,11 @@ struct nvdio_ns {
 	struct list_head link;
 	bool seen;
 
-	spinlock_t rmw_lock;	/* for the three below */
-	struct list_head rmw_list;
-	struct list_head rmw_waiting;
-	wait_queue_head_t rmw_wait;
+	spinlock_t claim_lock;	/* for claims, taken in interrupts */
+	struct rb_root_cached claims;
+	u64 claim_seq;
+	u64 writes_ended;
+	struct list_head draining;
 };
 
 /* The queue for a submitter that runs here; migration does not matter. */
@@ -94,5 +97,7 @@ static inline u64 nvdio_ns_lba(const struct nvdio_ns *ns, u64 pos)
 int nvdio_ns_scan(struct nvdio_ctrl *ctrl);
 int nvdio_ns_rescan(struct nvdio_ctrl *ctrl);
 void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl);
+int nvdio_ns_claim_all(struct nvdio_ctrl *ctrl);
+void nvdio_ns_release_all(struct nvdio_ctrl *ctrl);
 
 #endif /* NVDIO_NS_H */

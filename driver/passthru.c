@@ -333,11 +333,9 @@ int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 
 	timeout = pt->timeout;
 	pt_extent(pt, &slba, &nlb, &flags);
-	req = nvdio_queue_begin(q, pt->ns, slba, nlb, nowait);
-	if (IS_ERR(req)) {
-		spin_unlock(&q->sq_lock);
+	req = nvdio_req_get(q, pt->ns, slba, nlb, nowait);
+	if (IS_ERR(req))
 		return PTR_ERR(req);
-	}
 	pt->queue = q;
 	req->owner = pt;
 	req->end = pt_end;

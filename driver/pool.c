@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory set aside at bind time: dios, list pages, bounce buffers. */
+#include <linux/completion.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
 #include <linux/slab.h>
@@ -222,18 +223,16 @@ void nvdio_list_put(struct nvdio_ctrl *ctrl, struct nvdio_list *list)
 
 /**
  * struct nvdio_bounce_pool - the bounce buffers of a controller
- * @lock: guards @free and @parked
- * @free: those that are not in use
- * @wait: for tasks that found none
- * @parked: those who found none and have no task to wait in
+ * @lock: guards @free and @waiting
+ * @free: those that are not in use; none if somebody waits
+ * @waiting: who found none, in the order in which they came
  * @nr: number of buffers
  * @bufs: all of them
  */
 struct nvdio_bounce_pool {
-	spinlock_t lock;		/* for @free and @parked */
+	spinlock_t lock;		/* for @free and @waiting */
 	struct list_head free;
-	wait_queue_head_t wait;
-	struct list_head parked;
+	struct list_head waiting;
 	unsigned int nr;
 	struct nvdio_bounce bufs[];
 };
@@ -313,8 +312,7 @@ int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
 		return -ENOMEM;
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->free);
-	INIT_LIST_HEAD(&pool->parked);
-	init_waitqueue_head(&pool->wait);
+	INIT_LIST_HEAD(&pool->waiting);
 	ctrl->bounce = pool;
 	for (i = 0; i < nr; i++) {
 		pool->nr = i + 1;
@@ -329,30 +327,21 @@ int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
 }
 
 /**
- * nvdio_bounce_get() - take a bounce buffer
+ * nvdio_bounce_get() - take a bounce buffer, or be given the next
  * @ns: namespace; the caller has called nvdio_ctrl_enter()
+ * @waiter: to be given a buffer when one comes back, in the order in which they
+ *	asked; or NULL
+ *
+ * A buffer that comes back is not free for anybody, but handed to who waits
+ * longest, who may use it or put it: so no wakeup can be lost (invariant 12).
+ * Who waits holds no buffer and no tag.
  *
  * Context: any.
- * Return: a buffer, or NULL if all are in use.
+ * Return: a buffer; or NULL, and @waiter, and what its owner may free, is not
+ * the caller's any more.
  */
-struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns)
-{
-	return nvdio_bounce_get_or_park(ns, NULL);
-}
-
-/**
- * nvdio_bounce_get_or_park() - take a bounce buffer, or be told of the next
- * @ns: namespace; the caller has called nvdio_ctrl_enter()
- * @waiter: to be kicked when a buffer comes back, perhaps at once; or NULL
- *
- * A worker must not sleep here: those who hold buffers need workers to go on.
- *
- * Context: any.
- * Return: a buffer; or NULL, and @waiter is the pool's until it is kicked.
- */
-struct nvdio_bounce *
-nvdio_bounce_get_or_park(struct nvdio_ns *ns,
-			 struct nvdio_bounce_waiter *waiter)
+struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns,
+				      struct nvdio_bounce_waiter *waiter)
 {
 	struct nvdio_bounce_pool *pool = ns->ctrl->bounce;
 	struct nvdio_bounce *bounce;
@@ -365,19 +354,55 @@ nvdio_bounce_get_or_park(struct nvdio_ns *ns,
 		list_del(&bounce->link);
 		this_cpu_inc(ns->stats->bounce_buffers);
 	} else if (waiter) {
-		list_add_tail(&waiter->link, &pool->parked);
+		list_add_tail(&waiter->link, &pool->waiting);
 	}
 	spin_unlock_irqrestore(&pool->lock, flags);
 	return bounce;
 }
 
-/* The same, but wait for one. Only for callers that hold none. */
+struct bounce_task {
+	struct nvdio_bounce_waiter waiter;
+	struct completion given;
+};
+
+static void bounce_wake(struct nvdio_bounce_waiter *waiter)
+{
+	complete(&container_of(waiter, struct bounce_task, waiter)->given);
+}
+
+/**
+ * nvdio_bounce_get_wait() - take a bounce buffer, sleeping for it if need be
+ * @ns: namespace; the caller has called nvdio_ctrl_enter()
+ *
+ * Context: may sleep. The caller holds no buffer and no tag; it may hold a
+ * claim.
+ * Return: a buffer.
+ */
 struct nvdio_bounce *nvdio_bounce_get_wait(struct nvdio_ns *ns)
 {
+	struct bounce_task task = { .waiter.resume = bounce_wake };
 	struct nvdio_bounce *bounce;
 
-	wait_event(ns->ctrl->bounce->wait, (bounce = nvdio_bounce_get(ns)));
-	return bounce;
+	init_completion(&task.given);
+	bounce = nvdio_bounce_get(ns, &task.waiter);
+	if (bounce)
+		return bounce;
+	wait_for_completion_io(&task.given);
+	this_cpu_inc(ns->stats->bounce_buffers);
+	return task.waiter.bounce;
+}
+
+/**
+ * nvdio_bounce_wanted() - does anybody wait for a bounce buffer?
+ * @ns: namespace; the caller has called nvdio_ctrl_enter()
+ *
+ * Who has some, and could do without for a while, asks.
+ *
+ * Context: any.
+ */
+bool nvdio_bounce_wanted(struct nvdio_ns *ns)
+{
+	return !list_empty_careful(&ns->ctrl->bounce->waiting);
 }
 
 /**
@@ -394,14 +419,16 @@ void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce)
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool->lock, flags);
-	list_add(&bounce->link, &pool->free);
-	this_cpu_sub(ns->stats->bounce_buffers, 1);
-	waiter = list_first_entry_or_null(&pool->parked,
+	this_cpu_dec(ns->stats->bounce_buffers);
+	waiter = list_first_entry_or_null(&pool->waiting,
 					  struct nvdio_bounce_waiter, link);
 	if (waiter)
 		list_del(&waiter->link);
+	else
+		list_add(&bounce->link, &pool->free);
 	spin_unlock_irqrestore(&pool->lock, flags);
-	wake_up(&pool->wait);
-	if (waiter)
-		waiter->kick(waiter);
+	if (waiter) {
+		waiter->bounce = bounce;
+		waiter->resume(waiter);
+	}
 }

@@ -36,11 +36,13 @@ struct nvdio_bounce {
 /**
  * struct nvdio_bounce_waiter - somebody who found no bounce buffer
  * @link: in the pool's list of those who wait
- * @kick: called, in any context, when it is worth while to try again
+ * @bounce: set to a buffer before @resume is called
+ * @resume: called once, in any context
  */
 struct nvdio_bounce_waiter {
 	struct list_head link;
-	void (*kick)(struct nvdio_bounce_waiter *waiter);
+	struct nvdio_bounce *bounce;
+	void (*resume)(struct nvdio_bounce_waiter *waiter);
 };
 
 /* Bounce buffers' size; the copy path moves at most so much in a command. */
@@ -59,11 +61,10 @@ void nvdio_list_put(struct nvdio_ctrl *ctrl, struct nvdio_list *list);
 
 int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr);
 void nvdio_bounce_pool_free(struct nvdio_ctrl *ctrl);
-struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns);
+struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns,
+				      struct nvdio_bounce_waiter *waiter);
 struct nvdio_bounce *nvdio_bounce_get_wait(struct nvdio_ns *ns);
-struct nvdio_bounce *
-nvdio_bounce_get_or_park(struct nvdio_ns *ns,
-			 struct nvdio_bounce_waiter *waiter);
+bool nvdio_bounce_wanted(struct nvdio_ns *ns);
 void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce);
 
 #endif /* NVDIO_POOL_H */

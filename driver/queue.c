@@ -4,13 +4,13 @@
 #include <linux/interrupt.h>
 #include <linux/slab.h>
 
+#include "claim.h"
 #include "compat.h"
 #include "ctrl.h"
 #include "ns.h"
 #include "pages.h"
 #include "pool.h"
 #include "queue.h"
-#include "rmw.h"
 
 /* Completions that are collected before anyone is told. */
 #define NVDIO_BATCH	32
@@ -43,6 +43,20 @@ void nvdio_queue_ring(struct nvdio_queue *q)
 	    shadow_write(q->sq_tail, q->sq_rung, q->sq_shadow, q->sq_event))
 		writel(q->sq_tail, q->sq_db);
 	q->sq_rung = q->sq_tail;
+	q->sq_stop = min(q->sq_tail + NVDIO_RING_AFTER, q->depth);
+}
+
+/**
+ * nvdio_queue_send_stop() - the tail has come to sq_stop
+ * @q: queue, sq_lock held, one more slot filled
+ *
+ * The tail wraps, or has come so far that the controller is told of it, plug
+ * or not.
+ */
+void nvdio_queue_send_stop(struct nvdio_queue *q)
+{
+	q->sq_tail = q->sq_tail + 1 == q->depth ? 0 : q->sq_tail + 1;
+	nvdio_queue_ring(q);
 }
 
 /* The end of a plug, or its task is going to sleep. */
@@ -70,16 +84,22 @@ static bool nvdio_queue_has_request(struct nvdio_queue *q)
 	       READ_ONCE(q->tags.fresh) < q->tags.depth;
 }
 
-/**
- * nvdio_queue_wait() - wait until a request may be free
- * @q: queue; no lock held
- *
- * Going to sleep ends the task's plug, so that what it has sent is on its way.
- *
- * Context: may sleep.
- * Return: 0; try again, another task may have been faster.
+/*
+ * A wakeup is used or passed on (invariant 12): whoever has waited for a tag,
+ * and goes on with or without one, wakes the next if there is still one.
  */
-int nvdio_queue_wait(struct nvdio_queue *q)
+static void nvdio_queue_pass_on(struct nvdio_queue *q)
+{
+	if (waitqueue_active(&q->wait) && nvdio_queue_has_request(q))
+		wake_up(&q->wait);
+}
+
+/*
+ * Sleep until a request may be free; another task may be faster. Going to sleep
+ * ends the task's plug, so that what it has sent is on its way. Nobody else
+ * may be polling a polled queue, so whoever waits for it does.
+ */
+static void nvdio_queue_wait(struct nvdio_queue *q)
 {
 	DEFINE_WAIT(wait);
 
@@ -88,51 +108,88 @@ int nvdio_queue_wait(struct nvdio_queue *q)
 					  TASK_UNINTERRUPTIBLE);
 		if (nvdio_queue_has_request(q))
 			break;
-		io_schedule();
+		if (q->vector < 0) {
+			io_schedule_timeout(1);
+			nvdio_queue_poll(q);
+		} else {
+			io_schedule();
+		}
 	}
 	finish_wait(&q->wait, &wait);
-	return 0;
 }
 
 /**
- * nvdio_queue_begin() - take a request, waiting for it if need be
+ * nvdio_req_get() - take a request, waiting for it if need be
  * @q: queue
  * @ns: namespace, or NULL for an admin command
  * @slba: first block that the command writes
- * @nlb: number of blocks that it writes; 0: it need not wait for a
- *	read-modify-write
+ * @nlb: number of blocks that it writes; 0: none, or the caller has a claim to
+ *	them
  * @nowait: do not wait
  *
- * Context: may sleep, unless @nowait. Returns with sq_lock held, always.
- * Return: a request; -ENODEV if the controller or the namespace is gone;
- * -EAGAIN under @nowait.
+ * The one way to wait for a tag. A claim is waited for first, and given up
+ * under the sq_lock under which the command is sent: who is granted one after
+ * that finds the command in flight.
+ *
+ * Context: may sleep, unless @nowait. The caller may hold a claim and bounce
+ * buffers, but no tag that is not in flight (invariant 12).
+ * Return: a request, and sq_lock is held; or, without it, -ENODEV if the
+ * controller or the namespace is gone, -EAGAIN under @nowait.
  */
-struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
-					struct nvdio_ns *ns, u64 slba, u64 nlb,
-					bool nowait)
-	__acquires(&q->sq_lock)
+struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
+				    u64 slba, u64 nlb, bool nowait)
 {
-	spin_lock(&q->sq_lock);
-	for (;;) {
-		struct nvdio_request *req = NULL;
-		bool rmw;
+	struct nvdio_request *req = NULL;
+	bool reaped = false, waited = false;
+	struct nvdio_claim claim;
+	bool claimed = false;
+	int ret = 0;
 
-		if (unlikely(q->state == NVDIO_QUEUE_DEAD || (ns && ns->dead)))
-			return ERR_PTR(-ENODEV);
-		rmw = nlb && nvdio_rmw_blocks(ns, slba, nlb);
-		if (!rmw && q->state == NVDIO_QUEUE_LIVE)
-			req = nvdio_queue_request(q);
-		if (likely(req))
-			return req;
-		if (nowait)
-			return ERR_PTR(-EAGAIN);
-		spin_unlock(&q->sq_lock);
-		if (rmw)
-			nvdio_rmw_wait(ns, slba, nlb);
-		else
-			nvdio_queue_wait(q);
+	for (;;) {
 		spin_lock(&q->sq_lock);
+		if (unlikely(q->state == NVDIO_QUEUE_DEAD ||
+			     (ns && ns->dead))) {
+			ret = -ENODEV;
+		} else if (nlb && !claimed &&
+			   nvdio_claim_stops(ns, slba, nlb)) {
+			ret = -EAGAIN;
+		} else if (q->state == NVDIO_QUEUE_LIVE) {
+			req = nvdio_queue_request(q);
+			if (likely(req))
+				break;
+			/* The controller may not know yet what fills it. */
+			if (q->sq_tail != q->sq_rung)
+				nvdio_queue_ring(q);
+		}
+		spin_unlock(&q->sq_lock);
+
+		if (ret == -ENODEV || (ret && nowait))
+			break;
+		if (ret) {
+			/* Not with a wakeup that is meant for a tag. */
+			if (waited)
+				nvdio_queue_pass_on(q);
+			nvdio_claim_set(&claim, slba, nlb, false);
+			nvdio_claim_wait(ns, &claim);
+			claimed = true;
+			ret = 0;
+		} else if (!reaped) {
+			/* The interrupt may only be on its way. */
+			nvdio_queue_poll(q);
+			reaped = true;
+		} else if (nowait) {
+			ret = -EAGAIN;
+			break;
+		} else {
+			nvdio_queue_wait(q);
+			waited = true;
+		}
 	}
+	if (claimed)
+		nvdio_claim_release(ns, &claim);
+	if (waited)
+		nvdio_queue_pass_on(q);
+	return req ?: ERR_PTR(ret);
 }
 
 /* Give back tags and wake as many of those who wait for one. */
@@ -177,11 +234,16 @@ static __always_inline bool nvdio_queue_end(struct nvdio_queue *q,
 {
 	const u8 flags = req->flags;
 
-	if (unlikely(flags & NVDIO_REQ_UNMAP)) {
-		dma_unmap_page(q->dev, req->dma, req->len,
-			       flags & NVDIO_REQ_WRITE ? DMA_TO_DEVICE :
-							 DMA_FROM_DEVICE);
-		this_cpu_sub(req->ns->stats->segments_mapped, 1);
+	if (unlikely(flags & (NVDIO_REQ_UNMAP | NVDIO_REQ_WATCHED))) {
+		if (flags & NVDIO_REQ_UNMAP) {
+			dma_unmap_page(q->dev, req->dma, req->len,
+				       flags & NVDIO_REQ_WRITE ?
+				       DMA_TO_DEVICE : DMA_FROM_DEVICE);
+			this_cpu_sub(req->ns->stats->segments_mapped, 1);
+		}
+		/* Who is told looks again under cq_lock, which is held here. */
+		if (flags & NVDIO_REQ_WATCHED)
+			nvdio_claim_write_ended(req->ns);
 	}
 	if (unlikely(req->end)) {
 		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
@@ -410,14 +472,12 @@ void nvdio_queue_cancel(struct nvdio_queue *q, u16 status)
 	}
 }
 
-/* Does a command in flight change any of these blocks? */
+/* Does a write in flight change any of these blocks? */
 static bool nvdio_queue_changes(const struct nvdio_request *req, u64 slba,
 				u64 nlb)
 {
 	u64 blocks = req->len;
 
-	if (!(req->flags & NVDIO_REQ_WRITE))
-		return false;
 	if (req->flags & NVDIO_REQ_ALL)
 		return true;
 	if (!(req->flags & NVDIO_REQ_BLOCKS))
@@ -426,28 +486,46 @@ static bool nvdio_queue_changes(const struct nvdio_request *req, u64 slba,
 }
 
 /**
- * nvdio_queue_writes() - is a write to these blocks in flight?
+ * nvdio_queue_watch_writes() - is a write to these blocks in flight?
  * @q: queue
  * @ns: namespace
  * @slba: first block
  * @nlb: number of blocks
  *
- * Context: any but interrupts; takes sq_lock. Requests may end meanwhile, but
- * none is sent.
+ * Each that is will tell nvdio_claim_write_ended(). Requests are only looked at
+ * if a write was sent since the last time that there was none in flight. A
+ * polled queue is polled first, for perhaps nobody else does.
+ *
+ * Context: task; takes sq_lock and cq_lock.
  */
-bool nvdio_queue_writes(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
-			u64 nlb)
+bool nvdio_queue_watch_writes(struct nvdio_queue *q, struct nvdio_ns *ns,
+			      u64 slba, u64 nlb)
 {
-	bool ret = false;
+	bool ret = false, any = false;
 	unsigned int i;
 
+	if (q->vector < 0)
+		nvdio_queue_poll(q);
 	spin_lock(&q->sq_lock);
-	for (i = 0; i < q->tags.fresh && !ret; i++) {
+	if (q->writes == q->writes_over)
+		goto unlock;
+	spin_lock_irq(&q->cq_lock);
+	for (i = 0; i < q->tags.fresh; i++) {
 		struct nvdio_request *req = &q->reqs[i];
 
-		ret = READ_ONCE(req->state) == NVDIO_REQ_IN_FLIGHT &&
-		      req->ns == ns && nvdio_queue_changes(req, slba, nlb);
+		if (req->state != NVDIO_REQ_IN_FLIGHT ||
+		    !(req->flags & NVDIO_REQ_WRITE))
+			continue;
+		any = true;
+		if (req->ns == ns && nvdio_queue_changes(req, slba, nlb)) {
+			req->flags |= NVDIO_REQ_WATCHED;
+			ret = true;
+		}
 	}
+	spin_unlock_irq(&q->cq_lock);
+	if (!any)
+		q->writes_over = q->writes;
+unlock:
 	spin_unlock(&q->sq_lock);
 	return ret;
 }
@@ -500,6 +578,7 @@ void nvdio_queue_reset(struct nvdio_queue *q)
 	spin_lock(&q->sq_lock);
 	q->sq_tail = 0;
 	q->sq_rung = 0;
+	q->sq_stop = min(NVDIO_RING_AFTER, q->depth);
 	spin_lock_irq(&q->cq_lock);
 	q->cq_head = 0;
 	q->cq_phase = 1;

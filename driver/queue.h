@@ -4,7 +4,7 @@
  *
  * A command is sent in one hold of sq_lock:
  *
- *	req = nvdio_queue_begin(q, ns, ...);
+ *	req = nvdio_req_get(q, ns, ...);	on error, no lock is held
  *	... fill *req and *nvdio_queue_slot(q) ...
  *	nvdio_queue_send(q, req);
  *	spin_unlock(&q->sq_lock);
@@ -31,6 +31,9 @@ struct nvdio_ctrl;
 struct nvdio_dio_pool;
 struct nvdio_ns;
 
+/* Commands that may be in the SQ without the controller's knowing it. */
+#define NVDIO_RING_AFTER	32
+
 enum nvdio_queue_state {
 	NVDIO_QUEUE_LIVE,
 	NVDIO_QUEUE_FROZEN,	/* wait: the controller is being reset */
@@ -50,6 +53,7 @@ struct nvdio_queue {
 	bool linear;			/* bus address = physical + @dma_offset */
 	u16 sq_tail;			/* next slot to fill */
 	u16 sq_rung;			/* tail that the controller knows */
+	u16 sq_stop;			/* tail at which to wrap, or to ring */
 	u16 depth;			/* entries of SQ and CQ */
 	struct nvme_command *sqes;
 	struct nvdio_request *reqs;
@@ -58,6 +62,8 @@ struct nvdio_queue {
 	u32 __iomem *sq_db;
 	__le32 *sq_shadow;		/* shadow doorbell, or NULL */
 	__le32 *sq_event;		/* and the controller's EventIdx */
+	u32 writes;			/* that were sent */
+	u32 writes_over;		/* @writes when none was in flight */
 	struct nvdio_tags tags;
 
 	/* for those who complete; taken in interrupts */
@@ -99,19 +105,17 @@ int nvdio_queue_request_irq(struct nvdio_queue *q);
 void nvdio_queue_free_irq(struct nvdio_queue *q);
 void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state);
 void nvdio_queue_ring(struct nvdio_queue *q);
-int nvdio_queue_wait(struct nvdio_queue *q);
-struct nvdio_request *nvdio_queue_begin(struct nvdio_queue *q,
-					struct nvdio_ns *ns, u64 slba, u64 nlb,
-					bool nowait)
-	__acquires(&q->sq_lock);
+void nvdio_queue_send_stop(struct nvdio_queue *q);
+struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
+				    u64 slba, u64 nlb, bool nowait);
 int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
 			 void **ended);
 void nvdio_queue_release(struct nvdio_queue *q, struct nvdio_request *req);
 bool nvdio_queue_expired(struct nvdio_queue *q);
 void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
 u32 nvdio_queue_in_use(struct nvdio_queue *q, struct nvdio_ns *ns);
-bool nvdio_queue_writes(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
-			u64 nlb);
+bool nvdio_queue_watch_writes(struct nvdio_queue *q, struct nvdio_ns *ns,
+			      u64 slba, u64 nlb);
 
 /**
  * nvdio_queue_poll() - end what the controller has completed
@@ -155,14 +159,17 @@ static inline struct nvme_command *nvdio_queue_slot(struct nvdio_queue *q)
  * @req: filled but for @cid, @state and @deadline; must not be touched by the
  *	caller afterwards, for it may have ended already
  * @cmd: nvdio_queue_slot(), filled but for the command identifier
+ * @write: @req has NVDIO_REQ_WRITE
  *
  * While the task has a plug (io_uring and libaio batches) the doorbell is left
- * to the plug's end, or to the task's going to sleep. One task's plug at a
+ * to the plug's end, or to the task's going to sleep, or to NVDIO_RING_AFTER
+ * commands, so that the controller is not idle meanwhile. One task's plug at a
  * time can hold a queue; others that share the queue ring at once.
  */
 static __always_inline void nvdio_queue_send_slot(struct nvdio_queue *q,
 						  struct nvdio_request *req,
-						  struct nvme_command *cmd)
+						  struct nvme_command *cmd,
+						  const bool write)
 {
 	struct blk_plug *plug = current->plug;
 	u16 tail = q->sq_tail + 1;
@@ -173,8 +180,12 @@ static __always_inline void nvdio_queue_send_slot(struct nvdio_queue *q,
 	req->deadline = (u32)jiffies + q->timeout;
 	/* Whoever sees the state sees the rest of the request. */
 	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
-	if (unlikely(tail == q->depth))
-		tail = 0;
+	if (write)
+		q->writes++;
+	if (unlikely(tail == q->sq_stop)) {
+		nvdio_queue_send_stop(q);
+		return;
+	}
 	q->sq_tail = tail;
 
 	if (plug) {
@@ -193,7 +204,8 @@ static __always_inline void nvdio_queue_send_slot(struct nvdio_queue *q,
 static inline void nvdio_queue_send(struct nvdio_queue *q,
 				    struct nvdio_request *req)
 {
-	nvdio_queue_send_slot(q, req, nvdio_queue_slot(q));
+	nvdio_queue_send_slot(q, req, nvdio_queue_slot(q),
+			      req->flags & NVDIO_REQ_WRITE);
 }
 
 #endif /* NVDIO_QUEUE_H */

@@ -50,7 +50,7 @@ enum nvdio_req_state {
 #define NVDIO_REQ_WRITE		0x01	/* moves data to the namespace's blocks */
 #define NVDIO_REQ_UNMAP		0x02	/* @dma is to be unmapped */
 #define NVDIO_REQ_PINNED	0x04	/* @page is pinned, @nr_pages of them */
-#define NVDIO_REQ_DIRTY		0x08	/* and to be dirtied */
+#define NVDIO_REQ_WATCHED	0x08	/* a claim waits for its end */
 #define NVDIO_REQ_BLOCKS	0x10	/* @len counts blocks, not bytes */
 #define NVDIO_REQ_ALL		0x20	/* changes who knows which blocks */
 #define NVDIO_REQ_ENDLESS	0x40	/* is never lost, however long it takes */
@@ -71,7 +71,7 @@ enum nvdio_req_state {
  * @deadline: jiffies at which the command counts as lost
  * @nr_pages: pinned pages
  * @ns: namespace, NULL for an admin command
- * @slba: first LBA, for the writes that a read-modify-write must wait for
+ * @slba: first LBA, for the writes that an exclusive claim must wait for
  * @result: Dword 0 and 1 of the CQE, set before @end is called
  * @node: link in the controller's list of requests with pages to dirty
  */

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <uapi/linux/blkdev.h>
 
+#include "claim.h"
 #include "compat.h"
 #include "ctrl.h"
 #include "discard.h"
@@ -22,7 +23,6 @@
 #include "ns.h"
 #include "pages.h"
 #include "passthru.h"
-#include "rmw.h"
 #include "uring_cmd.h"
 
 /* What SQEs and CQEs have to be like. */
@@ -306,12 +306,12 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
 	spin_lock(&q->sq_lock);
 	if (likely(q->state == NVDIO_QUEUE_LIVE && !ns->dead) &&
-	    !(write && nvdio_rmw_blocks(ns, slba, nlb)))
+	    !(write && nvdio_claim_stops(ns, slba, nlb)))
 		req = nvdio_queue_request(q);
 	if (unlikely(!req)) {
 		spin_unlock(&q->sq_lock);
-		req = nvdio_queue_begin(q, ns, slba, write ? nlb : 0,
-					issue_flags & IO_URING_F_NONBLOCK);
+		req = nvdio_req_get(q, ns, slba, write ? nlb : 0,
+				    issue_flags & IO_URING_F_NONBLOCK);
 		ret = PTR_ERR(req);
 		if (IS_ERR(req))
 			goto unpin;
@@ -324,6 +324,7 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
+		spin_unlock(&q->sq_lock);
 		ret = -ENOMEM;
 		goto unpin;
 	}
@@ -351,7 +352,7 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	this_cpu_inc(ns->stats->passthrough);
 	if (unlikely(flags & NVDIO_REQ_UNMAP))
 		this_cpu_inc(ns->stats->segments_mapped);
-	nvdio_queue_send_slot(q, req, cmd);
+	nvdio_queue_send_slot(q, req, cmd, write);
 	if (unlikely(timeout_ms))
 		nvdio_passthru_extend(q, req,
 				      nvdio_passthru_timeout(timeout_ms));
@@ -359,7 +360,6 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	return -EIOCBQUEUED;
 
 unpin:
-	spin_unlock(&q->sq_lock);
 	if (pdu->nr_pinned)
 		nvdio_pages_unpin_run(ns, page, pdu->nr_pinned);
 	return ret;

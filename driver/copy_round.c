@@ -441,13 +441,6 @@ static void copy_advance(struct nvdio_copy *op, size_t bytes)
 		op->faults = 0;
 }
 
-/* Between two rounds it is the turn of those who wait for a buffer. */
-static void copy_yield(struct nvdio_copy *op)
-{
-	if (nvdio_bounce_wanted(op->ns))
-		nvdio_copy_release(op);
-}
-
 /**
  * nvdio_copy_out() - copy what was read to the caller's memory
  * @op: read whose commands are over
@@ -475,7 +468,9 @@ int nvdio_copy_out(struct nvdio_copy *op)
 	pagefault_enable();
 	if (!all)
 		return copy_need_fault(op);
-	copy_yield(op);
+	/* Between two rounds it is the turn of those who wait for a buffer. */
+	if (nvdio_bounce_wanted(op->ns))
+		nvdio_copy_release(op);
 	return 0;
 }
 
@@ -491,9 +486,8 @@ int nvdio_copy_done(struct nvdio_copy *op)
 
 	for (i = 0; i < op->nr; i++)
 		copy_advance(op, op->chunks[i].len);
-	nvdio_claim_release(op->ns, &op->claim);
-	op->claimed = false;
-	copy_yield(op);
+	/* The next round's claim must not be waited for with buffers. */
+	nvdio_copy_release(op);
 	op->step = NVDIO_COPY_CLAIM;
 	return 0;
 }

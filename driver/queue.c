@@ -2,6 +2,7 @@
 /* Submission and completion queue pairs; see queue.h. */
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 
 #include "claim.h"
@@ -14,6 +15,8 @@
 
 /* Completions that are collected before anyone is told. */
 #define NVDIO_BATCH	32
+/* How long a submitter that may not wait looks for a completion. */
+#define NVDIO_SPIN_NS	(2 * NSEC_PER_MSEC)
 
 /*
  * Shadow doorbells (NVMe Base 2.0, B.5): write the value to memory; the
@@ -118,6 +121,27 @@ static void nvdio_queue_wait(struct nvdio_queue *q)
 	finish_wait(&q->wait, &wait);
 }
 
+/*
+ * Who may not wait looks a little longer before it goes away without a tag, for
+ * io_uring would put a worker thread in its place, which costs more. Where
+ * that did not help it is not tried again before the next jiffy.
+ */
+static void nvdio_queue_spin(struct nvdio_queue *q)
+{
+	u64 end;
+
+	if (q->state != NVDIO_QUEUE_LIVE || READ_ONCE(q->spun) == (u32)jiffies)
+		return;
+	end = local_clock() + NVDIO_SPIN_NS;
+	do {
+		if (nvdio_queue_poll(q) || nvdio_queue_has_request(q))
+			return;
+		cpu_relax();
+		cond_resched();
+	} while (local_clock() < end);
+	WRITE_ONCE(q->spun, (u32)jiffies);
+}
+
 /**
  * nvdio_req_get() - take a request, waiting for it if need be
  * @q: queue
@@ -176,6 +200,8 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 		} else if (!reaped) {
 			/* The interrupt may only be on its way. */
 			nvdio_queue_poll(q);
+			if (nowait)
+				nvdio_queue_spin(q);
 			reaped = true;
 		} else if (nowait) {
 			ret = -EAGAIN;

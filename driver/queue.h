@@ -89,6 +89,7 @@ struct nvdio_queue {
 	dma_addr_t cq_dma;
 	u16 *tag_links;
 	u16 qid;
+	u32 spun;			/* jiffies of nvdio_queue_spin()'s failure */
 	s16 vector;			/* MSI-X/MSI vector, -1: polled */
 	bool irq_shared;
 	bool irq_on;

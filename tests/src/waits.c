@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -237,7 +238,7 @@ static void aio_copies(int nr, struct progress *p, int n, int rounds, bool write
 
 static void copies_read(int nr, struct progress *p)
 {
-	aio_copies(nr, p, 64, 4, false, 300000);
+	aio_copies(nr, p, 64, 16, false, 5000);
 }
 
 static void copies_write(int nr, struct progress *p)
@@ -300,7 +301,7 @@ static void direct_reads(int nr, struct progress *p)
 	int fd = dev_open(O_RDONLY | O_DIRECT);
 	char *b = pages(16 * KiB);
 
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < 12; i++)
 		if (!may_move(nr, p, pread(fd, b, 4096 + 12288 * (i & 1), (nr * 64 + i) * 16384) > 0))
 			break;
 }
@@ -315,15 +316,40 @@ static void direct_writes(int nr, struct progress *p)
 			break;
 }
 
+/* Waiters go to another processor, and so to another queue, in their sleep. */
+static void move_about(const struct crew *c)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t seed = t_seed;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int i = 0;; i++) {
+		cpu_set_t cpu;
+
+		CPU_ZERO(&cpu);
+		CPU_SET(below(&seed, cpus), &cpu);
+		sched_setaffinity(c->pid[i % c->nr], sizeof(cpu), &cpu);
+	}
+}
+
+/* It is the last ones whom nobody else's end wakes up, so there are many lasts. */
 static void few_tags(void)
 {
-	struct crew c;
+	for (int i = 0; i < 15; i++) {
+		struct crew c;
+		pid_t mover;
 
-	begin(&c);
-	start(&c, 16, direct_reads);
-	start(&c, 8, direct_writes);
-	start(&c, 4, small_write);
-	all_end(&c, "B3: more submitters than tags");
+		begin(&c);
+		start(&c, 40, direct_reads);
+		if (i & 1)
+			start(&c, 4, small_write);
+		mover = fork();
+		if (!mover)
+			move_about(&c);
+		all_end(&c, "B3: more submitters than tags");
+		kill(mover, SIGKILL);
+		waitpid(mover, NULL, 0);
+	}
 }
 
 /* ---- B4: commands that change nobody knows which blocks ---- */
@@ -580,10 +606,13 @@ static void not_polled(void)
 		bail("IOPOLL ring");
 	sqe = io_uring_get_sqe(&r);
 	prep_command(sqe, fd, NVME_URING_CMD_IO, &cmd);
-	io_uring_submit(&r);
+	/* io_uring_submit() would poll for it, too. */
+	io_uring_smp_store_release(r.sq.ktail, r.sq.sqe_tail);
+	is(io_uring_enter(r.ring_fd, 1, 0, 0, NULL), 1, "A4: a polled command is sent");
 	begin(&c);
 	start(&c, 2, small_write);
 	start(&c, 2, direct_writes);
+	start(&c, 2, dsm);
 	all_end(&c, "A4: writers of blocks for which a command that nobody polls is in flight");
 	io_uring_queue_exit(&r);
 	close(fd);

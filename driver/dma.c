@@ -47,8 +47,6 @@ int nvdio_dma_map(struct nvdio_dio *dio)
 	dio->sgt.sgl = dio->sg.sgl;
 	dio->sgt.orig_nents = dio->sg.nents;
 	ret = dma_map_sgtable(dev, &dio->sgt, dma_dir(dio), 0);
-	/* The entries are used again. */
-	sg_unmark_end(&dio->sg.sgl[dio->sg.nents - 1]);
 	if (ret)
 		return ret;
 	dio->need_unmap = nvdio_dma_need_unmap(dev);

@@ -40,7 +40,15 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 	}
 	if (sg->nents && ((addr | sg->end) & NVDIO_MPS_MASK))
 		sg->gaps = true;
-	sg_set_page(&sg->sgl[sg->nents++], page, len, offset);
+	/*
+	 * Whole: the last use may have left an end mark, and flags by which the
+	 * DMA API would unmap the entry as what it was then.
+	 */
+	sg->sgl[sg->nents++] = (struct scatterlist){
+		.page_link = (unsigned long)page,
+		.offset = offset,
+		.length = len,
+	};
 	sg->end = addr + len;
 }
 

@@ -8,7 +8,7 @@
 
 /**
  * struct nvdio_sg - a scatterlist that is being built
- * @sgl: entries, initialised with sg_init_table()
+ * @sgl: entries; each is written whole when it is added, end mark and all
  * @nents: entries used
  * @max: entries there are
  * @max_len: most bytes of an entry, a multiple of the page size

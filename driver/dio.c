@@ -18,10 +18,12 @@
 #include "rmw.h"
 
 /*
- * More pages, or entries, than this are not let go of in an interrupt. Nor are
- * arrays from vmalloc() freed under the lock that dio_end() is called with.
+ * An interrupt lets go of so many pages at most, for each may be a folio of its
+ * own, whether its neighbours in the scatterlist are contiguous or not; and
+ * unmaps, and frees the list memory of, as many pages' bytes at most.
  */
 #define NVDIO_IRQ_PAGES		256
+#define NVDIO_IRQ_BYTES		(NVDIO_IRQ_PAGES * PAGE_SIZE)
 
 static void dio_work(struct work_struct *work);
 
@@ -59,6 +61,18 @@ static void dio_finish(struct nvdio_dio *dio, struct nvdio_done *done)
 	nvdio_ctrl_exit(ns->ctrl);
 }
 
+/*
+ * May an interrupt release all, under the lock that dio_end() is called with?
+ * Arrays from vmalloc() may not be freed there.
+ */
+static bool dio_ends_at_once(const struct nvdio_dio *dio)
+{
+	return dio->nr_pages <= NVDIO_IRQ_PAGES &&
+	       dio->len <= NVDIO_IRQ_BYTES &&
+	       !is_vmalloc_addr(dio->sg.sgl) && !is_vmalloc_addr(dio->pages) &&
+	       (!dio->dirty || nvdio_pages_sg_is_dirty(&dio->sg));
+}
+
 static bool dio_end(struct nvdio_request *req, u16 status,
 		    struct nvdio_done *done)
 {
@@ -68,9 +82,7 @@ static bool dio_end(struct nvdio_request *req, u16 status,
 		cmpxchg(&dio->error, 0, nvdio_status_to_errno(status));
 	if (!atomic_dec_and_test(&dio->pending))
 		return false;
-	if (min(dio->nr_pages, dio->sg.nents) > NVDIO_IRQ_PAGES ||
-	    is_vmalloc_addr(dio->sg.sgl) || is_vmalloc_addr(dio->pages) ||
-	    (dio->dirty && !nvdio_pages_sg_is_dirty(&dio->sg))) {
+	if (!dio_ends_at_once(dio)) {
 		dio->finishing = true;
 		queue_work(dio->ns->ctrl->finish_wq, &dio->work);
 		return false;

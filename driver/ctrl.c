@@ -329,6 +329,7 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	init_completion(&ctrl->users_gone);
 	spin_lock_init(&ctrl->state_lock);
 	init_waitqueue_head(&ctrl->state_wait);
+	init_waitqueue_head(&ctrl->map_wait);
 	mutex_init(&ctrl->lock);
 	mutex_init(&ctrl->freeze_lock);
 	INIT_LIST_HEAD(&ctrl->namespaces);
@@ -380,6 +381,11 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	/* Unbound: copies may wait for pages of any process. */
 	ctrl->wq = alloc_workqueue("nvdio%d", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				   ctrl->instance);
+	/* Those who wait for room must not keep @wq from who has some. */
+	if (!ctrl->linear)
+		ctrl->map_wq = alloc_workqueue("nvdio%d-map",
+					       WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					       ctrl->instance);
 	/*
 	 * What gives requests back must not stand in a queue behind those who
 	 * wait for them.
@@ -395,7 +401,7 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	ctrl->admin = nvdio_queue_alloc(ctrl, 0, NVDIO_ADMIN_DEPTH,
 					dev_to_node(dev));
 	if (!ctrl->wq || !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists ||
-	    !ctrl->admin)
+	    !ctrl->admin || (!ctrl->linear && !ctrl->map_wq))
 		return -ENOMEM;
 	ctrl->admin->vector = 0;
 	ctrl->admin->irq_shared = ctrl->nr_vectors == 1;
@@ -481,6 +487,8 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	wait_for_completion(&ctrl->users_gone);
 	if (ctrl->wq)
 		destroy_workqueue(ctrl->wq);
+	if (ctrl->map_wq)
+		destroy_workqueue(ctrl->map_wq);
 	if (ctrl->finish_wq)
 		destroy_workqueue(ctrl->finish_wq);
 	if (ctrl->reset_wq)

@@ -77,6 +77,9 @@ struct nvdio_ctrl {
 	u64 max_zeroes;			/* bytes of one Write Zeroes, 0: none */
 	u32 max_map;			/* most contiguous bytes of one mapping */
 	bool linear;			/* see nvdio_dma_is_linear() */
+	bool bounces;			/* mapping may copy, through swiotlb */
+	atomic_t unmaps;		/* of bounced memory: there is room */
+	wait_queue_head_t map_wait;	/* for that */
 	dma_addr_t dma_offset;
 	u32 nn;
 	u32 oaes;
@@ -101,6 +104,7 @@ struct nvdio_ctrl {
 	struct delayed_work watchdog;
 	struct work_struct reset_work;
 	struct workqueue_struct *wq;	/* copies, rests of large I/O */
+	struct workqueue_struct *map_wq; /* may wait for room to map memory */
 	struct workqueue_struct *finish_wq; /* never waits for requests */
 	struct workqueue_struct *reset_wq;
 	struct llist_head dirty;	/* requests with pages to dirty */

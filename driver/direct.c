@@ -86,7 +86,10 @@ again:
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
 		spin_unlock(&q->sq_lock);
-		ret = -ENOMEM;
+		ret = nvdio_dma_wait_one(ns->ctrl, page, offset, len, dir,
+					 iocb->ki_flags & IOCB_NOWAIT);
+		if (!ret)
+			goto again;
 		goto unpin;
 	}
 

@@ -40,15 +40,7 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 	}
 	if (sg->nents && ((addr | sg->end) & NVDIO_MPS_MASK))
 		sg->gaps = true;
-	/*
-	 * Whole: the last use may have left an end mark, and flags by which the
-	 * DMA API would unmap the entry as what it was then.
-	 */
-	sg->sgl[sg->nents++] = (struct scatterlist){
-		.page_link = (unsigned long)page,
-		.offset = offset,
-		.length = len,
-	};
+	nvdio_sg_set(&sg->sgl[sg->nents++], page, offset, len);
 	sg->end = addr + len;
 }
 

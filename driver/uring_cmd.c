@@ -324,7 +324,8 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
-		ret = -ENOMEM;
+		/* The long way waits for room. */
+		ret = -ENOENT;
 		goto unpin;
 	}
 	req->owner = ioucmd;

@@ -328,6 +328,23 @@ static void ring(void)
 	close(fd);
 }
 
+/* Commands of all windows go to one poll queue, which the caller looks at. */
+static void polled(void)
+{
+	const size_t len = 8 * MiB;
+	int fd = dev_open(O_RDWR | O_DIRECT);
+	char *p = untouched(len);
+	struct iovec iov = { p, len };
+
+	fill(p, len, 9, 0);
+	is_ret(pwritev2(fd, &iov, 1, 0, RWF_HIPRI), len, "C9: 8 MiB written, polled");
+	memset(p, 0, len);
+	is_ret(preadv2(fd, &iov, 1, 0, RWF_HIPRI), len, "C9: 8 MiB read, polled");
+	holds(p, len, 9, 0, "C9:   with the right data");
+	munmap(p, len);
+	close(fd);
+}
+
 /* For a slow device, so that the room is taken for a while. */
 static void nowait(void)
 {
@@ -426,6 +443,7 @@ static const struct part {
 	{ "threads", threads },
 	{ "aio", aio },
 	{ "ring", ring },
+	{ "polled", polled },
 	{ "nowait", nowait },
 	{ "killed", killed },
 	{ "copied", copied },

@@ -82,8 +82,15 @@ again:
 		goto wait;
 	/* Under the lock, since teardown takes it before the device goes. */
 	flags = write ? NVDIO_REQ_WRITE : 0;
+	if (unlikely(!q->linear)) {
+		/* Kept here, no register has to hold them over the call. */
+		req->page = page;
+		req->dma = offset;
+	}
 	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
+		page = req->page;
+		offset = req->dma;
 		nvdio_queue_release(q, req);
 		spin_unlock(&q->sq_lock);
 		ret = nvdio_dma_wait_one(ns->ctrl, page, offset, len, dir,

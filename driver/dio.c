@@ -118,8 +118,8 @@ static void dio_fill(struct nvdio_dio *dio, struct nvdio_request *req,
 }
 
 /*
- * Send what is left of the window. The caller holds one of @dio->pending, which the last
- * command takes over.
+ * Send what is left of the window. The caller holds one of @dio->pending,
+ * which the last command takes over.
  * Return: 0 if all was sent, and @dio may be gone; else -EAGAIN (under
  * @nowait), -ENODEV, -ENOMEM or -EINVAL, and the caller still holds its part.
  */

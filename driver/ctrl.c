@@ -339,6 +339,7 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	init_completion(&ctrl->users_gone);
 	spin_lock_init(&ctrl->state_lock);
 	init_waitqueue_head(&ctrl->state_wait);
+	init_waitqueue_head(&ctrl->map_wait);
 	mutex_init(&ctrl->lock);
 	mutex_init(&ctrl->freeze_lock);
 	INIT_LIST_HEAD(&ctrl->namespaces);
@@ -401,6 +402,11 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	ctrl->send_wq = alloc_workqueue("nvdio%d-send",
 					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					ctrl->instance);
+	/* Those who wait for room must not keep others from giving some. */
+	if (!ctrl->linear)
+		ctrl->map_wq = alloc_workqueue("nvdio%d-map",
+					       WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					       ctrl->instance);
 	ctrl->finish_wq = alloc_workqueue("nvdio%d-finish",
 					  WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					  ctrl->instance);
@@ -412,7 +418,8 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	ctrl->admin = nvdio_queue_alloc(ctrl, 0, NVDIO_ADMIN_DEPTH,
 					dev_to_node(dev));
 	if (!ctrl->copy_wq || !ctrl->fault_wq || !ctrl->send_wq ||
-	    !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists || !ctrl->admin)
+	    !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists ||
+	    !ctrl->admin || (!ctrl->linear && !ctrl->map_wq))
 		return -ENOMEM;
 	ctrl->admin->vector = 0;
 	ctrl->admin->irq_shared = ctrl->nr_vectors == 1;
@@ -500,6 +507,8 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 		destroy_workqueue(ctrl->fault_wq);
 	if (ctrl->copy_wq)
 		destroy_workqueue(ctrl->copy_wq);
+	if (ctrl->map_wq)
+		destroy_workqueue(ctrl->map_wq);
 	if (ctrl->send_wq)
 		destroy_workqueue(ctrl->send_wq);
 	if (ctrl->finish_wq)

@@ -77,6 +77,9 @@ struct nvdio_ctrl {
 	u64 max_zeroes;			/* bytes of one Write Zeroes, 0: none */
 	u32 max_map;			/* most contiguous bytes of one mapping */
 	bool linear;			/* see nvdio_dma_is_linear() */
+	bool bounces;			/* mapping may copy, through swiotlb */
+	atomic_t unmaps;		/* of bounced memory: there is room */
+	wait_queue_head_t map_wait;	/* for that */
 	dma_addr_t dma_offset;
 	u32 nn;
 	u32 oaes;
@@ -104,6 +107,7 @@ struct nvdio_ctrl {
 	struct workqueue_struct *copy_wq; /* waits for tags, for nothing else */
 	struct workqueue_struct *fault_wq; /* waits for user memory */
 	struct workqueue_struct *send_wq; /* waits for claims and tags */
+	struct workqueue_struct *map_wq; /* waits for room to map memory */
 	struct workqueue_struct *finish_wq; /* never waits for requests */
 	struct workqueue_struct *reset_wq;
 	struct llist_head dirty;	/* requests with pages to dirty */

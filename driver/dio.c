@@ -3,9 +3,12 @@
  * Zero-copy reads and writes of more than one contiguous range, or of more
  * than one command.
  *
- * All pages are pinned and mapped before the first command is sent, so that a
- * buffer with a hole is refused before anything has moved (invariant 11). The
- * commands of one call share one mapping, which ends with the last of them.
+ * All pages are pinned before the first command is sent, so that a buffer with
+ * a hole is refused before anything has moved (invariant 11). They are mapped
+ * by then, too, if there is room for all of them. If not, they are mapped in
+ * windows, one after the other. The commands of a window share one mapping,
+ * which ends with the last of them. A window's end, and mapping the next, is
+ * work: the first never waits, so that others get its room, the second may.
  */
 #include <linux/mm.h>
 
@@ -17,10 +20,12 @@
 #include "pool.h"
 
 /*
- * More pages, or entries, than this are not let go of in an interrupt. Nor are
- * arrays from vmalloc() freed under the lock that dio_end() is called with.
+ * An interrupt lets go of so many pages at most, for each may be a folio of its
+ * own, whether its neighbours in the scatterlist are contiguous or not; and
+ * unmaps, and frees the list memory of, as many pages' bytes at most.
  */
 #define NVDIO_IRQ_PAGES		256
+#define NVDIO_IRQ_BYTES		(NVDIO_IRQ_PAGES * PAGE_SIZE)
 
 static void dio_work(struct work_struct *work);
 
@@ -58,6 +63,18 @@ static void dio_finish(struct nvdio_dio *dio, struct nvdio_done *done)
 	nvdio_ctrl_exit(ns->ctrl);
 }
 
+/*
+ * May an interrupt release all, under the lock that dio_end() is called with?
+ * Arrays from vmalloc() may not be freed there.
+ */
+static bool dio_ends_at_once(const struct nvdio_dio *dio)
+{
+	return !dio->sleeps && dio->nr_pages <= NVDIO_IRQ_PAGES &&
+	       dio->len <= NVDIO_IRQ_BYTES &&
+	       !is_vmalloc_addr(dio->sg.sgl) && !is_vmalloc_addr(dio->pages) &&
+	       (!dio->dirty || nvdio_pages_sg_is_dirty(&dio->sg));
+}
+
 static bool dio_end(struct nvdio_request *req, u16 status,
 		    struct nvdio_done *done)
 {
@@ -67,10 +84,8 @@ static bool dio_end(struct nvdio_request *req, u16 status,
 		cmpxchg(&dio->error, 0, nvdio_status_to_errno(status));
 	if (!atomic_dec_and_test(&dio->pending))
 		return false;
-	if (min(dio->nr_pages, dio->sg.nents) > NVDIO_IRQ_PAGES ||
-	    is_vmalloc_addr(dio->sg.sgl) || is_vmalloc_addr(dio->pages) ||
-	    (dio->dirty && !nvdio_pages_sg_is_dirty(&dio->sg))) {
-		dio->finishing = true;
+	if (!dio_ends_at_once(dio)) {
+		dio->step = NVDIO_DIO_ENDED;
 		queue_work(dio->ns->ctrl->finish_wq, &dio->work);
 		return false;
 	}
@@ -102,8 +117,8 @@ static void dio_fill(struct nvdio_dio *dio, struct nvdio_request *req,
 }
 
 /*
- * Send what is left. The caller holds one of @dio->pending, which the last
- * command takes over.
+ * Send what is left of the window. The caller holds one of @dio->pending,
+ * which the last command takes over.
  * Return: 0 if all was sent, and @dio may be gone; else -EAGAIN (under
  * @nowait), -ENODEV, -ENOMEM or -EINVAL, and the caller still holds its part.
  */
@@ -165,18 +180,29 @@ static void dio_work(struct work_struct *work)
 {
 	struct nvdio_dio *dio = container_of(work, struct nvdio_dio, work);
 	struct nvdio_done done;
-	int ret;
+	int ret = 0;
 
-	if (!dio->finishing) {
-		ret = dio_send(dio, false);
-		if (ret)
-			dio_send_failed(dio, ret);
+	if (dio->step == NVDIO_DIO_ENDED) {
+		nvdio_dma_unmap(dio);
+		if (dio->rest && !dio->error) {
+			dio->step = NVDIO_DIO_NEXT;
+			queue_work(dio->ns->ctrl->map_wq, &dio->work);
+			return;
+		}
+		if (dio->dirty)
+			nvdio_pages_dirty_sg(&dio->sg);
+		dio_finish(dio, &done);
+		nvdio_complete(&done);
 		return;
 	}
-	if (dio->dirty)
-		nvdio_pages_dirty_sg(&dio->sg);
-	dio_finish(dio, &done);
-	nvdio_complete(&done);
+	if (dio->step == NVDIO_DIO_NEXT) {
+		atomic_set(&dio->pending, 1);
+		ret = nvdio_dma_map_next(dio, false, false);
+	}
+	if (!ret)
+		ret = dio_send(dio, false);
+	if (ret)
+		dio_send_failed(dio, ret);
 }
 
 /* Pin, or list, all pages and build the scatterlist. */
@@ -255,18 +281,20 @@ bool nvdio_dio_aligned(const struct iov_iter *iter, size_t len)
  * @len: bytes, more than 0, at most what @iter has
  * @write: the controller will read the memory
  * @limits: what commands may look like; lives as long as the dio
+ * @whole: map all of it, however long there is no room for that
  * @gfp: how to allocate what is not preallocated
  *
  * User pages that the controller will write to are dirty on return.
  *
  * Context: may sleep, under GFP_NOWAIT only to bring in user pages.
  * Return: a dio ready for nvdio_dma_command(), to be undone with
- * nvdio_dio_release(); or ERR_PTR().
+ * nvdio_dio_release(); or ERR_PTR(): -E2BIG if commands cannot describe the
+ * memory; -EAGAIN, for want of room to map it, only under GFP_NOWAIT.
  */
 struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
 				    size_t len, bool write,
 				    const struct nvdio_dptr_limits *limits,
-				    gfp_t gfp)
+				    bool whole, gfp_t gfp)
 {
 	const bool bvec = iov_iter_is_bvec(iter);
 	struct nvdio_dio *dio;
@@ -286,20 +314,22 @@ struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
 	dio->once = false;
 	dio->dirty = !write && user_backed_iter(iter);
 	dio->need_unmap = false;
+	dio->sleeps = false;
 	dio->inline_list_used = false;
-	dio->finishing = false;
+	dio->step = NVDIO_DIO_SEND;
 	dio->nr_pages = 0;
 	dio->sg.nents = 0;
 	dio->sg.gaps = false;
 	dio->sg.max_len = ns->ctrl->max_map;
 	dio->left = len;
+	dio->rest = 0;
 	dio->len = len;
 	dio->lists = NULL;
 	dio->poll_queue = NULL;
 
 	ret = dio_extract(dio, iter);
 	if (!ret)
-		ret = nvdio_dma_map(dio);
+		ret = nvdio_dma_map(dio, whole, !gfpflags_allow_blocking(gfp));
 	if (ret) {
 		nvdio_dio_release(dio);
 		return ERR_PTR(ret);
@@ -337,11 +367,16 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		return -ENODEV;
 
 	before = iov_iter_count(iter);
-	dio = nvdio_dio_prepare(ns, iter, len, write, &ns->limits,
+	dio = nvdio_dio_prepare(ns, iter, len, write, &ns->limits, false,
 				nowait ? GFP_NOWAIT | __GFP_NOWARN :
 					 GFP_KERNEL);
 	if (IS_ERR(dio)) {
 		ret = PTR_ERR(dio);
+		if (ret == -E2BIG) {
+			nvdio_ctrl_exit(ns->ctrl);
+			iov_iter_revert(iter, before - iov_iter_count(iter));
+			return nvdio_copy_rw(ns, iocb, iter, len, write);
+		}
 		if (nowait && ret == -ENOMEM)
 			ret = -EAGAIN;
 		goto exit;
@@ -355,13 +390,6 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		dio->poll_queue = nvdio_ns_queue(ns, true);
 		iocb->private = dio->poll_queue;
 	}
-	if (dio->sg.gaps &&
-	    !nvdio_dptr_possible(dio->sg.sgl, len, &ns->limits)) {
-		nvdio_dio_release(dio);
-		nvdio_ctrl_exit(ns->ctrl);
-		iov_iter_revert(iter, before - iov_iter_count(iter));
-		return nvdio_copy_rw(ns, iocb, iter, len, write);
-	}
 
 	this_cpu_inc(ns->stats->direct);
 	nvdio_stats_bytes(ns->stats, write, len);
@@ -369,7 +397,7 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	if (likely(!ret))
 		return -EIOCBQUEUED;
 
-	if (dio->left < len) {
+	if (dio->left + dio->rest < len) {
 		/* Too late to take it back. */
 		if (ret == -EAGAIN)
 			queue_work(ns->ctrl->send_wq, &dio->work);

@@ -18,6 +18,13 @@
 
 struct nvdio_list;
 
+/* What a dio's work item does next. */
+enum nvdio_dio_step {
+	NVDIO_DIO_SEND,		/* sends the rest of the window */
+	NVDIO_DIO_NEXT,		/* maps the next window and sends it */
+	NVDIO_DIO_ENDED,	/* the window's commands are over: unmaps it */
+};
+
 /**
  * struct nvdio_dio - a read or write under way
  * @iocb: whom to complete
@@ -33,17 +40,21 @@ struct nvdio_list;
  * @pinned: @pages are pinned
  * @once: and each of them only once, so that @sg says it all
  * @dirty: and to be dirtied
- * @need_unmap: the scatterlist is mapped, and unmapping is not for nothing
+ * @need_unmap: @sgt is mapped, and unmapping is not for nothing
+ * @sleeps: the end of the window's commands is a case for @work
  * @inline_list_used: @inline_list is taken
- * @finishing: @work finishes, instead of sending the rest
+ * @step: what @work does, enum nvdio_dio_step
  * @pages: pages of user or kernel memory; not used for bvecs
  * @nr_pages: number of them
  * @max_pages: room
  * @sg: scatterlist
- * @sgt: the same for the DMA API
- * @cur: where the next command's data begin
- * @pos: where in the namespace they go, in bytes
- * @left: bytes that are not sent yet
+ * @sgt: the window: what of it is mapped, for the DMA API
+ * @cur: where the next command's data begin, in the window
+ * @next: where the data behind the window begin, by the lengths in @sg
+ * @pos: where in the namespace the next command's data go, in bytes
+ * @left: bytes of the window that are not sent yet
+ * @rest: bytes behind the window
+ * @window: bytes that the next window shall have
  * @len: bytes in all
  * @inline_list: list memory of a pooled dio
  * @lists: further list memory, freed at the end
@@ -63,16 +74,20 @@ struct nvdio_dio {
 	bool once;
 	bool dirty;
 	bool need_unmap;
+	bool sleeps;
 	bool inline_list_used;
-	bool finishing;
+	u8 step;
 	struct page **pages;
 	unsigned int nr_pages;
 	unsigned int max_pages;
 	struct nvdio_sg sg;
 	struct sg_table sgt;
 	struct nvdio_cursor cur;
+	struct nvdio_cursor next;
 	u64 pos;
 	size_t left;
+	size_t rest;
+	size_t window;
 	size_t len;
 	struct nvdio_list_mem inline_list;
 	struct nvdio_list *lists;
@@ -83,7 +98,7 @@ bool nvdio_dio_aligned(const struct iov_iter *iter, size_t len);
 struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
 				    size_t len, bool write,
 				    const struct nvdio_dptr_limits *limits,
-				    gfp_t gfp);
+				    bool whole, gfp_t gfp);
 void nvdio_dio_release(struct nvdio_dio *dio);
 ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		     struct iov_iter *iter, size_t len, bool write);

@@ -20,16 +20,17 @@
 #define NVDIO_DMA_MASK	3
 
 /*
- * Send contiguous memory as the command of @req. It begins @offset bytes from
- * the beginning of @page; @nr_pinned pages of it are pinned.
+ * Send contiguous memory as the command of @req. It begins *@offset bytes from
+ * the beginning of *@page; @nr_pinned pages of it are pinned.
  *
  * Context: sq_lock held, and released on return.
- * Return: -EIOCBQUEUED; or -ENOMEM, nothing was sent and the pages are unpinned.
+ * Return: -EIOCBQUEUED; or -ENOMEM, the memory could not be mapped, nothing was
+ * sent and @req was given back.
  */
 static __always_inline ssize_t
 nvdio_direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 		  struct nvdio_request *req, struct kiocb *iocb,
-		  struct page *page, size_t offset, size_t len,
+		  struct page **page, size_t *offset, size_t len,
 		  unsigned int nr_pinned, const bool write)
 	__releases(&q->sq_lock)
 {
@@ -43,12 +44,17 @@ nvdio_direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 	dma_addr_t dma;
 
 	/* Under the lock, since teardown takes it before the device goes. */
-	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
+	if (unlikely(!q->linear)) {
+		/* Kept here, no register has to hold them over the call. */
+		req->page = *page;
+		req->dma = *offset;
+	}
+	dma = nvdio_dma_map_one(q, *page, *offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
+		*page = req->page;
+		*offset = req->dma;
 		nvdio_queue_release(q, req);
 		spin_unlock(&q->sq_lock);
-		if (nr_pinned)
-			nvdio_pages_unpin_run(ns, page, nr_pinned);
 		return -ENOMEM;
 	}
 
@@ -57,7 +63,7 @@ nvdio_direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 		this_cpu_inc(stats->segments_mapped);
 	if (nr_pinned) {
 		flags |= NVDIO_REQ_PINNED;
-		req->page = page;
+		req->page = *page;
 		req->nr_pages = nr_pinned;
 	}
 	req->iocb = iocb;
@@ -95,23 +101,44 @@ nvdio_direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 	return -EIOCBQUEUED;
 }
 
-/* No request was free, or the queue or a claim is in the way. */
+/*
+ * No request was free, the queue or a claim is in the way, or @no_room to map
+ * the memory.
+ */
 static noinline ssize_t nvdio_direct_wait(struct nvdio_ns *ns,
-					  struct nvdio_queue *q,
 					  struct kiocb *iocb, struct page *page,
 					  size_t offset, size_t len,
-					  unsigned int nr_pinned, bool write)
+					  unsigned int nr_pinned, bool write,
+					  bool no_room)
 {
+	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
+						    DMA_FROM_DEVICE;
 	const u64 nlb = write ? len >> ns->lba_shift : 0;
-	struct nvdio_request *req;
-	int ret;
+	const bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	ssize_t ret = 0;
 
-	req = nvdio_req_get(q, ns, nvdio_ns_lba(ns, iocb->ki_pos), nlb,
-			    iocb->ki_flags & IOCB_NOWAIT);
-	if (!IS_ERR(req))
-		return nvdio_direct_send(ns, q, req, iocb, page, offset, len,
-					 nr_pinned, write);
-	ret = PTR_ERR(req);
+	for (;;) {
+		struct nvdio_request *req;
+		struct nvdio_queue *q;
+
+		if (no_room)
+			ret = nvdio_dma_wait_one(ns->ctrl, page, offset, len,
+						 dir, nowait);
+		if (ret)
+			break;
+		q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
+		req = nvdio_req_get(q, ns, nvdio_ns_lba(ns, iocb->ki_pos), nlb,
+				    nowait);
+		ret = PTR_ERR_OR_ZERO(req);
+		if (ret)
+			break;
+		ret = nvdio_direct_send(ns, q, req, iocb, &page, &offset, len,
+					nr_pinned, write);
+		if (ret == -EIOCBQUEUED)
+			return ret;
+		no_room = true;
+		ret = 0;
+	}
 	if (ret == -EAGAIN)
 		this_cpu_inc(ns->stats->nowait_eagain);
 	if (nr_pinned)
@@ -132,6 +159,7 @@ nvdio_direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
 {
 	struct nvdio_request *req;
 	struct nvdio_queue *q;
+	ssize_t ret;
 
 	q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
 	spin_lock(&q->sq_lock);
@@ -141,13 +169,18 @@ nvdio_direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
 				       len >> ns->lba_shift))
 		goto wait;
 	req = nvdio_queue_request(q);
-	if (likely(req))
-		return nvdio_direct_send(ns, q, req, iocb, page, offset, len,
-					 nr_pinned, write);
+	if (likely(req)) {
+		ret = nvdio_direct_send(ns, q, req, iocb, &page, &offset, len,
+					nr_pinned, write);
+		if (likely(ret == -EIOCBQUEUED))
+			return ret;
+		return nvdio_direct_wait(ns, iocb, page, offset, len, nr_pinned,
+					 write, true);
+	}
 wait:
 	spin_unlock(&q->sq_lock);
-	return nvdio_direct_wait(ns, q, iocb, page, offset, len, nr_pinned,
-				 write);
+	return nvdio_direct_wait(ns, iocb, page, offset, len, nr_pinned, write,
+				 false);
 }
 
 /* User memory that is not registered: one segment, of at most two pages. */

@@ -7,6 +7,9 @@
 #include "dma.h"
 #include "pool.h"
 
+/* Bytes of a window where mapping may copy: the pool is everybody's. */
+#define NVDIO_WINDOW_BYTES	SZ_1M
+
 static enum dma_data_direction dma_dir(const struct nvdio_dio *dio)
 {
 	return dio->write ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
@@ -21,56 +24,268 @@ static void dma_map_linear(struct nvdio_dio *dio, dma_addr_t offset)
 		sg_dma_address(sg) = sg_phys(sg) + offset;
 		sg_dma_len(sg) = sg->length;
 	}
-	dio->need_unmap = false;
+}
+
+/* May mapping succeed another time, if it failed with this? */
+static bool dma_may_retry(const struct nvdio_ctrl *ctrl, int error)
+{
+	/* No memory for page tables, or for addresses; or swiotlb is full. */
+	return error == -ENOMEM || (error == -EIO && ctrl->bounces);
+}
+
+/*
+ * Wait until a mapping that failed is worth another try. Whoever waits here
+ * has mapped nothing, and what others have mapped ends without him. Others'
+ * unmapping of swiotlb memory may be other drivers', which tell nobody.
+ * Return: 0; -EAGAIN under @nowait; -ENODEV; -EINTR if the caller is killed.
+ */
+static int dma_wait(struct nvdio_ctrl *ctrl, int unmaps, bool nowait)
+{
+	long ret;
+
+	if (nvdio_ctrl_gone(ctrl))
+		return -ENODEV;
+	if (nowait)
+		return -EAGAIN;
+	ret = wait_event_killable_timeout(ctrl->map_wait,
+					  atomic_read(&ctrl->unmaps) != unmaps,
+					  DIV_ROUND_UP(HZ, 50));
+	return ret < 0 ? -EINTR : 0;
+}
+
+/* Bytes of a window when there is room for all that comes. */
+static size_t dma_most(const struct nvdio_dio *dio)
+{
+	return dio->ns->ctrl->bounces ? NVDIO_WINDOW_BYTES : dio->len;
+}
+
+/*
+ * Choose the next window: so many entries that they hold at least @want bytes.
+ * Return: number of entries; @bytes is set to the whole blocks in them.
+ */
+static unsigned int dma_window(const struct nvdio_dio *dio, size_t want,
+			       size_t *bytes)
+{
+	const struct scatterlist *end = dio->sg.sgl + dio->sg.nents;
+	const struct scatterlist *sg = dio->next.sg;
+	size_t have = sg->length - dio->next.offset;
+
+	if (want >= dio->rest) {
+		*bytes = dio->rest;
+		return end - sg;
+	}
+	while (have < want)
+		have += (++sg)->length;
+	*bytes = min(have & ~(size_t)dio->limits->lba_mask, dio->rest);
+	return sg + 1 - dio->next.sg;
+}
+
+static int dma_map_window(struct nvdio_dio *dio, unsigned int nents)
+{
+	struct device *dev = dio->ns->ctrl->dev.parent;
+	struct scatterlist *sg = dio->next.sg, *last = sg + nents - 1;
+	int ret;
+
+	/* It may have been mapped before, as the last window's last entry. */
+	nvdio_sg_set(sg, sg_page(sg), sg->offset, sg->length);
+	sg_mark_end(last);
+	dio->sgt.sgl = sg;
+	dio->sgt.orig_nents = nents;
+	ret = dma_map_sgtable(dev, &dio->sgt, dma_dir(dio), DMA_ATTR_NO_WARN);
+	dio->need_unmap = !ret && nvdio_dma_need_unmap(dev);
+	if (dio->need_unmap)
+		this_cpu_add(dio->ns->stats->segments_mapped, nents);
+	else
+		sg_unmark_end(last);
+	return ret;
+}
+
+/* Go on to behind the window, by the lengths that entries have of themselves. */
+static void dma_skip_window(struct nvdio_dio *dio, size_t bytes)
+{
+	struct nvdio_cursor *next = &dio->next;
+
+	dio->left = bytes;
+	dio->rest -= bytes;
+	bytes += next->offset;
+	while (dio->rest && bytes >= next->sg->length)
+		bytes -= (next->sg++)->length;
+	next->offset = bytes;
 }
 
 /**
- * nvdio_dma_map() - map the scatterlist of a read or write
- * @dio: with its scatterlist built
+ * nvdio_dma_map_next() - map as much of what is left as there is room for
+ * @dio: with nothing mapped, and bytes behind the window
+ * @whole: all of it, or nothing
+ * @nowait: do not wait for room
  *
- * Context: any.
- * Return: 0, or -ENOMEM, -EIO or -EREMOTEIO from the DMA API.
+ * Context: may sleep, unless @nowait.
+ * Return: 0; -EAGAIN under @nowait; -ENODEV; -EINTR if the caller is killed; or
+ * -EINVAL or -EREMOTEIO from the DMA API for memory that cannot be mapped.
  */
-int nvdio_dma_map(struct nvdio_dio *dio)
+int nvdio_dma_map_next(struct nvdio_dio *dio, bool whole, bool nowait)
 {
+	const size_t least = dio->limits->lba_mask + 1;
 	struct nvdio_ctrl *ctrl = dio->ns->ctrl;
-	struct device *dev = ctrl->dev.parent;
+	struct nvdio_cursor start = dio->next;
+	size_t want = whole ? dio->rest : dio->window;
+	unsigned int nents;
+	size_t bytes;
 	int ret;
 
-	dio->cur.sg = dio->sg.sgl;
-	dio->cur.offset = 0;
-	if (likely(ctrl->linear)) {
-		dma_map_linear(dio, ctrl->dma_offset);
-		return 0;
+	for (;;) {
+		int unmaps = atomic_read(&ctrl->unmaps);
+
+		nents = dma_window(dio, want, &bytes);
+		ret = dma_map_window(dio, nents);
+		if (likely(!ret))
+			break;
+		if (!dma_may_retry(ctrl, ret))
+			return ret;
+		if (!whole && want > least && nents > 1) {
+			want = max(min(want, bytes) / 2, least);
+			continue;
+		}
+		ret = dma_wait(ctrl, unmaps, nowait);
+		if (ret)
+			return ret;
 	}
-	sg_mark_end(&dio->sg.sgl[dio->sg.nents - 1]);
-	dio->sgt.sgl = dio->sg.sgl;
-	dio->sgt.orig_nents = dio->sg.nents;
-	ret = dma_map_sgtable(dev, &dio->sgt, dma_dir(dio), 0);
-	/* The entries are used again. */
-	sg_unmark_end(&dio->sg.sgl[dio->sg.nents - 1]);
-	if (ret)
-		return ret;
-	dio->need_unmap = nvdio_dma_need_unmap(dev);
-	if (dio->need_unmap)
-		this_cpu_add(dio->ns->stats->segments_mapped, dio->sg.nents);
+	dio->cur = start;
+	dma_skip_window(dio, bytes);
+	/* Not at once as much again as there was no room for. */
+	dio->window = min(2 * want, dma_most(dio));
+	dio->sleeps = ctrl->bounces || dio->rest;
 	return 0;
 }
 
 /**
- * nvdio_dma_unmap() - undo nvdio_dma_map(), if it was done
+ * nvdio_dma_map() - map the scatterlist of a read or write, or its first part
+ * @dio: with its scatterlist built
+ * @whole: all of it, or nothing
+ * @nowait: do not wait for room
+ *
+ * Where mapping needs room, of addresses or of memory to copy to, and there is
+ * not enough for all, the call goes on in windows: nvdio_dma_map_next() maps
+ * the next one when the commands of this one are over and it is unmapped.
+ *
+ * Context: may sleep, unless @nowait.
+ * Return: as nvdio_dma_map_next(); -E2BIG if commands cannot describe it all.
+ */
+int nvdio_dma_map(struct nvdio_dio *dio, bool whole, bool nowait)
+{
+	struct nvdio_ctrl *ctrl = dio->ns->ctrl;
+
+	dio->cur.sg = dio->sg.sgl;
+	dio->cur.offset = 0;
+	/*
+	 * What is a gap in memory is one wherever it is mapped to, and whether
+	 * a block can be described does not depend on what is sent with it.
+	 */
+	if (likely(ctrl->linear) || dio->sg.gaps)
+		dma_map_linear(dio, ctrl->dma_offset);
+	if (dio->sg.gaps &&
+	    !nvdio_dptr_possible(dio->sg.sgl, dio->len, dio->limits))
+		return -E2BIG;
+	if (likely(ctrl->linear))
+		return 0;
+	dio->next = dio->cur;
+	dio->left = 0;
+	dio->rest = dio->len;
+	dio->window = dma_most(dio);
+	return nvdio_dma_map_next(dio, whole, nowait);
+}
+
+/**
+ * nvdio_dma_map_table() - map a scatterlist that cannot be mapped in parts
+ * @ctrl: controller; the caller has called nvdio_ctrl_enter()
+ * @sgt: scatterlist; no entry longer than @ctrl->max_map
+ * @dir: direction
+ * @attrs: DMA_ATTR_*
+ * @nowait: do not wait for room
+ *
+ * Context: may sleep, unless @nowait.
+ * Return: as nvdio_dma_map_next().
+ */
+int nvdio_dma_map_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
+			enum dma_data_direction dir, unsigned long attrs,
+			bool nowait)
+{
+	int ret;
+
+	for (;;) {
+		int unmaps = atomic_read(&ctrl->unmaps);
+
+		ret = dma_map_sgtable(ctrl->dev.parent, sgt, dir,
+				      attrs | DMA_ATTR_NO_WARN);
+		if (!ret || !dma_may_retry(ctrl, ret))
+			return ret;
+		ret = dma_wait(ctrl, unmaps, nowait);
+		if (ret)
+			return ret;
+	}
+}
+
+/**
+ * nvdio_dma_wait_one() - wait until memory that could not be mapped may be
+ * @ctrl: controller
+ * @page: page that @offset counts from
+ * @offset: bytes
+ * @len: bytes
+ * @dir: direction
+ * @nowait: do not wait
+ *
+ * For nvdio_dma_map_one(), which is called under a lock and does not say what
+ * the matter is: the memory is mapped here, to find out, and unmapped.
+ *
+ * Context: may sleep, unless @nowait; no lock held.
+ * Return: 0: try again; else as nvdio_dma_map_next().
+ */
+int nvdio_dma_wait_one(struct nvdio_ctrl *ctrl, struct page *page,
+		       size_t offset, size_t len, enum dma_data_direction dir,
+		       bool nowait)
+{
+	struct scatterlist sg;
+	struct sg_table sgt = { .sgl = &sg, .orig_nents = 1 };
+	int ret;
+
+	if (!nvdio_ctrl_enter(ctrl))
+		return -ENODEV;
+	sg_init_table(&sg, 1);
+	sg_set_page(&sg, page, len, offset);
+	ret = nvdio_dma_map_table(ctrl, &sgt, dir, DMA_ATTR_SKIP_CPU_SYNC,
+				  nowait);
+	if (!ret)
+		dma_unmap_sgtable(ctrl->dev.parent, &sgt, dir,
+				  DMA_ATTR_SKIP_CPU_SYNC);
+	nvdio_ctrl_exit(ctrl);
+	return ret;
+}
+
+/**
+ * nvdio_dma_unmap() - undo nvdio_dma_map() or nvdio_dma_map_next(), if it was
+ * done
  * @dio: whose commands are all over
  *
- * Context: any.
+ * Context: any; but a task, where mapping may copy.
  */
 void nvdio_dma_unmap(struct nvdio_dio *dio)
 {
+	struct nvdio_ctrl *ctrl = dio->ns->ctrl;
+	unsigned int nents;
+
 	if (!dio->need_unmap)
 		return;
 	dio->need_unmap = false;
-	this_cpu_sub(dio->ns->stats->segments_mapped, dio->sg.nents);
-	dma_unmap_sgtable(dio->ns->ctrl->dev.parent, &dio->sgt, dma_dir(dio),
-			  0);
+	nents = dio->sgt.orig_nents;
+	this_cpu_sub(dio->ns->stats->segments_mapped, nents);
+	dma_unmap_sgtable(ctrl->dev.parent, &dio->sgt, dma_dir(dio), 0);
+	/* The next window may reach beyond. */
+	sg_unmark_end(dio->sgt.sgl + nents - 1);
+	if (!ctrl->bounces)
+		return;
+	atomic_inc(&ctrl->unmaps);
+	if (wq_has_sleeper(&ctrl->map_wait))
+		wake_up_all(&ctrl->map_wait);
 }
 
 /**

@@ -63,7 +63,14 @@ static __always_inline void nvdio_dma_command_one(struct nvme_command *cmd,
 	}
 }
 
-int nvdio_dma_map(struct nvdio_dio *dio);
+int nvdio_dma_map(struct nvdio_dio *dio, bool whole, bool nowait);
+int nvdio_dma_map_next(struct nvdio_dio *dio, bool whole, bool nowait);
+int nvdio_dma_map_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
+			enum dma_data_direction dir, unsigned long attrs,
+			bool nowait);
+int nvdio_dma_wait_one(struct nvdio_ctrl *ctrl, struct page *page,
+		       size_t offset, size_t len, enum dma_data_direction dir,
+		       bool nowait);
 void nvdio_dma_unmap(struct nvdio_dio *dio);
 int nvdio_dma_command(struct nvdio_dio *dio, gfp_t gfp, u32 *bytes,
 		      union nvme_data_ptr *dptr, bool *sgl);

@@ -8,6 +8,13 @@ static void cursor_next(struct nvdio_cursor *cur)
 	cur->offset = 0;
 }
 
+/* To where the next byte is; there must be one. */
+static void cursor_settle(struct nvdio_cursor *cur)
+{
+	if (cur->offset == sg_dma_len(cur->sg))
+		cursor_next(cur);
+}
+
 /* PRPs that describe @bytes without gaps from @addr on. */
 static u32 nr_prps(u64 addr, u32 bytes)
 {
@@ -35,11 +42,13 @@ void nvdio_dptr_plan(const struct nvdio_cursor *cur, u64 want,
 {
 	const u32 max = min_t(u64, want, limits->max_bytes);
 	struct nvdio_cursor c = *cur;
-	const u64 first = sg_dma_address(c.sg) + c.offset;
 	u32 bytes = 0, prp_bytes = 0, segs = 0, prps;
 	bool prp = true;
-	u64 end = first;
+	u64 first, end;
 
+	cursor_settle(&c);
+	first = sg_dma_address(c.sg) + c.offset;
+	end = first;
 	for (;;) {
 		u64 addr = sg_dma_address(c.sg) + c.offset;
 		u32 len = min_t(u32, sg_dma_len(c.sg) - c.offset, max - bytes);
@@ -107,6 +116,7 @@ static void build_sgl(struct nvdio_cursor *cur,
 	u32 left = plan->bytes;
 	u32 n = 0;
 
+	cursor_settle(cur);
 	for (;;) {
 		u32 len = min_t(u32, sg_dma_len(cur->sg) - cur->offset, left);
 
@@ -118,10 +128,9 @@ static void build_sgl(struct nvdio_cursor *cur,
 		};
 		left -= len;
 		cur->offset += len;
-		if (cur->offset == sg_dma_len(cur->sg))
-			cursor_next(cur);
 		if (!left)
 			break;
+		cursor_next(cur);
 	}
 	if (plan->entries)
 		*sgl = (struct nvme_sgl_desc) {
@@ -137,9 +146,11 @@ static void build_prp(struct nvdio_cursor *cur,
 		      union nvme_data_ptr *dptr)
 {
 	u32 left = plan->bytes, todo = plan->entries, room = 0;
-	u64 prp = sg_dma_address(cur->sg) + cur->offset;
 	__le64 *entry = &dptr->prp2;
+	u64 prp;
 
+	cursor_settle(cur);
+	prp = sg_dma_address(cur->sg) + cur->offset;
 	dptr->prp1 = cpu_to_le64(prp);
 	dptr->prp2 = 0;
 	if (todo) {
@@ -166,21 +177,19 @@ static void build_prp(struct nvdio_cursor *cur,
 		}
 		left -= len;
 		cur->offset += len;
-		if (cur->offset == sg_dma_len(cur->sg)) {
-			cursor_next(cur);
-			/* The next part begins a page, or goes on in this. */
-			if (left && sg_dma_address(cur->sg) != addr + len)
-				prp = sg_dma_address(cur->sg);
-		}
 		if (!left)
 			break;
+		cursor_next(cur);
+		/* The next part begins a page, or goes on in this. */
+		if (sg_dma_address(cur->sg) != addr + len)
+			prp = sg_dma_address(cur->sg);
 	}
 }
 
 /**
  * nvdio_dptr_build() - write a planned command's data pointer
  * @cur: where the data begin, as it was for nvdio_dptr_plan(); moved behind
- *	them, and its @sg is NULL if the scatterlist ends there
+ *	them
  * @plan: from nvdio_dptr_plan()
  * @lists: as many as nvdio_dptr_lists() said
  * @dptr: the command's data pointer
@@ -200,11 +209,9 @@ void nvdio_dptr_build(struct nvdio_cursor *cur,
 
 static void cursor_skip(struct nvdio_cursor *cur, u32 bytes)
 {
-	while (bytes >= sg_dma_len(cur->sg) - cur->offset) {
+	while (bytes > sg_dma_len(cur->sg) - cur->offset) {
 		bytes -= sg_dma_len(cur->sg) - cur->offset;
 		cursor_next(cur);
-		if (!bytes)
-			return;
 	}
 	cur->offset += bytes;
 }
@@ -231,8 +238,7 @@ bool nvdio_dptr_possible(struct scatterlist *sg, u64 total,
 		if (!plan.bytes)
 			return false;
 		total -= plan.bytes;
-		if (total)
-			cursor_skip(&cur, plan.bytes);
+		cursor_skip(&cur, plan.bytes);
 	}
 	return true;
 }

@@ -21,7 +21,10 @@
 /**
  * struct nvdio_cursor - a place in a mapped scatterlist
  * @sg: the entry
- * @offset: bytes of its DMA range that are already used
+ * @offset: bytes of its DMA range that are already used, perhaps all
+ *
+ * A cursor goes on to the next entry only when data are wanted from there: the
+ * list has no end mark, and behind its last entry there may be nothing at all.
  */
 struct nvdio_cursor {
 	struct scatterlist *sg;

@@ -88,6 +88,9 @@ static void nvdio_ns_set_format(struct nvdio_ns *ns,
 	ns->one_max = ctrl->sgls ? ns->limits.max_bytes :
 		      min(ns->limits.max_bytes, NVDIO_MPS);
 	ns->one_max = min(ns->one_max, ctrl->max_map);
+	/* No copying under a lock, or in an interrupt: all is left to dio.c. */
+	if (ctrl->bounces)
+		ns->one_max = 0;
 
 	/* Dataset Management, say, does not move whole blocks. */
 	ns->raw_limits = ns->limits;

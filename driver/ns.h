@@ -23,7 +23,8 @@
  * @size: bytes
  * @lba_mask: LBA size minus 1
  * @nsid: namespace identifier
- * @one_max: most bytes of one contiguous range that one command takes
+ * @one_max: most bytes of one contiguous range that one command takes, mapped
+ *	under sq_lock; 0 where mapping may copy
  * @claims_held: exclusive claims that are held; read without a lock
  * @lba_shift: log2 of the LBA size
  * @dead: the namespace went away, or its format or size changed: nothing may be

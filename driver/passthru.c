@@ -157,7 +157,7 @@ static int pt_map_dio(struct nvdio_passthru *pt, struct iov_iter *iter,
 
 	dio = nvdio_dio_prepare(pt->ns, iter, len,
 				pt->filter.dir == NVDIO_FILTER_TO_CTRL,
-				&pt->ns->raw_limits, gfp);
+				&pt->ns->raw_limits, true, gfp);
 	if (IS_ERR(dio))
 		return PTR_ERR(dio);
 	ret = nvdio_dma_command(dio, gfp, &bytes, &pt->cmd.common.dptr, &sgl);
@@ -280,17 +280,34 @@ void nvdio_passthru_abandon(struct nvdio_passthru *pt)
 	nvdio_ctrl_exit(ctrl);
 }
 
+static void pt_over(struct nvdio_passthru *pt)
+{
+	struct nvdio_ctrl *ctrl = pt->ctrl;
+
+	pt_unmap(pt);
+	pt->done(pt);
+	nvdio_ctrl_exit(ctrl);
+}
+
+static void pt_over_work(struct work_struct *work)
+{
+	pt_over(container_of(work, struct nvdio_passthru, work));
+}
+
 static bool pt_end(struct nvdio_request *req, u16 status,
 		   struct nvdio_done *done)
 {
 	struct nvdio_passthru *pt = req->owner;
-	struct nvdio_ctrl *ctrl = pt->ctrl;
 
 	pt->status = status;
 	pt->result = req->result;
-	pt_unmap(pt);
-	pt->done(pt);
-	nvdio_ctrl_exit(ctrl);
+	if (pt->ctrl->bounces) {
+		/* Unmapping copies. */
+		INIT_WORK(&pt->work, pt_over_work);
+		queue_work(pt->ctrl->finish_wq, &pt->work);
+	} else {
+		pt_over(pt);
+	}
 	return false;
 }
 

@@ -6,6 +6,7 @@
 #include <linux/nvme.h>
 #include <linux/nvme_ioctl.h>
 #include <linux/uio.h>
+#include <linux/workqueue.h>
 
 #include "filter.h"
 #include "queue.h"
@@ -30,6 +31,7 @@ struct nvdio_ns;
  * @done: called when the command is over and its memory unmapped; in
  *	interrupts, too
  * @owner: for @done
+ * @work: unmaps where that may take long
  * @status: the controller's, or NVDIO_SC_*
  * @result: Dword 0 and 1 of the CQE
  */
@@ -46,6 +48,7 @@ struct nvdio_passthru {
 	struct nvdio_bounced *bounced;
 	void (*done)(struct nvdio_passthru *pt);
 	void *owner;
+	struct work_struct work;
 	u16 status;
 	u64 result;
 };

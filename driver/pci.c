@@ -13,18 +13,24 @@
 /* Registers and, at least, the admin queue's and one I/O queue's doorbells. */
 #define NVDIO_BAR_MIN	(NVME_REG_DBS + 4096)
 
+/* An entry of what is to be bounced: room is found more easily for short ones. */
+#define NVDIO_BOUNCED_MAP	SZ_64K
+
 /*
- * What a mapping costs and how long it may be; swiotlb has no room for long
- * ones. The constant of a linear mapping is read off the API itself.
+ * What a mapping costs and how long it may be: there is a limit where it may
+ * have to go through swiotlb. The constant of a linear mapping is read off the
+ * API itself.
  */
 static void nvdio_pci_dma(struct nvdio_ctrl *ctrl)
 {
 	struct device *dev = &ctrl->pdev->dev;
+	size_t max = dma_max_mapping_size(dev);
 	struct page *page;
 	dma_addr_t dma;
 
-	ctrl->max_map = min_t(size_t, dma_max_mapping_size(dev), SZ_1G) &
-			PAGE_MASK;
+	ctrl->bounces = max < SIZE_MAX;
+	ctrl->max_map = min_t(size_t, max, ctrl->bounces ? NVDIO_BOUNCED_MAP :
+							   SZ_1G) & PAGE_MASK;
 	if (!nvdio_dma_is_linear(dev))
 		return;
 	page = alloc_page(GFP_KERNEL);

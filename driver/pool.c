@@ -59,8 +59,6 @@ int nvdio_dio_pool_alloc(struct nvdio_queue *q, int node)
 	for (i = 0; i < NVDIO_POOL_DIOS; i++) {
 		struct nvdio_dio_slot *slot = &pool->slots[i];
 
-		sg_init_table(slot->sgl, NVDIO_DIO_PAGES);
-		sg_unmark_end(&slot->sgl[NVDIO_DIO_PAGES - 1]);
 		slot->dio.home = q;
 		slot->dio.pages = slot->pages;
 		slot->dio.max_pages = NVDIO_DIO_PAGES;
@@ -110,8 +108,6 @@ static struct nvdio_dio *dio_alloc(unsigned int max_pages, bool need_pages,
 	dio->sg.sgl = kvmalloc_array(max_pages, sizeof(*dio->sg.sgl), gfp);
 	if (!dio->sg.sgl)
 		goto free;
-	sg_init_table(dio->sg.sgl, max_pages);
-	sg_unmark_end(&dio->sg.sgl[max_pages - 1]);
 	dio->max_pages = max_pages;
 	dio->sg.max = max_pages;
 	return dio;

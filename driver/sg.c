@@ -40,7 +40,7 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 	}
 	if (sg->nents && ((addr | sg->end) & NVDIO_MPS_MASK))
 		sg->gaps = true;
-	sg_set_page(&sg->sgl[sg->nents++], page, len, offset);
+	nvdio_sg_set(&sg->sgl[sg->nents++], page, offset, len);
 	sg->end = addr + len;
 }
 

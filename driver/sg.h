@@ -8,7 +8,7 @@
 
 /**
  * struct nvdio_sg - a scatterlist that is being built
- * @sgl: entries, initialised with sg_init_table()
+ * @sgl: entries; there is no end mark
  * @nents: entries used
  * @max: entries there are
  * @max_len: most bytes of an entry, a multiple of the page size
@@ -23,6 +23,26 @@ struct nvdio_sg {
 	phys_addr_t end;
 	bool gaps;
 };
+
+/**
+ * nvdio_sg_set() - write an entry
+ * @entry: entry, whatever it was before
+ * @page: first page
+ * @offset: bytes from the beginning of @page
+ * @len: bytes
+ *
+ * Whole, unlike sg_set_page(): the last use may have left an end mark, and
+ * flags by which the DMA API would unmap the entry as what it was then.
+ */
+static inline void nvdio_sg_set(struct scatterlist *entry, struct page *page,
+				unsigned int offset, unsigned int len)
+{
+	*entry = (struct scatterlist){
+		.page_link = (unsigned long)page,
+		.offset = offset,
+		.length = len,
+	};
+}
 
 void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 		  size_t len);

@@ -325,7 +325,8 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_queue_release(q, req);
 		spin_unlock(&q->sq_lock);
-		ret = -ENOMEM;
+		/* The long way waits for room. */
+		ret = -ENOENT;
 		goto unpin;
 	}
 	req->owner = ioucmd;

@@ -74,7 +74,7 @@ swiotlb_used() {
 	cat /sys/kernel/debug/swiotlb/io_tlb_used
 }
 swiotlb_base=
-if grep -qw swiotlb=force /proc/cmdline; then
+if grep -q "swiotlb=[^ ]*force" /proc/cmdline; then
 	swiotlb_base=$(swiotlb_used)
 fi
 swiotlb_back() {

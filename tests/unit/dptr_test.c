@@ -40,6 +40,7 @@ static void add(struct geometry *g, u64 addr, u64 len)
 	sg->dma_address = addr;
 	sg->dma_length = len;
 	sg->last = false;
+	sg->chain = NULL;
 	g->start[g->n - 1] = g->total;
 	g->total += len;
 }
@@ -151,7 +152,6 @@ static void make(struct geometry *g)
 	default:
 		blocks(g, total, lba);
 	}
-	g->sg[g->n - 1].last = true;
 	g->limits.lba_mask = lba - 1;
 	g->limits.max_bytes = below(&state, 3) ?
 		MPS << below(&state, 12) :		/* as MDTS makes it */
@@ -338,15 +338,15 @@ struct seen {
 
 static struct seen seen;
 
-static int check(struct geometry *g)
+static int check_list(const struct geometry *g, struct scatterlist *sg)
 {
 	static struct run out[8192];
 	static char pages[NVDIO_MAX_LISTS][4096] __attribute__((aligned(4096)));
-	struct nvdio_cursor cur = { .sg = g->sg };
+	struct nvdio_cursor cur = { .sg = sg };
 	struct nvdio_dptr_plan plan;
 	unsigned int commands = 0;
 	u64 pos = 0;
-	bool possible = nvdio_dptr_possible(g->sg, g->total, &g->limits);
+	bool possible = nvdio_dptr_possible(sg, g->total, &g->limits);
 
 	while (pos < g->total) {
 		struct nvdio_list_mem lists[NVDIO_MAX_LISTS], *list = lists;
@@ -432,13 +432,10 @@ static int check(struct geometry *g)
 		pos = p;
 		commands++;
 
-		/* The cursor stands at the next byte, or behind the end. */
-		if (pos < g->total &&
-		    (!cur.sg || sg_dma_address(cur.sg) + cur.offset !=
-		     addr_at(g, pos, &run)))
+		/* The cursor stands behind the command's last byte. */
+		if (sg_dma_address(cur.sg) + cur.offset !=
+		    addr_at(g, pos - 1, &run) + 1)
 			REFUSE("the cursor is not at %" PRIu64, pos);
-		if (pos == g->total && cur.sg)
-			REFUSE("the cursor did not come to the end");
 
 		if (plan.sgl)
 			plan.entries ? seen.sgl++ : seen.sgl1++;
@@ -455,6 +452,23 @@ static int check(struct geometry *g)
 		REFUSE("called impossible, but it was possible");
 	seen.split += commands > 1;
 	return 0;
+}
+
+/*
+ * The list stands in memory of its own and its last entry is not marked, as
+ * the driver's are: ASan sees a step that goes behind it.
+ */
+static int check(const struct geometry *g)
+{
+	size_t size = g->n * sizeof(*g->sg);
+	struct scatterlist *sg = malloc(size);
+	int ret;
+
+	assert(sg);
+	memcpy(sg, g->sg, size);
+	ret = check_list(g, sg);
+	free(sg);
+	return ret;
 }
 
 static void show(const struct geometry *g)
@@ -485,7 +499,6 @@ static void one(const char *what, const u64 (*runs)[2], unsigned int n,
 	g.style = what;
 	for (i = 0; i < n; i++)
 		add(&g, runs[i][0], runs[i][1]);
-	g.sg[n - 1].last = true;
 	nvdio_dptr_plan(&cur, g.total, &limits, &plan);
 	if (!ok(plan.sgl == sgl && plan.bytes == bytes && plan.entries == entries,
 		"%s", what))
@@ -512,6 +525,8 @@ static void cases(void)
 	const u64 gap_in_lba[][2] = { { 0x10000, 4 }, { 0x20000, 508 } };
 	const u64 joined[][2] = { { 0x10000, 1024 }, { 0x10400, 3072 } };
 
+	one("A1: nothing is read behind the last entry", page, 1, prp, false,
+	    4096, 0);
 	one("one page", page, 1, prp, false, 4096, 0);
 	one("one block inside a page", in_page, 1, prp, false, 512, 0);
 	one("over one page border", two, 1, prp, false, 4096, 0);

@@ -55,11 +55,15 @@ typedef uint64_t dma_addr_t;
 	__atomic_compare_exchange_n(p, old, v, false, __ATOMIC_SEQ_CST, \
 				    __ATOMIC_SEQ_CST)
 
-/* A mapped scatterlist: an array whose last entry is marked. */
+/*
+ * A mapped scatterlist: an array, whose last entry may be marked. As in the
+ * kernel, the step behind an entry without a mark looks at the next.
+ */
 struct scatterlist {
 	dma_addr_t dma_address;
 	unsigned int dma_length;
 	bool last;
+	struct scatterlist *chain;
 };
 
 #define sg_dma_address(sg) ((sg)->dma_address)
@@ -67,7 +71,10 @@ struct scatterlist {
 
 static inline struct scatterlist *sg_next(struct scatterlist *sg)
 {
-	return sg->last ? NULL : sg + 1;
+	if (sg->last)
+		return NULL;
+	sg++;
+	return sg->chain ?: sg;
 }
 
 /* NVMe Base 2.0, figure 211 (Commands Supported and Effects). */

@@ -40,10 +40,20 @@ int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
 	return 0;
 }
 
+/* What the controller has completed in time ends as it said. */
+static void nvdio_ctrl_cancel(struct nvdio_queue *q, u16 status)
+{
+	nvdio_queue_poll_all(q);
+	nvdio_queue_cancel(q, status);
+}
+
 /**
  * nvdio_ctrl_cancel_all() - end all that is in flight in any queue
  * @ctrl: controller that is disabled, or gone (invariant 2)
  * @status: with which status
+ *
+ * Commands whose completions nobody has looked at yet, as in a polled queue
+ * that nobody polls, are over and end as the controller said.
  *
  * Context: may sleep.
  */
@@ -52,15 +62,18 @@ void nvdio_ctrl_cancel_all(struct nvdio_ctrl *ctrl, u16 status)
 	unsigned int i;
 
 	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_queue_cancel(ctrl->io[i], status);
+		nvdio_ctrl_cancel(ctrl->io[i], status);
 	if (ctrl->admin)
-		nvdio_queue_cancel(ctrl->admin, status);
+		nvdio_ctrl_cancel(ctrl->admin, status);
 }
 
 /**
  * nvdio_ctrl_drain() - wait until no I/O is in flight
  * @ctrl: controller whose queues let nobody through
  * @timeout: jiffies
+ *
+ * Polled queues are polled: those who should do it may wait for something else,
+ * or not run at all.
  *
  * Context: may sleep.
  * Return: false if that took too long.
@@ -71,6 +84,8 @@ bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout)
 	unsigned int i;
 
 	for (i = 0; i < ctrl->nr_io; ) {
+		if (ctrl->io[i]->vector < 0)
+			nvdio_queue_poll_all(ctrl->io[i]);
 		if (!nvdio_queue_in_use(ctrl->io[i], NULL)) {
 			i++;
 			continue;

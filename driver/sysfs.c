@@ -91,7 +91,8 @@ static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
 		nr += nvdio_queue_in_use(ns->ctrl->io[i], ns);
 	return sysfs_emit(buf, "%u\n", nr);
 }
-static DEVICE_ATTR_RO(requests);
+/* It costs a look at every request of the controller. */
+static DEVICE_ATTR_ADMIN_RO(requests);
 
 /* What is taken and must come back: all 0 when nothing is under way. */
 static struct attribute *leaks_attrs[] = {

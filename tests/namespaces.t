@@ -27,4 +27,10 @@ for kernel in 6.12 latest; do
 		--nvme '' --ns size=256M,uuid=8a1e66a3-5d2c-4c0e-9a39-6c2f10a7be01 \
 		--run "tests/guest/namespaces $bin $shim"
 done
+# One interrupt for admin and I/O queue: a line that other devices may share, and
+# a message of our own.
+guest "latest, INTx, polling" --kernel latest --append pci=nomsi --nvme '' --ns size=256M \
+	--run "tests/guest/shared-irq $bin"
+guest "6.12, one MSI-X vector, polling" --kernel 6.12 --nvme msix_qsize=1,max_ioqpairs=1 \
+	--ns size=256M --run "tests/guest/shared-irq $bin"
 tap_end

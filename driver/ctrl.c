@@ -429,7 +429,9 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 		if (ret)
 			return ret;
 	}
-	nvdio_ctrl_set_affinity(ctrl);
+	ret = nvdio_ctrl_set_affinity(ctrl);
+	if (ret)
+		return ret;
 	ret = nvdio_ctrl_create_queues(ctrl);
 	if (ret)
 		return ret;

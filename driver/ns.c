@@ -125,23 +125,6 @@ static int nvdio_ns_identify(struct nvdio_ctrl *ctrl, u32 nsid,
 	return min(ret, 0);
 }
 
-/* What a read or write of such a namespace may look like. */
-static struct nvdio_dptr_limits nvdio_ns_limits(struct nvdio_ctrl *ctrl,
-						u8 lba_shift)
-{
-	struct nvdio_dptr_limits limits = {
-		/* NLB is 0's based and has 16 bits. */
-		.max_bytes = min_t(u64, ctrl->max_bytes,
-				   65536ULL << lba_shift),
-		.lba_mask = (1U << lba_shift) - 1,
-		.sgl_threshold = nvdio_sgl_threshold,
-		.max_descs = ctrl->sgls ?
-			     NVDIO_MPS / sizeof(struct nvme_sgl_desc) : 0,
-	};
-
-	return limits;
-}
-
 static void nvdio_ns_set_format(struct nvdio_ns *ns,
 				const struct nvdio_ns_format *format)
 {
@@ -153,7 +136,13 @@ static void nvdio_ns_set_format(struct nvdio_ns *ns,
 	ns->size = format->blocks << format->lba_shift;
 	ns->fua = ctrl->vwc & 1;
 
-	ns->limits = nvdio_ns_limits(ctrl, format->lba_shift);
+	/* NLB is 0's based and has 16 bits. */
+	ns->limits.max_bytes = min_t(u64, ctrl->max_bytes,
+				     65536ULL << ns->lba_shift);
+	ns->limits.lba_mask = ns->lba_mask;
+	ns->limits.sgl_threshold = nvdio_sgl_threshold;
+	ns->limits.max_descs = ctrl->sgls ?
+			       NVDIO_MPS / sizeof(struct nvme_sgl_desc) : 0;
 	ns->one_max = ctrl->sgls ? ns->limits.max_bytes :
 		      min(ns->limits.max_bytes, NVDIO_MPS);
 	ns->one_max = min(ns->one_max, ctrl->max_map);
@@ -235,20 +224,18 @@ static struct nvdio_ns *nvdio_ns_find(struct nvdio_ctrl *ctrl, u32 nsid)
 }
 
 /*
- * Is it still the namespace, and the format, that the node was made for? The
- * controller may have other limits than before its reset, too.
+ * Is it still the namespace, and the format, that the node was made for? And
+ * may commands be as large, and described as they are? A controller that was
+ * reset may have other limits.
  */
 static bool nvdio_ns_fits(const struct nvdio_ns *ns,
 			  const struct nvdio_ns_format *format)
 {
-	struct nvdio_ctrl *ctrl = ns->ctrl;
-	struct nvdio_dptr_limits limits = nvdio_ns_limits(ctrl,
-							  format->lba_shift);
+	const struct nvdio_ctrl *ctrl = ns->ctrl;
 
 	return ns->lba_shift == format->lba_shift &&
-	       ns->limits.max_bytes == limits.max_bytes &&
-	       ns->limits.max_descs == limits.max_descs &&
-	       ns->raw_limits.max_bytes == ctrl->max_bytes &&
+	       ns->raw_limits.max_bytes <= ctrl->max_bytes &&
+	       (!ns->limits.max_descs || ctrl->sgls) &&
 	       !nvdio_ns_ids_differ(&ns->ids, &format->ids);
 }
 

@@ -42,4 +42,6 @@ guest "6.12, 2 queues, 2 nodes of 2 threads" --kernel 6.12 --cpus 4 --qemu "$num
 	--nvme max_ioqpairs=2 --ns size=256M --run "tests/guest/affinity together"
 guest "latest, 4 queues, 4 processors" --kernel latest --cpus 4 \
 	--nvme '' --ns size=256M --run "tests/guest/affinity"
+guest "6.12, memory in small pieces" --kernel 6.12 --nvme '' --ns size=256M \
+	--run "tests/guest/fragmented $bin"
 tap_end

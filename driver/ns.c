@@ -247,7 +247,7 @@ static bool nvdio_ns_fits(const struct nvdio_ns *ns,
 static void nvdio_ns_update(struct nvdio_ns *ns,
 			    const struct nvdio_ns_format *format)
 {
-	char *resize[] = { "RESIZE=1", NULL };
+	char *resize[2] = { "RESIZE=1", NULL };
 	u64 size = format->blocks << format->lba_shift;
 
 	WRITE_ONCE(ns->fua, ns->ctrl->vwc & 1);

@@ -81,6 +81,7 @@ static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
 		nr += nvdio_queue_in_use(ns->ctrl->io[i], ns);
 	return sysfs_emit(buf, "%u\n", nr);
 }
+
 /* It costs a look at every request of the controller. */
 static DEVICE_ATTR_ADMIN_RO(requests);
 

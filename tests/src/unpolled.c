@@ -65,6 +65,7 @@ static void child(bool stops)
 
 static pid_t start(bool stops)
 {
+	uint64_t direct = counter("stats/direct");
 	pid_t pid = fork();
 	int status;
 
@@ -72,8 +73,8 @@ static pid_t start(bool stops)
 		child(stops);
 	if (stops)
 		waitpid(pid, &status, WUNTRACED);
-	/* All are in the CQ, or at least submitted. */
-	for (int i = 0; i < 300 && counter("leaks/requests") < N; i++)
+	/* Until all are submitted. */
+	for (int i = 0; i < 300 && counter("stats/direct") < direct + N; i++)
 		usleep(100000);
 	return pid;
 }

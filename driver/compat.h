@@ -9,6 +9,7 @@
 
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/group_cpus.h>
 #include <linux/io_uring/cmd.h>
 #include <linux/iommu-dma.h>
 #include <linux/swiotlb.h>
@@ -147,6 +148,24 @@ static inline int nvdio_uring_import_vec(struct io_uring_cmd *ioucmd,
 					     issue_flags);
 #else
 	return -EINVAL;
+#endif
+}
+
+/**
+ * nvdio_group_cpus() - spread all possible CPUs over groups
+ * @nr: wanted number of groups; set to the number that there are CPUs for
+ *
+ * As blk-mq does: CPUs of one node, and of one core, are in one group as far as
+ * that goes.
+ *
+ * Return: the groups, for kfree(); or NULL.
+ */
+static inline struct cpumask *nvdio_group_cpus(unsigned int *nr)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	return group_cpus_evenly(*nr, nr);
+#else
+	return group_cpus_evenly(*nr);
 #endif
 }
 

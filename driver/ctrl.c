@@ -273,14 +273,8 @@ static void nvdio_ctrl_watchdog(struct work_struct *work)
 		struct nvdio_queue *q = i < ctrl->nr_io ? ctrl->io[i] :
 							  ctrl->admin;
 
-		if (!nvdio_queue_expired(q))
+		if (!nvdio_queue_timed_out(q))
 			continue;
-		if (nvdio_queue_poll(q) && !nvdio_queue_expired(q)) {
-			dev_warn(&ctrl->dev,
-				 "queue %u: completion without interrupt\n",
-				 q->qid);
-			continue;
-		}
 		dev_warn(&ctrl->dev, "queue %u: command timed out, resetting\n",
 			 q->qid);
 		bad = true;
@@ -442,7 +436,9 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 		if (ret)
 			return ret;
 	}
-	nvdio_ctrl_set_affinity(ctrl);
+	ret = nvdio_ctrl_set_affinity(ctrl);
+	if (ret)
+		return ret;
 	ret = nvdio_ctrl_create_queues(ctrl);
 	if (ret)
 		return ret;

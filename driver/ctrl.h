@@ -56,6 +56,10 @@ struct nvdio_ctrl {
 	struct nvdio_queue **cpu_queue;	/* [nr_cpu_ids] */
 	struct nvdio_queue **cpu_poll_queue;
 	unsigned int nr_vectors;
+	struct cpumask *irq_cpus;	/* [nr_irq_cpus]: who uses which irq queue */
+	unsigned int nr_irq_cpus;
+	struct hlist_node cpuhp;
+	bool cpuhp_on;
 	const char *irq_mode;
 	struct dma_pool *lists;		/* 4 KiB pieces for PRP and SGL lists */
 	struct nvdio_bounce_pool *bounce;

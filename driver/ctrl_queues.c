@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A controller's I/O queues as a whole. */
+#include <linux/cpuhotplug.h>
 #include <linux/interrupt.h>
+#include <linux/nodemask.h>
 #include <linux/slab.h>
 
 #include "admin.h"
+#include "compat.h"
 #include "ctrl.h"
 #include "ctrl_queues.h"
 
@@ -40,10 +43,20 @@ int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
 	return 0;
 }
 
+/* What the controller has completed in time ends as it said. */
+static void nvdio_ctrl_cancel(struct nvdio_queue *q, u16 status)
+{
+	nvdio_queue_poll_all(q);
+	nvdio_queue_cancel(q, status);
+}
+
 /**
  * nvdio_ctrl_cancel_all() - end all that is in flight in any queue
  * @ctrl: controller that is disabled, or gone (invariant 2)
  * @status: with which status
+ *
+ * Commands whose completions nobody has looked at yet, as in a polled queue
+ * that nobody polls, are over and end as the controller said.
  *
  * Context: may sleep.
  */
@@ -52,15 +65,18 @@ void nvdio_ctrl_cancel_all(struct nvdio_ctrl *ctrl, u16 status)
 	unsigned int i;
 
 	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_queue_cancel(ctrl->io[i], status);
+		nvdio_ctrl_cancel(ctrl->io[i], status);
 	if (ctrl->admin)
-		nvdio_queue_cancel(ctrl->admin, status);
+		nvdio_ctrl_cancel(ctrl->admin, status);
 }
 
 /**
  * nvdio_ctrl_drain() - wait until no I/O is in flight
  * @ctrl: controller whose queues let nobody through
  * @timeout: jiffies
+ *
+ * Polled queues are polled: those who should do it may wait for something else,
+ * or not run at all.
  *
  * Context: may sleep.
  * Return: false if that took too long.
@@ -71,6 +87,8 @@ bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout)
 	unsigned int i;
 
 	for (i = 0; i < ctrl->nr_io; ) {
+		if (ctrl->io[i]->vector < 0)
+			nvdio_queue_poll_all(ctrl->io[i]);
 		if (!nvdio_queue_in_use(ctrl->io[i], NULL)) {
 			i++;
 			continue;
@@ -82,28 +100,102 @@ bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout)
 	return true;
 }
 
-/* Which CPU submits to which queue. */
-static int nvdio_ctrl_map_cpus(struct nvdio_ctrl *ctrl)
+/* Have each group's CPUs submit to one of the queues that begin at @io. */
+static void nvdio_ctrl_map_group(struct nvdio_queue **map,
+				 struct nvdio_queue **io,
+				 const struct cpumask *groups, unsigned int nr)
 {
-	unsigned int nr_poll = ctrl->nr_io - ctrl->nr_irq;
-	unsigned int cpu;
+	unsigned int cpu, i;
 
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++)
+		map[cpu] = io[0];
+	for (i = 0; i < nr; i++) {
+		for_each_cpu(cpu, &groups[i])
+			map[cpu] = io[i];
+	}
+}
+
+/*
+ * Allocate a queue where those are who submit to it. The DMA API knows no node
+ * but the device's.
+ */
+static struct nvdio_queue *nvdio_ctrl_alloc_queue(struct nvdio_ctrl *ctrl,
+						  const struct cpumask *cpus)
+{
+	struct device *dev = ctrl->dev.parent;
+	int home = dev_to_node(dev), node = home;
+	struct nvdio_queue *q;
+
+	if (cpus && !cpumask_empty(cpus))
+		node = cpu_to_node(cpumask_first(cpus));
+	if (node == NUMA_NO_NODE || !node_online(node))
+		node = home;
+	set_dev_node(dev, node);
+	q = nvdio_queue_alloc(ctrl, ctrl->nr_alloc + 1, ctrl->io_depth, node);
+	set_dev_node(dev, home);
+	if (q) {
+		ctrl->io[ctrl->nr_alloc++] = q;
+		q->timeout = nvdio_io_timeout * HZ;
+	}
+	return q;
+}
+
+/* Queues with interrupts, and which CPU submits to which. */
+static int nvdio_ctrl_alloc_irq(struct nvdio_ctrl *ctrl, unsigned int nr)
+{
+	struct nvdio_queue *q;
+	unsigned int i;
+
+	ctrl->nr_irq_cpus = nr;
+	ctrl->irq_cpus = nvdio_group_cpus(&ctrl->nr_irq_cpus);
 	ctrl->cpu_queue = kcalloc(nr_cpu_ids, sizeof(*ctrl->cpu_queue),
 				  GFP_KERNEL);
+	if (!ctrl->irq_cpus || !ctrl->cpu_queue)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		q = nvdio_ctrl_alloc_queue(ctrl, i < ctrl->nr_irq_cpus ?
+						 &ctrl->irq_cpus[i] : NULL);
+		if (!q)
+			return -ENOMEM;
+		q->vector = ctrl->nr_vectors > 1 ? i + 1 : 0;
+		q->irq_shared = ctrl->nr_vectors == 1;
+	}
+	nvdio_ctrl_map_group(ctrl->cpu_queue, ctrl->io, ctrl->irq_cpus,
+			     ctrl->nr_irq_cpus);
+	return 0;
+}
+
+/* The same for polled queues; without any, polling uses the others. */
+static int nvdio_ctrl_alloc_poll(struct nvdio_ctrl *ctrl, unsigned int nr)
+{
+	unsigned int nr_groups = nr, i;
+	struct cpumask *groups;
+	int ret = -ENOMEM;
+
 	ctrl->cpu_poll_queue = kcalloc(nr_cpu_ids,
 				       sizeof(*ctrl->cpu_poll_queue),
 				       GFP_KERNEL);
-	if (!ctrl->cpu_queue || !ctrl->cpu_poll_queue)
+	if (!ctrl->cpu_poll_queue)
 		return -ENOMEM;
-	for (cpu = 0; cpu < nr_cpu_ids; cpu++) {
-		struct nvdio_queue *q = ctrl->io[cpu % ctrl->nr_irq];
-
-		ctrl->cpu_queue[cpu] = q;
-		if (nr_poll)
-			q = ctrl->io[ctrl->nr_irq + cpu % nr_poll];
-		ctrl->cpu_poll_queue[cpu] = q;
+	if (!nr) {
+		memcpy(ctrl->cpu_poll_queue, ctrl->cpu_queue,
+		       nr_cpu_ids * sizeof(*ctrl->cpu_queue));
+		return 0;
 	}
-	return 0;
+	groups = nvdio_group_cpus(&nr_groups);
+	if (!groups)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		if (!nvdio_ctrl_alloc_queue(ctrl, i < nr_groups ? &groups[i] :
+								  NULL))
+			goto free;
+	}
+	nvdio_ctrl_map_group(ctrl->cpu_poll_queue, ctrl->io + ctrl->nr_irq,
+			     groups, nr_groups);
+	ret = 0;
+free:
+	kfree(groups);
+	return ret;
 }
 
 /**
@@ -117,7 +209,7 @@ static int nvdio_ctrl_map_cpus(struct nvdio_ctrl *ctrl)
  */
 int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
 {
-	unsigned int nr_irq, nr_poll, count, i;
+	unsigned int nr_irq, nr_poll, count;
 	u16 depth;
 	int ret;
 
@@ -142,44 +234,70 @@ int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
 	ctrl->io = kcalloc(nr_irq + nr_poll, sizeof(*ctrl->io), GFP_KERNEL);
 	if (!ctrl->io)
 		return -ENOMEM;
-	for (i = 0; i < nr_irq + nr_poll; i++) {
-		struct nvdio_queue *q;
-		int node = i < nr_irq && cpu_possible(i) ? cpu_to_node(i) :
-			   dev_to_node(ctrl->dev.parent);
-
-		q = nvdio_queue_alloc(ctrl, i + 1, depth, node);
-		if (!q)
-			return -ENOMEM;
-		ctrl->io[i] = q;
-		ctrl->nr_alloc = i + 1;
-		q->timeout = nvdio_io_timeout * HZ;
-		if (i >= nr_irq)
-			continue;
-		q->vector = ctrl->nr_vectors > 1 ? i + 1 : 0;
-		q->irq_shared = ctrl->nr_vectors == 1;
-	}
+	ret = nvdio_ctrl_alloc_irq(ctrl, nr_irq);
+	if (ret)
+		return ret;
 	ctrl->nr_irq = nr_irq;
+	ret = nvdio_ctrl_alloc_poll(ctrl, nr_poll);
+	if (ret)
+		return ret;
 	ctrl->nr_io = nr_irq + nr_poll;
-	return nvdio_ctrl_map_cpus(ctrl);
+	return 0;
 }
 
-/* Send each queue's interrupt to the CPU that submits to it. */
-void nvdio_ctrl_set_affinity(struct nvdio_ctrl *ctrl)
+static enum cpuhp_state nvdio_cpuhp_state;
+
+/* Send a queue's interrupt to the CPUs that submit to it. */
+static void nvdio_ctrl_send_irq(struct nvdio_ctrl *ctrl, unsigned int i)
 {
+	const struct cpumask *cpus = &ctrl->irq_cpus[i];
+
+	if (cpumask_intersects(cpus, cpu_online_mask))
+		irq_set_affinity_and_hint(pci_irq_vector(ctrl->pdev, i + 1),
+					  cpus);
+}
+
+/*
+ * When the last of them went offline, the irq core gave the interrupt to any
+ * other; it does not give it back by itself.
+ */
+static int nvdio_ctrl_cpu_online(unsigned int cpu, struct hlist_node *node)
+{
+	struct nvdio_ctrl *ctrl = hlist_entry(node, struct nvdio_ctrl, cpuhp);
 	unsigned int i;
 
-	if (ctrl->nr_vectors == 1)
-		return;
-	/*
-	 * Not managed by the irq core, which would shut the interrupt down
-	 * with its CPU: other CPUs' submitters may have commands in the queue.
-	 */
-	for (i = 0; i < ctrl->nr_irq; i++) {
-		if (cpu_online(i))
-			irq_set_affinity_and_hint(pci_irq_vector(ctrl->pdev,
-								 i + 1),
-						  cpumask_of(i));
+	for (i = 0; i < ctrl->nr_irq_cpus; i++) {
+		if (cpumask_test_cpu(cpu, &ctrl->irq_cpus[i]))
+			nvdio_ctrl_send_irq(ctrl, i);
 	}
+	return 0;
+}
+
+/**
+ * nvdio_ctrl_set_affinity() - send interrupts to the CPUs that submit
+ * @ctrl: controller whose I/O queues have their interrupts
+ *
+ * Not managed by the irq core, which would shut an interrupt down with the last
+ * of its CPUs: submitters that have been there, and are elsewhere now, may have
+ * commands in the queue.
+ *
+ * Context: may sleep.
+ * Return: 0 or -errno.
+ */
+int nvdio_ctrl_set_affinity(struct nvdio_ctrl *ctrl)
+{
+	unsigned int i;
+	int ret;
+
+	if (ctrl->nr_vectors == 1)
+		return 0;
+	ret = cpuhp_state_add_instance_nocalls(nvdio_cpuhp_state, &ctrl->cpuhp);
+	if (ret)
+		return ret;
+	ctrl->cpuhp_on = true;
+	for (i = 0; i < ctrl->nr_irq_cpus; i++)
+		nvdio_ctrl_send_irq(ctrl, i);
+	return 0;
 }
 
 /* The queue that a request belongs to. */
@@ -202,9 +320,32 @@ void nvdio_ctrl_clear_affinity(struct nvdio_ctrl *ctrl)
 {
 	unsigned int i;
 
-	if (ctrl->nr_vectors == 1)
-		return;
-	for (i = 0; i < ctrl->nr_irq; i++)
-		irq_set_affinity_and_hint(pci_irq_vector(ctrl->pdev, i + 1),
-					  NULL);
+	if (ctrl->cpuhp_on) {
+		cpuhp_state_remove_instance_nocalls(nvdio_cpuhp_state,
+						    &ctrl->cpuhp);
+		ctrl->cpuhp_on = false;
+		for (i = 0; i < ctrl->nr_irq_cpus; i++)
+			irq_update_affinity_hint(pci_irq_vector(ctrl->pdev,
+								i + 1), NULL);
+	}
+	kfree(ctrl->irq_cpus);
+	ctrl->irq_cpus = NULL;
+}
+
+/* Once, at module load. Return: 0 or -errno. */
+int nvdio_ctrl_cpuhp_init(void)
+{
+	int ret = cpuhp_setup_state_multi(CPUHP_AP_ONLINE_DYN, "nvdio:online",
+					  nvdio_ctrl_cpu_online, NULL);
+
+	if (ret < 0)
+		return ret;
+	nvdio_cpuhp_state = ret;
+	return 0;
+}
+
+/* Once, at module unload. */
+void nvdio_ctrl_cpuhp_exit(void)
+{
+	cpuhp_remove_multi_state(nvdio_cpuhp_state);
 }

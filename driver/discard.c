@@ -33,7 +33,7 @@ static int discard_check(const struct nvdio_ns *ns, u64 start, u64 len)
 		return -ENODEV;
 	if (!len || (start | len) & ns->lba_mask)
 		return -EINVAL;
-	if (check_add_overflow(start, len, &end) || end > ns->size)
+	if (check_add_overflow(start, len, &end) || end > nvdio_ns_size(ns))
 		return -EINVAL;
 	return 0;
 }

@@ -39,7 +39,7 @@ static loff_t nvdio_ns_llseek(struct file *file, loff_t offset, int whence)
 
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
-	return fixed_size_llseek(file, offset, whence, ns->size);
+	return fixed_size_llseek(file, offset, whence, nvdio_ns_size(ns));
 }
 
 /* Nothing at all can be moved at or behind the end. */
@@ -60,7 +60,7 @@ static __always_inline ssize_t nvdio_ns_rw(struct kiocb *iocb,
 	struct nvdio_ns *ns = file_ns(iocb->ki_filp);
 	size_t len = iov_iter_count(iter);
 	u64 pos = iocb->ki_pos;
-	u64 size = ns->size;
+	u64 size = nvdio_ns_size(ns);
 
 	if (unlikely(!len))
 		return 0;

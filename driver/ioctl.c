@@ -47,6 +47,7 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct nvdio_ns *ns = file->private_data;
 	void __user *argp = (void __user *)arg;
+	u64 sectors;
 	int ret;
 
 	if (nvdio_ctrl_gone(ns->ctrl))
@@ -61,11 +62,12 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		force_successful_syscall_return();
 		return ns->nsid;
 	case BLKGETSIZE64:
-		return put_user(ns->size, (u64 __user *)argp);
+		return put_user(nvdio_ns_size(ns), (u64 __user *)argp);
 	case BLKGETSIZE:
-		if (ns->size >> 9 > ~0UL)
+		sectors = nvdio_ns_size(ns) >> 9;
+		if (sectors > ~0UL)
 			return -EFBIG;
-		return put_user((unsigned long)(ns->size >> 9),
+		return put_user((unsigned long)sectors,
 				(unsigned long __user *)argp);
 	case BLKSSZGET:
 		return put_user((int)ns->lba_mask + 1, (int __user *)argp);
@@ -135,6 +137,7 @@ long nvdio_ns_compat_ioctl(struct file *file, unsigned int cmd,
 {
 	struct nvdio_ns *ns = file->private_data;
 	void __user *argp = compat_ptr(arg);
+	u64 sectors;
 
 	switch (cmd) {
 	case NVDIO_BLKGETSIZE64_32:
@@ -143,9 +146,10 @@ long nvdio_ns_compat_ioctl(struct file *file, unsigned int cmd,
 	case BLKGETSIZE:
 		if (nvdio_ns_gone(ns))
 			return -ENODEV;
-		if (ns->size >> 9 > U32_MAX)
+		sectors = nvdio_ns_size(ns) >> 9;
+		if (sectors > U32_MAX)
 			return -EFBIG;
-		return put_user((u32)(ns->size >> 9), (u32 __user *)argp);
+		return put_user((u32)sectors, (u32 __user *)argp);
 	}
 	return nvdio_ns_ioctl(file, cmd, (unsigned long)argp);
 }

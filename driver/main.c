@@ -5,6 +5,7 @@
 #include <linux/rcupdate.h>
 
 #include "ctrl.h"
+#include "ctrl_queues.h"
 #include "node.h"
 #include "pci.h"
 
@@ -47,9 +48,18 @@ static int __init nvdio_init(void)
 	ret = nvdio_node_class_init();
 	if (ret)
 		return ret;
+	ret = nvdio_ctrl_cpuhp_init();
+	if (ret)
+		goto class;
 	ret = pci_register_driver(&nvdio_pci_driver);
 	if (ret)
-		nvdio_node_class_exit();
+		goto cpuhp;
+	return 0;
+
+cpuhp:
+	nvdio_ctrl_cpuhp_exit();
+class:
+	nvdio_node_class_exit();
 	return ret;
 }
 
@@ -61,6 +71,7 @@ static void __exit nvdio_exit(void)
 	 * nvdio_queue_unplug(), which no reference covers.
 	 */
 	synchronize_rcu_tasks();
+	nvdio_ctrl_cpuhp_exit();
 	nvdio_node_class_exit();
 }
 

@@ -12,23 +12,49 @@
 #include "pool.h"
 #include "sysfs.h"
 
+/* Nobody uses the namespace any more, so nothing may be taken on its behalf. */
+static void nvdio_ns_check_leaks(struct nvdio_ns *ns)
+{
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+	s64 pages, segments, buffers;
+	unsigned int i;
+	u32 requests = 0;
+
+	pages = nvdio_stats_sum(ns->stats,
+				offsetof(struct nvdio_stats, pages_pinned));
+	segments = nvdio_stats_sum(ns->stats,
+				   offsetof(struct nvdio_stats,
+					    segments_mapped));
+	buffers = nvdio_stats_sum(ns->stats,
+				  offsetof(struct nvdio_stats,
+					   bounce_buffers));
+	for (i = 0; i < ctrl->nr_io; i++)
+		requests += nvdio_queue_in_use(ctrl->io[i], ns);
+	if (pages || segments || buffers || requests)
+		pr_err("nvdio: leak: %s: %lld pages pinned, %lld segments mapped, %lld bounce buffers, %u requests\n",
+		       dev_name(&ns->dev), pages, segments, buffers, requests);
+}
+
 static void nvdio_ns_release(struct device *dev)
 {
 	struct nvdio_ns *ns = container_of(dev, struct nvdio_ns, dev);
 
+	nvdio_ns_check_leaks(ns);
 	free_percpu(ns->stats);
 	put_device(&ns->ctrl->dev);
 	kfree(ns);
 }
 
 /**
- * struct nvdio_ns_format - size and block format of a namespace
+ * struct nvdio_ns_format - what a namespace's node depends on
  * @blocks: number of blocks
  * @lba_shift: log2 of the LBA size
+ * @ids: which namespace it is
  */
 struct nvdio_ns_format {
 	u64 blocks;
 	u8 lba_shift;
+	struct nvdio_ns_ids ids;
 };
 
 /*
@@ -68,11 +94,43 @@ static bool nvdio_ns_parse(struct nvdio_ctrl *ctrl, u32 nsid,
 	return true;
 }
 
+/*
+ * Take the identifiers: those in Identify Namespace data, and the list, which
+ * is mandatory since NVMe 1.3.
+ * Return: 0 or -errno. A list that the controller does not give is no error.
+ */
+static int nvdio_ns_identify(struct nvdio_ctrl *ctrl, u32 nsid,
+			     const struct nvme_id_ns *id,
+			     struct nvdio_ns_ids *ids)
+{
+	void *list;
+	int ret;
+
+	memset(ids, 0, sizeof(*ids));
+	if (ctrl->vs >= NVME_VS(1, 1, 0))
+		memcpy(ids->eui64, id->eui64, sizeof(ids->eui64));
+	if (ctrl->vs >= NVME_VS(1, 2, 0))
+		memcpy(ids->nguid, id->nguid, sizeof(ids->nguid));
+	if (ctrl->vs < NVME_VS(1, 3, 0)) {
+		ids->listed = true;
+		return 0;
+	}
+	list = kmalloc(NVME_IDENTIFY_DATA_SIZE, GFP_KERNEL);
+	if (!list)
+		return -ENOMEM;
+	ret = nvdio_admin_identify(ctrl, nsid, NVME_ID_CNS_NS_DESC_LIST, list);
+	if (!ret)
+		nvdio_ns_ids_parse(ids, list, NVME_IDENTIFY_DATA_SIZE);
+	kfree(list);
+	return min(ret, 0);
+}
+
 static void nvdio_ns_set_format(struct nvdio_ns *ns,
 				const struct nvdio_ns_format *format)
 {
 	struct nvdio_ctrl *ctrl = ns->ctrl;
 
+	ns->ids = format->ids;
 	ns->lba_shift = format->lba_shift;
 	ns->lba_mask = (1U << format->lba_shift) - 1;
 	ns->size = format->blocks << format->lba_shift;
@@ -169,9 +227,49 @@ static struct nvdio_ns *nvdio_ns_find(struct nvdio_ctrl *ctrl, u32 nsid)
 }
 
 /*
- * A namespace whose size or format changed is replaced by another one with a
- * node of the same name: what was computed with the old ones must never be
- * sent, and this way nobody has to look twice at what does not change.
+ * Is it still the namespace, and the format, that the node was made for? And
+ * may commands be as large, and described as they are? A controller that was
+ * reset may have other limits.
+ */
+static bool nvdio_ns_fits(const struct nvdio_ns *ns,
+			  const struct nvdio_ns_format *format)
+{
+	const struct nvdio_ctrl *ctrl = ns->ctrl;
+
+	return ns->lba_shift == format->lba_shift &&
+	       ns->raw_limits.max_bytes <= ctrl->max_bytes &&
+	       (!ns->limits.max_descs || ctrl->sgls) &&
+	       !nvdio_ns_ids_differ(&ns->ids, &format->ids);
+}
+
+/*
+ * Take over what may change under open files. Of I/O that looked at the larger
+ * size before a namespace shrank, the controller fails what is behind the end
+ * (LBA Out of Range).
+ */
+static void nvdio_ns_update(struct nvdio_ns *ns,
+			    const struct nvdio_ns_format *format)
+{
+	char *resize[2] = { "RESIZE=1", NULL };
+	u64 size = format->blocks << format->lba_shift;
+
+	WRITE_ONCE(ns->fua, ns->ctrl->vwc & 1);
+	if (format->ids.listed)
+		ns->ids = format->ids;
+	if (size == ns->size)
+		return;
+	dev_info(&ns->dev, "size changed from %llu to %llu bytes\n", ns->size,
+		 size);
+	WRITE_ONCE(ns->size, size);
+	/* As for a block device. */
+	kobject_uevent_env(&ns->dev.kobj, KOBJ_CHANGE, resize);
+}
+
+/*
+ * A namespace whose format changed, or in whose place there is another one, is
+ * replaced, with a node of the same name: what was computed with the old format
+ * must never be sent, and this way nobody has to look twice at what does not
+ * change. A change of size leaves open files as they are.
  */
 static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 {
@@ -185,21 +283,31 @@ static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 		return -ENOMEM;
 	ret = nvdio_admin_identify(ctrl, nsid, NVME_ID_CNS_NS, id);
 	if (ret > 0) {
-		dev_warn(&ctrl->dev,
-			 "namespace %u cannot be identified (status %#x): no node\n",
-			 nsid, ret);
-		ret = 0;
-	} else if (!ret && id->nsze &&
-		   nvdio_ns_parse(ctrl, nsid, id, &format)) {
-		if (ns && ns->lba_shift == format.lba_shift &&
-		    ns->size == format.blocks << format.lba_shift) {
+		/* It may be possible later, unless the controller says not. */
+		bool keep = ns && !(ret & NVME_STATUS_DNR);
+
+		if (keep)
 			ns->seen = true;
-		} else {
-			if (ns)
-				nvdio_ns_drop(ns);
-			ret = nvdio_ns_add(ctrl, nsid, &format);
-		}
+		dev_warn(&ctrl->dev,
+			 "namespace %u cannot be identified (status %#x): %s\n",
+			 nsid, ret, keep ? "left as it was" : "no node");
+		ret = 0;
+		goto free;
 	}
+	if (ret || !id->nsze || !nvdio_ns_parse(ctrl, nsid, id, &format))
+		goto free;
+	ret = nvdio_ns_identify(ctrl, nsid, id, &format.ids);
+	if (ret)
+		goto free;
+	if (ns && nvdio_ns_fits(ns, &format)) {
+		nvdio_ns_update(ns, &format);
+		ns->seen = true;
+		goto free;
+	}
+	if (ns)
+		nvdio_ns_drop(ns);
+	ret = nvdio_ns_add(ctrl, nsid, &format);
+free:
 	kfree(id);
 	return ret;
 }
@@ -208,9 +316,11 @@ static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
  * nvdio_ns_scan() - give each active namespace a node
  * @ctrl: live controller, its lock held
  *
- * Namespaces that are gone or changed lose theirs.
+ * Namespaces that are gone lose theirs. Those of which the controller does not
+ * tell anything at the moment keep it.
  *
- * Return: 0 or -errno; a namespace that cannot have a node is no error.
+ * Return: 0; -errno, and who has a node keeps it. A namespace that cannot have
+ * a node is no error.
  */
 int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 {
@@ -242,6 +352,13 @@ int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 	} while (!ret && i == per_list);
 	kfree(list);
 
+	if (ret > 0 && !(ret & NVME_STATUS_DNR) &&
+	    ctrl->vs >= NVME_VS(1, 1, 0) && !list_empty(&ctrl->namespaces)) {
+		dev_warn(&ctrl->dev,
+			 "no list of namespaces (status %#x): all are left as they were\n",
+			 ret);
+		return -EIO;
+	}
 	if (ret > 0) {
 		/* Before NVMe 1.1 there was no such list. */
 		for (nsid = 1, ret = 0; nsid <= min(ctrl->nn, 1024U) && !ret;

@@ -12,6 +12,7 @@
 
 #include "ctrl.h"
 #include "dptr.h"
+#include "ns_ids.h"
 #include "queue.h"
 #include "stats.h"
 
@@ -20,15 +21,15 @@
  * @queues: for each CPU, the queue that it submits to
  * @poll_queues: the same for polled I/O; @queues if there are no poll queues
  * @stats: per-CPU counters
- * @size: bytes
+ * @size: bytes; may change at any time, see nvdio_ns_size()
  * @lba_mask: LBA size minus 1
  * @nsid: namespace identifier
  * @one_max: most bytes of one contiguous range that one command takes, mapped
  *	under sq_lock; 0 where mapping may copy
  * @claims_held: exclusive claims that are held; read without a lock
  * @lba_shift: log2 of the LBA size
- * @dead: the namespace went away, or its format or size changed: nothing may be
- *	sent to it any more. Set while nobody sends, read under any sq_lock.
+ * @dead: the namespace went away, or its format changed: nothing may be sent to
+ *	it any more. Set while nobody sends, read under any sq_lock.
  * @fua: writes can be told to bypass a volatile cache; if there is no such
  *	cache, false
  * @limits: what a read or write may look like
@@ -38,7 +39,7 @@
  * @dev: node's device; lives until the last close
  * @cdev: node
  * @link: in the controller's list
- * @id: Identify Namespace data's parts that user space asks for
+ * @ids: which namespace it is
  * @claim_lock: guards what follows, and @claims_held
  * @claims: claims to blocks, held or waiting (claim.h)
  * @claim_seq: number of claims that were made
@@ -65,6 +66,7 @@ struct nvdio_ns {
 	struct device dev;
 	struct cdev cdev;
 	struct list_head link;
+	struct nvdio_ns_ids ids;
 	bool seen;
 
 	spinlock_t claim_lock;	/* for claims, taken in interrupts */
@@ -87,6 +89,20 @@ static inline struct nvdio_queue *nvdio_ns_queue(struct nvdio_ns *ns,
 static inline bool nvdio_ns_gone(const struct nvdio_ns *ns)
 {
 	return READ_ONCE(ns->dead) || nvdio_ctrl_gone(ns->ctrl);
+}
+
+/**
+ * nvdio_ns_size() - size of a namespace
+ * @ns: namespace
+ *
+ * It may change right after; who has looked keeps to what he saw. Commands for
+ * blocks that are gone by then are failed by the controller.
+ *
+ * Return: bytes.
+ */
+static inline u64 nvdio_ns_size(const struct nvdio_ns *ns)
+{
+	return READ_ONCE(ns->size);
 }
 
 /* Bytes to LBAs; @pos is a multiple of the LBA size. */

@@ -325,7 +325,7 @@ static void pt_extent(const struct nvdio_passthru *pt, u64 *slba, u64 *nlb,
 		*flags = NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS;
 		break;
 	case NVDIO_FILTER_CHANGES_ANY:
-		*nlb = nvdio_ns_lba(pt->ns, pt->ns->size);
+		*nlb = nvdio_ns_lba(pt->ns, nvdio_ns_size(pt->ns));
 		*flags = NVDIO_REQ_WRITE | NVDIO_REQ_ALL;
 		break;
 	}

@@ -3,6 +3,7 @@
 #include <linux/completion.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "ctrl.h"
@@ -233,15 +234,15 @@ struct nvdio_bounce_pool {
 	struct nvdio_bounce bufs[];
 };
 
-static int bounce_alloc(struct nvdio_ctrl *ctrl, struct nvdio_bounce *bounce)
+static int bounce_alloc(struct nvdio_ctrl *ctrl, struct nvdio_bounce *bounce,
+			gfp_t gfp)
 {
 	struct device *dev = ctrl->dev.parent;
 	struct page *page;
 	unsigned int i;
 
 	/* Zeroed: a short transfer must not show what was there before. */
-	page = alloc_pages_node(dev_to_node(dev),
-				GFP_KERNEL | __GFP_ZERO | __GFP_COMP,
+	page = alloc_pages_node(dev_to_node(dev), gfp | __GFP_ZERO | __GFP_COMP,
 				get_order(NVDIO_BOUNCE_BYTES));
 	if (!page)
 		return -ENOMEM;
@@ -253,12 +254,25 @@ static int bounce_alloc(struct nvdio_ctrl *ctrl, struct nvdio_bounce *bounce)
 	}
 	bounce->virt = page_address(page);
 	bounce->prps = dma_alloc_coherent(dev, NVDIO_MPS, &bounce->prps_dma,
-					  GFP_KERNEL);
+					  gfp);
 	if (!bounce->prps)
 		return -ENOMEM;
 	for (i = 0; i < NVDIO_BOUNCE_BYTES / NVDIO_MPS; i++)
 		bounce->prps[i] = cpu_to_le64(bounce->dma + i * NVDIO_MPS);
 	return 0;
+}
+
+static void bounce_free(struct nvdio_ctrl *ctrl, struct nvdio_bounce *bounce)
+{
+	struct device *dev = ctrl->dev.parent;
+
+	if (bounce->prps)
+		dma_free_coherent(dev, NVDIO_MPS, bounce->prps,
+				  bounce->prps_dma);
+	if (!bounce->virt)
+		return;
+	dma_unmap_page(dev, bounce->dma, NVDIO_BOUNCE_BYTES, DMA_BIDIRECTIONAL);
+	free_pages((unsigned long)bounce->virt, get_order(NVDIO_BOUNCE_BYTES));
 }
 
 /**
@@ -268,41 +282,38 @@ static int bounce_alloc(struct nvdio_ctrl *ctrl, struct nvdio_bounce *bounce)
 void nvdio_bounce_pool_free(struct nvdio_ctrl *ctrl)
 {
 	struct nvdio_bounce_pool *pool = ctrl->bounce;
-	struct device *dev = ctrl->dev.parent;
 	unsigned int i;
 
 	if (!pool)
 		return;
 	ctrl->bounce = NULL;
-	for (i = 0; i < pool->nr; i++) {
-		struct nvdio_bounce *b = &pool->bufs[i];
-
-		if (b->prps)
-			dma_free_coherent(dev, NVDIO_MPS, b->prps, b->prps_dma);
-		if (!b->virt)
-			continue;
-		dma_unmap_page(dev, b->dma, NVDIO_BOUNCE_BYTES,
-			       DMA_BIDIRECTIONAL);
-		free_pages((unsigned long)b->virt,
-			   get_order(NVDIO_BOUNCE_BYTES));
-	}
+	for (i = 0; i < pool->nr; i++)
+		bounce_free(ctrl, &pool->bufs[i]);
 	kvfree(pool);
 }
 
 /**
  * nvdio_bounce_pool_alloc() - allocate and map a controller's bounce buffers
  * @ctrl: controller
- * @nr: how many
+ * @nr: how many, at least 1
+ *
+ * Memory may be in small pieces when a controller is bound late. One buffer is
+ * needed; nothing is forced for more of them, and fewer make I/O without
+ * O_DIRECT slower, but not wrong.
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
  */
 int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
 {
+	const unsigned int wanted = nr;
 	struct nvdio_bounce_pool *pool;
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
+	/* What is not forced must not take everything, either. */
+	nr = clamp(totalram_pages() / 4 / (NVDIO_BOUNCE_BYTES >> PAGE_SHIFT),
+		   1UL, (unsigned long)nr);
 	pool = kvzalloc(struct_size(pool, bufs, nr), GFP_KERNEL);
 	if (!pool)
 		return -ENOMEM;
@@ -311,14 +322,27 @@ int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
 	INIT_LIST_HEAD(&pool->waiting);
 	ctrl->bounce = pool;
 	for (i = 0; i < nr; i++) {
-		pool->nr = i + 1;
-		ret = bounce_alloc(ctrl, &pool->bufs[i]);
+		struct nvdio_bounce *bounce = &pool->bufs[i];
+
+		ret = bounce_alloc(ctrl, bounce, i ? GFP_KERNEL |
+						     __GFP_NORETRY |
+						     __GFP_NOWARN :
+						     GFP_KERNEL);
 		if (ret) {
-			nvdio_bounce_pool_free(ctrl);
-			return ret;
+			bounce_free(ctrl, bounce);
+			break;
 		}
-		list_add_tail(&pool->bufs[i].link, &pool->free);
+		list_add_tail(&bounce->link, &pool->free);
+		pool->nr = i + 1;
 	}
+	if (!pool->nr) {
+		nvdio_bounce_pool_free(ctrl);
+		return ret;
+	}
+	if (pool->nr < wanted)
+		dev_warn(&ctrl->dev,
+			 "memory for %u bounce buffers only, not %u\n",
+			 pool->nr, wanted);
 	return 0;
 }
 

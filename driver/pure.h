@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the pure logic (tags.c, dptr.c, filter.c) needs from its surroundings:
+ * What the pure logic (tags.c, dptr.c, filter.c, ns_ids.c) needs from its surroundings:
  * the kernel's headers in the module, tests/unit/shim.h in the unit tests.
  */
 #ifndef NVDIO_PURE_H
@@ -8,6 +8,7 @@
 
 #ifdef __KERNEL__
 #include <linux/align.h>
+#include <linux/array_size.h>
 #include <linux/atomic.h>
 #include <linux/bug.h>
 #include <linux/cache.h>
@@ -16,6 +17,7 @@
 #include <linux/minmax.h>
 #include <linux/nvme.h>
 #include <linux/scatterlist.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #else
 #include "shim.h"

@@ -400,21 +400,31 @@ static irqreturn_t nvdio_queue_irq(int irq, void *data)
 	struct nvdio_done done[NVDIO_BATCH] __uninitialized;
 	struct nvdio_queue *q = data;
 	unsigned int found, nr;
-	bool any = false;
+	bool moved = false;
+	u16 head;
 
 	do {
 		spin_lock(&q->cq_lock);
 		found = nvdio_queue_reap(q, done, &nr, false);
+		head = q->cq_head;
 		spin_unlock(&q->cq_lock);
 		nvdio_complete_all(done, nr);
-		any |= found;
+		moved |= found;
 	} while (found == NVDIO_BATCH);
 
 	/*
 	 * On a vector of our own an empty CQ means that someone polled it
 	 * first, and is no reason to have the interrupt turned off as spurious.
 	 */
-	return any || !q->irq_shared ? IRQ_HANDLED : IRQ_NONE;
+	if (likely(!q->irq_line))
+		return IRQ_HANDLED;
+	/*
+	 * On a line that other devices may share it is ours, too, if someone
+	 * has polled since the last one; else it may be theirs.
+	 */
+	moved |= head != q->irq_head;
+	q->irq_head = head;
+	return moved ? IRQ_HANDLED : IRQ_NONE;
 }
 
 /**
@@ -448,12 +458,35 @@ int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
 }
 
 /**
- * nvdio_queue_expired() - is a command in flight for longer than it may be?
+ * nvdio_queue_poll_all() - end all that the controller has completed by now
  * @q: queue
  *
- * Context: task.
+ * Unlike nvdio_queue_poll() this neither stops after a batch nor gives way to
+ * another poller: on return no completion is left in the CQ that was there at
+ * the call.
+ *
+ * Context: may sleep.
+ * Return: number of commands that ended.
  */
-bool nvdio_queue_expired(struct nvdio_queue *q)
+unsigned int nvdio_queue_poll_all(struct nvdio_queue *q)
+{
+	struct nvdio_done done[NVDIO_BATCH] __uninitialized;
+	unsigned int found, nr = 0, sum = 0;
+
+	do {
+		spin_lock_irq(&q->cq_lock);
+		found = q->cqes ? nvdio_queue_reap(q, done, &nr, true) : 0;
+		spin_unlock_irq(&q->cq_lock);
+		nvdio_complete_all(done, nr);
+		sum += found;
+		cond_resched();
+		/* Others may go on sending: what comes behind is not ours. */
+	} while (found == NVDIO_BATCH && sum < q->depth);
+	return sum;
+}
+
+/* Is a command in flight for longer than it may be? */
+static bool nvdio_queue_expired(struct nvdio_queue *q)
 {
 	u32 now = jiffies;
 	bool ret = false;
@@ -468,6 +501,31 @@ bool nvdio_queue_expired(struct nvdio_queue *q)
 		      (s32)(now - READ_ONCE(req->deadline)) > 0;
 	}
 	return ret;
+}
+
+/**
+ * nvdio_queue_timed_out() - has the controller lost a command?
+ * @q: queue
+ *
+ * That a command is overdue is no proof: whoever should poll for it may not
+ * run, or the interrupt got lost. So all that the controller has completed is
+ * ended before it is judged.
+ *
+ * Context: may sleep.
+ */
+bool nvdio_queue_timed_out(struct nvdio_queue *q)
+{
+	unsigned int ended;
+
+	if (!nvdio_queue_expired(q))
+		return false;
+	ended = nvdio_queue_poll_all(q);
+	if (nvdio_queue_expired(q))
+		return true;
+	if (ended && q->vector >= 0)
+		dev_warn(&q->ctrl->dev,
+			 "queue %u: completion without interrupt\n", q->qid);
+	return false;
 }
 
 /**
@@ -559,24 +617,25 @@ unlock:
 /**
  * nvdio_queue_in_use() - count requests that are not free
  * @q: queue
- * @ns: only commands of this namespace that are in flight; NULL: all
+ * @ns: only commands of this namespace that are in flight, without a lock and
+ *	so without exactness while there are any; NULL: all, under sq_lock
  *
- * Context: any but interrupts; takes sq_lock.
+ * Context: any but interrupts.
  */
 u32 nvdio_queue_in_use(struct nvdio_queue *q, struct nvdio_ns *ns)
 {
 	u32 nr = 0;
 	unsigned int i;
 
-	spin_lock(&q->sq_lock);
 	if (!ns) {
+		spin_lock(&q->sq_lock);
 		nr = nvdio_tags_in_use(&q->tags);
-	} else {
-		for (i = 0; i < q->tags.fresh; i++)
-			nr += READ_ONCE(q->reqs[i].state) !=
-			      NVDIO_REQ_IDLE && q->reqs[i].ns == ns;
+		spin_unlock(&q->sq_lock);
+		return nr;
 	}
-	spin_unlock(&q->sq_lock);
+	for (i = 0; i < READ_ONCE(q->tags.fresh); i++)
+		nr += READ_ONCE(q->reqs[i].state) != NVDIO_REQ_IDLE &&
+		      READ_ONCE(q->reqs[i].ns) == ns;
 	return nr;
 }
 
@@ -730,6 +789,7 @@ int nvdio_queue_request_irq(struct nvdio_queue *q)
 		return 0;
 	snprintf(q->irq_name, sizeof(q->irq_name), "nvdio%dq%u",
 		 q->ctrl->instance, q->qid);
+	q->irq_line = !pdev->msix_enabled && !pdev->msi_enabled;
 	ret = request_irq(pci_irq_vector(pdev, q->vector), nvdio_queue_irq,
 			  q->irq_shared ? IRQF_SHARED : 0, q->irq_name, q);
 	if (!ret)

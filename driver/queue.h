@@ -91,8 +91,10 @@ struct nvdio_queue {
 	u16 qid;
 	u32 spun;			/* jiffies of nvdio_queue_spin()'s failure */
 	s16 vector;			/* MSI-X/MSI vector, -1: polled */
-	bool irq_shared;
+	bool irq_shared;		/* with another queue */
+	bool irq_line;			/* INTx: perhaps with other devices */
 	bool irq_on;
+	u16 irq_head;			/* CQ head at the last INTx */
 	u32 timeout;			/* jiffies */
 	char irq_name[24];
 };
@@ -112,7 +114,8 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
 			 void **ended);
 void nvdio_queue_release(struct nvdio_queue *q, struct nvdio_request *req);
-bool nvdio_queue_expired(struct nvdio_queue *q);
+unsigned int nvdio_queue_poll_all(struct nvdio_queue *q);
+bool nvdio_queue_timed_out(struct nvdio_queue *q);
 void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
 u32 nvdio_queue_in_use(struct nvdio_queue *q, struct nvdio_ns *ns);
 bool nvdio_queue_watch_writes(struct nvdio_queue *q, struct nvdio_ns *ns,

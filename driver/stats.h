@@ -3,6 +3,7 @@
 #ifndef NVDIO_STATS_H
 #define NVDIO_STATS_H
 
+#include <linux/cpumask.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 
@@ -50,6 +51,18 @@ nvdio_stats_bytes(struct nvdio_stats __percpu *stats, bool write, s64 bytes)
 		this_cpu_add(stats->write_bytes, bytes);
 	else
 		this_cpu_add(stats->read_bytes, bytes);
+}
+
+/* Sum of the counter that is @offset bytes into struct nvdio_stats. */
+static inline u64 nvdio_stats_sum(struct nvdio_stats __percpu *stats,
+				  size_t offset)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += *(u64 *)((void *)per_cpu_ptr(stats, cpu) + offset);
+	return sum;
 }
 
 #endif /* NVDIO_STATS_H */

@@ -17,17 +17,6 @@ static struct nvdio_ctrl *to_ctrl(struct device *dev)
 	return container_of(dev, struct nvdio_ctrl, dev);
 }
 
-/* Sum of the counter that is @offset bytes into struct nvdio_stats. */
-static u64 stat_sum(struct nvdio_ns *ns, size_t offset)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += *(u64 *)((void *)per_cpu_ptr(ns->stats, cpu) + offset);
-	return sum;
-}
-
 static ssize_t stat_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
@@ -35,7 +24,8 @@ static ssize_t stat_show(struct device *dev, struct device_attribute *attr,
 
 	ext = container_of(attr, struct dev_ext_attribute, attr);
 	return sysfs_emit(buf, "%llu\n",
-			  stat_sum(to_ns(dev), (size_t)ext->var));
+			  nvdio_stats_sum(to_ns(dev)->stats,
+					  (size_t)ext->var));
 }
 
 #define STAT_ATTR(name, offset)						\
@@ -91,7 +81,9 @@ static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
 		nr += nvdio_queue_in_use(ns->ctrl->io[i], ns);
 	return sysfs_emit(buf, "%u\n", nr);
 }
-static DEVICE_ATTR_RO(requests);
+
+/* It costs a look at every request of the controller. */
+static DEVICE_ATTR_ADMIN_RO(requests);
 
 /* What is taken and must come back: all 0 when nothing is under way. */
 static struct attribute *leaks_attrs[] = {
@@ -111,7 +103,7 @@ static const struct attribute_group leaks_group = {
 static ssize_t size_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
-	return sysfs_emit(buf, "%llu\n", to_ns(dev)->size >> 9);
+	return sysfs_emit(buf, "%llu\n", nvdio_ns_size(to_ns(dev)) >> 9);
 }
 static DEVICE_ATTR_RO(size);
 

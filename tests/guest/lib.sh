@@ -56,12 +56,16 @@ pins_balanced() {
 	[ "$(vmstat nr_foll_pin_acquired)" = "$(vmstat nr_foll_pin_released)" ]
 }
 
+# What the counters of all nodes say; that there are none to ask is no good sign.
 leaks() {
+	asked=0
 	for f in /sys/class/nvdio/*/leaks/*; do
 		[ -e "$f" ] || continue
 		v=$(cat "$f" 2>/dev/null) || continue
+		asked=$((asked + 1))
 		[ "$v" = 0 ] || echo "${f#/sys/class/nvdio/}=$v"
 	done
+	[ $asked -gt 0 ] || echo "no counter to ask"
 }
 
 no_leaks() {
@@ -116,9 +120,16 @@ run() {
 	ok $? "$text: the program ran to its end (status $status)"
 }
 
+# What namespaces that are gone had not given back; a node that came again has
+# counters of its own, which know nothing of it.
+leak_reports() {
+	dmesg | sed -n 's/.*nvdio: leak: //p'
+}
+
 # The last line of each guest script: how many tests there were. A guest that
 # ended early does not print it.
 guest_end() {
+	is "$(leak_reports)" "" "no namespace went with something taken"
 	echo "# guest: $guest_tests tests"
 	[ $guest_failed = 0 ]
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What driver/pure.h takes from the kernel, in user space: just enough for
- * tags.c, dptr.c and filter.c.
+ * tags.c, dptr.c, filter.c and ns_ids.c.
  */
 #ifndef NVDIO_UNIT_SHIM_H
 #define NVDIO_UNIT_SHIM_H

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Polled reads that their owner, who may only read, does not poll for: for
+ * longer than io_timeout, which is to be 1. With poll queues.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <linux/nvme_ioctl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "t.h"
+
+/* More than the driver takes off a CQ at once. */
+#define N	240
+#define NOBODY	65534
+
+static int go[2];
+
+/*
+ * Submit N reads as nobody, do not poll until the parent says so, or until it
+ * lets a process go on that has stopped. Exits with the number that came back
+ * whole.
+ */
+static void child(bool stops)
+{
+	struct io_uring_params p = { .flags = IORING_SETUP_IOPOLL };
+	int fd, whole = 0;
+	struct io_uring r;
+	char *b, c;
+
+	alarm(300);
+	if (setgid(NOBODY) || setuid(NOBODY))
+		_exit(255);
+	fd = open(dev.path, O_RDONLY | O_DIRECT);
+	b = pages(N * 4096);
+	if (fd < 0 || io_uring_queue_init_params(256, &r, &p))
+		_exit(254);
+	for (int i = 0; i < N; i++)
+		io_uring_prep_read(io_uring_get_sqe(&r), fd, b + i * 4096, 4096,
+				   i * 4096);
+	if (io_uring_submit(&r) != N)
+		_exit(253);
+	if (stops)
+		raise(SIGSTOP);
+	else if (read(go[0], &c, 1) != 1)
+		_exit(252);
+	for (int i = 0; i < N; i++) {
+		struct io_uring_cqe *cqe;
+
+		if (io_uring_wait_cqe(&r, &cqe))
+			break;
+		whole += cqe->res == 4096;
+		io_uring_cqe_seen(&r, cqe);
+	}
+	_exit(whole);
+}
+
+static pid_t start(bool stops)
+{
+	uint64_t direct = counter("stats/direct");
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		child(stops);
+	if (stops)
+		waitpid(pid, &status, WUNTRACED);
+	/* Until all are submitted. */
+	for (int i = 0; i < 300 && counter("stats/direct") < direct + N; i++)
+		usleep(100000);
+	return pid;
+}
+
+static void finish(pid_t pid, bool stops, const char *what)
+{
+	int status;
+
+	if (stops)
+		kill(pid, SIGCONT);
+	else if (write(go[1], "", 1) != 1)
+		bail("pipe");
+	waitpid(pid, &status, 0);
+	is(WIFEXITED(status) ? WEXITSTATUS(status) : -1, N,
+	   "%s: all reads end well at last", what);
+}
+
+static void lazy(bool stops, const char *what)
+{
+	pid_t pid = start(stops);
+	int fd = dev_open(O_RDWR | O_DIRECT);
+	char *b = pages(4096);
+
+	/* The watchdog looks once a second; io_timeout is 1. */
+	for (int i = 0; i < 5; i++) {
+		sleep(1);
+		is_ret(pread(fd, b, 4096, 0), 4096,
+		       "%s: another process reads, %d s", what, i + 1);
+	}
+	finish(pid, stops, what);
+	close(fd);
+}
+
+/* Resetting waits for I/O in flight; that nobody polls must not stop it. */
+static void reset(bool stops, const char *what)
+{
+	pid_t pid = start(stops);
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s", dev.path);
+	*strrchr(path, 'n') = '\0';
+	fd = open(path, O_RDWR);
+	is_ret(ioctl(fd, NVME_IOCTL_RESET), 0, "%s: reset", what);
+	is(counter("leaks/requests"), 0, "%s: all reads have ended before it",
+	   what);
+	close(fd);
+	finish(pid, stops, what);
+}
+
+/* What a reader may not look at. */
+static void hidden(void)
+{
+	char path[96];
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/sys/class/nvdio/%s/leaks/requests",
+		 dev.name);
+	pid = fork();
+	if (!pid) {
+		int fd;
+
+		if (setgid(NOBODY) || setuid(NOBODY))
+			_exit(255);
+		fd = open(path, O_RDONLY);
+		_exit(fd < 0 ? errno : 0);
+	}
+	waitpid(pid, &status, 0);
+	is(WEXITSTATUS(status), EACCES,
+	   "A12: leaks/requests is for root alone");
+}
+
+int main(int argc, char **argv)
+{
+	t_begin(argc, argv);
+	if (pipe(go) || chmod(dev.path, 0644))
+		bail("preparing");
+	hidden();
+	lazy(false, "A3: 240 polled reads, nobody polls");
+	lazy(true, "A3: 240 polled reads, their process is stopped");
+	reset(false, "A4: 240 polled reads, nobody polls");
+	reset(true, "A4: 240 polled reads, their process is stopped");
+	return t_end();
+}

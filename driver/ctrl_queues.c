@@ -29,8 +29,6 @@ int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
 	int ret;
 
 	for (i = 0; i < ctrl->nr_io; i++) {
-		ctrl->io[i]->sq_shadow = NULL;
-		ctrl->io[i]->cq_shadow = NULL;
 		nvdio_queue_reset(ctrl->io[i]);
 		ret = nvdio_admin_create_queue(ctrl, ctrl->io[i]);
 		if (ret)
@@ -152,7 +150,7 @@ int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
 			return -ENOMEM;
 		ctrl->io[i] = q;
 		ctrl->nr_alloc = i + 1;
-		q->timeout = nvdio_io_timeout * HZ;
+		q->timeout = nvdio_timeout(nvdio_io_timeout);
 		if (i >= nr_irq)
 			continue;
 		q->vector = ctrl->nr_vectors > 1 ? i + 1 : 0;

@@ -166,6 +166,19 @@ static struct nvdio_ns *nvdio_ns_find(struct nvdio_ctrl *ctrl, u32 nsid)
 }
 
 /*
+ * After a reset: may commands still be as large, and described as they were?
+ * Whether there is a volatile cache is taken over.
+ */
+static bool nvdio_ns_fits(struct nvdio_ns *ns)
+{
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+
+	WRITE_ONCE(ns->fua, ctrl->vwc & 1);
+	return ns->raw_limits.max_bytes <= ctrl->max_bytes &&
+	       (!ns->limits.max_descs || ctrl->sgls);
+}
+
+/*
  * A namespace whose size or format changed is replaced by another one with a
  * node of the same name: what was computed with the old ones must never be
  * sent, and this way nobody has to look twice at what does not change.
@@ -189,8 +202,10 @@ static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 	} else if (!ret && id->nsze &&
 		   nvdio_ns_parse(ctrl, nsid, id, &format)) {
 		if (ns && ns->lba_shift == format.lba_shift &&
-		    ns->size == format.blocks << format.lba_shift) {
+		    ns->size == format.blocks << format.lba_shift &&
+		    nvdio_ns_fits(ns)) {
 			ns->seen = true;
+			ns->doubtful = false;
 		} else {
 			if (ns)
 				nvdio_ns_drop(ns);
@@ -270,6 +285,63 @@ int nvdio_ns_rescan(struct nvdio_ctrl *ctrl)
 		ret = nvdio_ns_scan(ctrl);
 	mutex_unlock(&ctrl->lock);
 	return ret;
+}
+
+/**
+ * nvdio_ns_doubt() - a namespace may not be what it was any more
+ * @ctrl: controller, its lock held
+ * @nsid: namespace; 0 or NVME_NSID_ALL: all of them
+ *
+ * A scan has to follow, and then nvdio_ns_drop_doubtful().
+ */
+void nvdio_ns_doubt(struct nvdio_ctrl *ctrl, u32 nsid)
+{
+	struct nvdio_ns *ns;
+
+	list_for_each_entry(ns, &ctrl->namespaces, link)
+		ns->doubtful |= !nsid || nsid == NVME_NSID_ALL ||
+				nsid == ns->nsid;
+}
+
+/**
+ * nvdio_ns_drop_doubtful() - take away the nodes that a scan did not confirm
+ * @ctrl: controller, its lock held
+ *
+ * What was computed with the old format must not be sent: with other blocks a
+ * command would move more than was mapped.
+ */
+void nvdio_ns_drop_doubtful(struct nvdio_ctrl *ctrl)
+{
+	struct nvdio_ns *ns, *next;
+
+	list_for_each_entry_safe(ns, next, &ctrl->namespaces, link) {
+		if (ns->doubtful) {
+			dev_warn(&ns->dev, "not found again as it was\n");
+			nvdio_ns_drop(ns);
+		}
+	}
+}
+
+/**
+ * nvdio_ns_rescan_changed() - look at namespaces again after a command that
+ * may have changed them
+ * @ctrl: controller, with I/O frozen
+ * @nsid: which; 0 or NVME_NSID_ALL: all of them
+ *
+ * If that fails, they are gone for those who have them open. During a reset
+ * that is the reset's to do.
+ *
+ * Context: may sleep; the controller's lock is not held.
+ */
+void nvdio_ns_rescan_changed(struct nvdio_ctrl *ctrl, u32 nsid)
+{
+	mutex_lock(&ctrl->lock);
+	nvdio_ns_doubt(ctrl, nsid);
+	if (ctrl->state == NVDIO_CTRL_LIVE) {
+		nvdio_ns_scan(ctrl);
+		nvdio_ns_drop_doubtful(ctrl);
+	}
+	mutex_unlock(&ctrl->lock);
 }
 
 /**

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Commands on the admin queue (NVMe Base 2.0, 5). */
-#include <linux/completion.h>
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
 
 #include "admin.h"
 #include "ctrl.h"
+#include "ctrl_regs.h"
 #include "filter.h"
 
+/* How long who wants the controller's lock leaves a command that it waits for. */
+#define NVDIO_ADMIN_GRACE	(2 * HZ)
+
 struct nvdio_admin_wait {
-	struct completion done;
+	struct nvdio_ctrl *ctrl;
+	bool done;
 	u16 status;
 	u64 result;
 };
@@ -18,21 +22,78 @@ static bool nvdio_admin_end(struct nvdio_request *req, u16 status,
 			    struct nvdio_done *done)
 {
 	struct nvdio_admin_wait *wait = req->owner;
+	struct nvdio_ctrl *ctrl = wait->ctrl;
 
 	wait->status = status;
 	wait->result = req->result;
-	complete(&wait->done);
+	WRITE_ONCE(req->state, NVDIO_REQ_RESERVED);
+	/* The waiter, and @wait, are gone as soon as it sees this. */
+	smp_store_release(&wait->done, true);
+	wake_up(&ctrl->state_wait);
 	return false;
+}
+
+static bool nvdio_admin_done(struct nvdio_admin_wait *wait)
+{
+	/* Pairs with nvdio_admin_end(). */
+	return smp_load_acquire(&wait->done);
+}
+
+/*
+ * Does a command of user space have the controller's time? It may process one
+ * admin command after the other, and a Format takes its hours.
+ */
+static bool nvdio_admin_busy(struct nvdio_queue *q)
+{
+	return nvdio_queue_in_use(q, NULL) && !nvdio_queue_expired(q);
+}
+
+/*
+ * Wait for a command that is in flight. If it does not come back, or somebody
+ * wants the lock to take the controller away, the controller is stopped, which
+ * ends the command, too.
+ */
+static void nvdio_admin_wait(struct nvdio_ctrl *ctrl,
+			     struct nvdio_admin_wait *wait, u8 opcode)
+{
+	struct nvdio_queue *q = ctrl->admin;
+	unsigned long end = jiffies + q->timeout, grace = 0;
+	bool hurry = false, failed, late;
+	u32 csts;
+
+	for (;;) {
+		wait_event_timeout(ctrl->state_wait, nvdio_admin_done(wait) ||
+				   (!hurry && nvdio_ctrl_wanted(ctrl)), HZ);
+		/* The interrupt may be what was lost. */
+		if (!nvdio_admin_done(wait))
+			nvdio_queue_poll_all(q);
+		if (nvdio_admin_done(wait))
+			return;
+		if (!hurry && nvdio_ctrl_wanted(ctrl)) {
+			hurry = true;
+			grace = jiffies + NVDIO_ADMIN_GRACE;
+		}
+		failed = nvdio_ctrl_failed(ctrl, &csts);
+		late = time_after(jiffies, end) && !nvdio_admin_busy(q);
+		if (failed || late || (hurry && time_after(jiffies, grace)))
+			break;
+	}
+	dev_err(&ctrl->dev, "admin command %#x %s (CSTS %#x)\n", opcode,
+		failed ? "failed with the controller" :
+		late ? "timed out" : "given up", csts);
+	nvdio_ctrl_lost(ctrl, !failed);
+	wait_event(ctrl->state_wait, nvdio_admin_done(wait));
 }
 
 /**
  * nvdio_admin_cmd() - send an admin command and wait for it
- * @ctrl: controller whose admin queue is live
+ * @ctrl: controller whose admin queue is live, its lock held
  * @cmd: command; command_id is set here
  * @result: Dword 0 and 1 of the CQE, if not NULL
  *
- * A command that does not end in admin_timeout costs the controller its life:
- * what it would still write to would be ours no more.
+ * A command that does not end in admin_timeout costs the controller a reset,
+ * or, if it comes from one, its life (nvdio_ctrl_lost()). Who needs the lock
+ * for a reset or a removal does not wait for that long.
  *
  * Context: may sleep.
  * Return: 0; -errno; or the controller's status, which is above 0.
@@ -41,13 +102,16 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 		    u64 *result)
 {
 	struct nvdio_queue *q = ctrl->admin;
-	struct nvdio_admin_wait wait = {};
-	struct nvdio_request *req;
+	struct nvdio_admin_wait wait = { .ctrl = ctrl };
+	struct nvdio_request *req = nvdio_queue_reserved(q,
+							 NVDIO_RESERVED_ADMIN);
 
-	init_completion(&wait.done);
-	req = nvdio_req_get(q, NULL, 0, 0, false);
-	if (IS_ERR(req))
-		return PTR_ERR(req);
+	lockdep_assert_held(&ctrl->lock);
+	spin_lock(&q->sq_lock);
+	if (q->state != NVDIO_QUEUE_LIVE) {
+		spin_unlock(&q->sq_lock);
+		return nvdio_ctrl_gone(ctrl) ? -ENODEV : -EIO;
+	}
 	req->owner = &wait;
 	req->end = nvdio_admin_end;
 	req->len = 0;
@@ -60,16 +124,7 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 		nvdio_queue_ring(q);
 	spin_unlock(&q->sq_lock);
 
-	if (!wait_for_completion_timeout(&wait.done, q->timeout)) {
-		/* The interrupt may be what was lost. */
-		nvdio_queue_poll(q);
-		if (!completion_done(&wait.done)) {
-			dev_err(&ctrl->dev, "admin command %#x timed out\n",
-				cmd->common.opcode);
-			nvdio_ctrl_lost(ctrl);
-		}
-		wait_for_completion(&wait.done);
-	}
+	nvdio_admin_wait(ctrl, &wait, cmd->common.opcode);
 	if (wait.status >= NVDIO_SC_GONE)
 		return nvdio_status_to_errno(wait.status);
 	if (result)
@@ -127,35 +182,31 @@ static void copy_string(char *to, const char *from, size_t len)
  * since NVMe 2.0. Where it says nothing, MDTS is taken for Write Zeroes too:
  * older controllers mean it so.
  */
-static void nvdio_admin_limits(struct nvdio_ctrl *ctrl)
+static void nvdio_admin_limits(struct nvdio_ctrl *ctrl, u16 oncs)
 {
 	u32 page_shift = 12 + NVME_CAP_MPSMIN(ctrl->cap);
+	u32 max_discard = oncs & NVME_CTRL_ONCS_DSM ? U32_MAX : 0;
+	u64 max_zeroes = oncs & NVME_CTRL_ONCS_WRITE_ZEROES ? ctrl->max_bytes :
+							      0;
 	struct nvme_id_ctrl_nvm *id;
 
-	ctrl->max_discard = 0;
-	ctrl->max_zeroes = 0;
-	if (ctrl->oncs & NVME_CTRL_ONCS_DSM)
-		ctrl->max_discard = U32_MAX;
-	if (ctrl->oncs & NVME_CTRL_ONCS_WRITE_ZEROES)
-		ctrl->max_zeroes = ctrl->max_bytes;
-	if (ctrl->vs < NVME_VS(2, 0, 0))
-		return;
-
-	id = kmalloc(sizeof(*id), GFP_KERNEL);
-	if (!id)
-		return;
-	if (!nvdio_admin_identify(ctrl, 0, NVME_ID_CNS_CS_CTRL, id)) {
+	id = ctrl->vs < NVME_VS(2, 0, 0) ? NULL : kmalloc(sizeof(*id),
+							  GFP_KERNEL);
+	if (id && !nvdio_admin_identify(ctrl, 0, NVME_ID_CNS_CS_CTRL, id)) {
 		u32 dmrsl = le32_to_cpu(id->dmrsl);
 		u64 dmsl = le64_to_cpu(id->dmsl);
 
 		if (dmrsl)
-			ctrl->max_discard = min(ctrl->max_discard, dmrsl);
+			max_discard = min(max_discard, dmrsl);
 		if (dmsl)
-			ctrl->max_discard = min_t(u64, ctrl->max_discard, dmsl);
-		if (ctrl->max_zeroes && id->wzsl && id->wzsl < 32)
-			ctrl->max_zeroes = 1ULL << (id->wzsl + page_shift);
+			max_discard = min_t(u64, max_discard, dmsl);
+		if (max_zeroes && id->wzsl && id->wzsl < 32)
+			max_zeroes = 1ULL << (id->wzsl + page_shift);
 	}
 	kfree(id);
+	/* After a reset callers may be looking at them. */
+	WRITE_ONCE(ctrl->max_discard, max_discard);
+	WRITE_ONCE(ctrl->max_zeroes, max_zeroes);
 }
 
 /**
@@ -195,29 +246,65 @@ int nvdio_admin_get_log(struct nvdio_ctrl *ctrl, u8 lid, void *data, u32 len)
 
 /*
  * What each command does, for the passthrough filter. Without that log nothing
- * is known, and only root may send commands.
+ * is known, and only root may send commands. The filter may be looking at it:
+ * it stays where it is once it is there.
  */
-static void nvdio_admin_effects(struct nvdio_ctrl *ctrl)
+static void nvdio_admin_effects(struct nvdio_ctrl *ctrl, bool supported)
 {
-	struct nvme_effects_log *log;
+	struct nvme_effects_log *log = ctrl->effects;
 
 	BUILD_BUG_ON(sizeof(*log) != NVDIO_MPS);
-	log = kmalloc(sizeof(*log), GFP_KERNEL);
+	if (!log && !supported)
+		return;
+	if (!log)
+		log = kmalloc(sizeof(*log), GFP_KERNEL);
 	if (!log)
 		return;
-	if (nvdio_admin_get_log(ctrl, NVME_LOG_CMD_EFFECTS, log,
-				sizeof(*log))) {
-		kfree(log);
-		return;
+	if (!supported || nvdio_admin_get_log(ctrl, NVME_LOG_CMD_EFFECTS, log,
+					      sizeof(*log)))
+		/* As if none of the commands were supported. */
+		memset(log, 0, sizeof(*log));
+	WRITE_ONCE(ctrl->plain_read,
+		   nvdio_filter_plain(log->iocs, nvme_cmd_read));
+	WRITE_ONCE(ctrl->plain_write,
+		   nvdio_filter_plain(log->iocs, nvme_cmd_write));
+	/* The log before those who look for it. */
+	smp_store_release(&ctrl->effects, log);
+}
+
+/* Serial number and model: a controller that has others is another one. */
+static int nvdio_admin_same(struct nvdio_ctrl *ctrl,
+			    const struct nvme_id_ctrl *id)
+{
+	char serial[sizeof(ctrl->serial)], model[sizeof(ctrl->model)];
+
+	copy_string(serial, id->sn, sizeof(id->sn));
+	copy_string(model, id->mn, sizeof(id->mn));
+	if (!ctrl->identified) {
+		strscpy(ctrl->serial, serial);
+		strscpy(ctrl->model, model);
+		return 0;
 	}
-	ctrl->effects = log;
-	ctrl->plain_read = nvdio_filter_plain(log->iocs, nvme_cmd_read);
-	ctrl->plain_write = nvdio_filter_plain(log->iocs, nvme_cmd_write);
+	if (!strcmp(serial, ctrl->serial) && !strcmp(model, ctrl->model))
+		return 0;
+	dev_err(&ctrl->dev, "another controller: '%s' '%s', was '%s' '%s'\n",
+		model, serial, ctrl->model, ctrl->serial);
+	return -ENODEV;
+}
+
+/* RTD3E is in microseconds, and not there before NVMe 1.2. */
+static u32 nvdio_admin_shutdown_timeout(const struct nvme_id_ctrl *id)
+{
+	return usecs_to_jiffies(clamp_t(u64, le32_to_cpu(id->rtd3e),
+					NVDIO_SHUTDOWN_MIN * USEC_PER_SEC,
+					NVDIO_SHUTDOWN_MAX * USEC_PER_SEC));
 }
 
 /**
  * nvdio_admin_identify_ctrl() - learn what the controller can do
  * @ctrl: gets the fields of its section "Identify Controller"
+ *
+ * To be repeated after each reset: it may have activated another firmware.
  *
  * Return: 0 or -errno.
  */
@@ -225,6 +312,7 @@ int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
 {
 	struct nvme_id_ctrl *id;
 	u32 page_shift = 12 + NVME_CAP_MPSMIN(ctrl->cap);
+	u32 max_bytes = NVDIO_MAX_CMD_BYTES;
 	int ret;
 
 	id = kmalloc(sizeof(*id), GFP_KERNEL);
@@ -233,28 +321,30 @@ int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
 	ret = nvdio_admin_identify(ctrl, 0, NVME_ID_CNS_CTRL, id);
 	if (ret)
 		goto free;
+	ret = nvdio_admin_same(ctrl, id);
+	if (ret)
+		goto free;
 
-	copy_string(ctrl->serial, id->sn, sizeof(id->sn));
-	copy_string(ctrl->model, id->mn, sizeof(id->mn));
 	copy_string(ctrl->firmware, id->fr, sizeof(id->fr));
 	ctrl->nn = le32_to_cpu(id->nn);
 	ctrl->oacs = le16_to_cpu(id->oacs);
 	ctrl->oncs = le16_to_cpu(id->oncs);
 	ctrl->cntlid = le16_to_cpu(id->cntlid);
-	ctrl->vwc = id->vwc;
+	WRITE_ONCE(ctrl->vwc, id->vwc);
 	ctrl->oaes = le32_to_cpu(id->oaes);
-	ctrl->max_bytes = NVDIO_MAX_CMD_BYTES;
+	ctrl->shutdown_timeout = nvdio_admin_shutdown_timeout(id);
 	if (id->mdts && id->mdts + page_shift < 31)
-		ctrl->max_bytes = min(ctrl->max_bytes,
-				      1U << (id->mdts + page_shift));
+		max_bytes = min(max_bytes, 1U << (id->mdts + page_shift));
+	WRITE_ONCE(ctrl->max_bytes, max_bytes);
 	/*
 	 * SGLS bits 1:0: 1 is any alignment, 2 is dwords, which is what the
 	 * paths above ask of memory anyway.
 	 */
-	ctrl->sgls = nvdio_sgl_threshold && (le32_to_cpu(id->sgls) & 3);
-	nvdio_admin_limits(ctrl);
-	if (id->lpa & NVME_CTRL_LPA_CMD_EFFECTS_LOG)
-		nvdio_admin_effects(ctrl);
+	WRITE_ONCE(ctrl->sgls,
+		   nvdio_sgl_threshold && (le32_to_cpu(id->sgls) & 3));
+	nvdio_admin_limits(ctrl, ctrl->oncs);
+	nvdio_admin_effects(ctrl, id->lpa & NVME_CTRL_LPA_CMD_EFFECTS_LOG);
+	ctrl->identified = true;
 free:
 	kfree(id);
 	return ret > 0 ? -EIO : ret;
@@ -371,9 +461,13 @@ void nvdio_admin_shadow(struct nvdio_ctrl *ctrl)
 		/* One page each: queues beyond it keep their registers. */
 		if (cq + sizeof(__le32) > NVDIO_MPS)
 			break;
+		spin_lock(&q->sq_lock);
 		q->sq_shadow = (void *)ctrl->shadow + sq;
 		q->sq_event = (void *)ctrl->event + sq;
+		spin_lock_irq(&q->cq_lock);
 		q->cq_shadow = (void *)ctrl->shadow + cq;
 		q->cq_event = (void *)ctrl->event + cq;
+		spin_unlock_irq(&q->cq_lock);
+		spin_unlock(&q->sq_lock);
 	}
 }

@@ -1,186 +1,169 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A controller's life: enabling, resetting, removing. */
-#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
-#include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/slab.h>
 
 #include "admin.h"
 #include "ctrl.h"
 #include "ctrl_queues.h"
+#include "ctrl_regs.h"
 #include "events.h"
 #include "file.h"
 #include "node.h"
 #include "ns.h"
 #include "pool.h"
 
-#define NVDIO_ADMIN_DEPTH	32
 /* How long unbind waits for I/O to end by itself before it stops it. */
 #define NVDIO_DRAIN_TIMEOUT	(5 * HZ)
 
 static DEFINE_IDA(nvdio_ctrl_ida);
 
-static void nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl,
+/*
+ * The one place in which the state changes.
+ * Return: false, and nothing is changed, if it must not (ctrl_state.h).
+ */
+static bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl,
 				 enum nvdio_ctrl_state state)
 {
+	bool ok;
+
 	spin_lock(&ctrl->state_lock);
-	ctrl->state = state;
+	ok = nvdio_ctrl_may_become(ctrl->state, state);
+	if (ok)
+		WRITE_ONCE(ctrl->state, state);
 	spin_unlock(&ctrl->state_lock);
+	return ok;
+}
+
+/*
+ * Take the lock in order to stop the controller. Who holds it and waits for an
+ * admin command gives that up soon (nvdio_admin_cmd()).
+ */
+static void nvdio_ctrl_lock_urgent(struct nvdio_ctrl *ctrl)
+{
+	atomic_inc(&ctrl->urgent);
 	wake_up_all(&ctrl->state_wait);
-}
-
-/*
- * Wait until CSTS has @value under @mask.
- * Return: 0, -ENODEV if the device is gone, -EIO, or -ETIMEDOUT.
- */
-static int nvdio_ctrl_wait(struct nvdio_ctrl *ctrl, u32 mask, u32 value,
-			   unsigned long timeout)
-{
-	unsigned long end = jiffies + timeout;
-
-	for (;;) {
-		u32 csts = readl(ctrl->bar + NVME_REG_CSTS);
-
-		if (csts == ~0U)
-			return -ENODEV;
-		if ((csts & mask) == value)
-			return 0;
-		if (value && (csts & NVME_CSTS_CFS))
-			return -EIO;
-		if (time_after(jiffies, end))
-			return -ETIMEDOUT;
-		usleep_range(200, 1000);
-	}
-}
-
-/* CAP.TO: worst case for CSTS.RDY to follow CC.EN. */
-static unsigned long ready_timeout(struct nvdio_ctrl *ctrl)
-{
-	return (NVME_CAP_TIMEOUT(ctrl->cap) + 1) * HZ / 2;
-}
-
-/*
- * Make sure that the controller touches memory no more (NVMe Base 2.0, 3.5.3,
- * 3.6.1): CC.EN = 0 and CSTS.RDY = 0; if it does not come to that, it loses
- * the right to be bus master (invariant 2).
- */
-static void nvdio_ctrl_disable(struct nvdio_ctrl *ctrl, bool shutdown)
-{
-	int ret;
-
-	if (readl(ctrl->bar + NVME_REG_CSTS) == ~0U)
-		return;
-	if (shutdown && (ctrl->cc & NVME_CC_ENABLE)) {
-		/* Normal shutdown first, so that a volatile cache is saved. */
-		ctrl->cc &= ~NVME_CC_SHN_MASK;
-		ctrl->cc |= NVME_CC_SHN_NORMAL;
-		writel(ctrl->cc, ctrl->bar + NVME_REG_CC);
-		ret = nvdio_ctrl_wait(ctrl, NVME_CSTS_SHST_MASK,
-				      NVME_CSTS_SHST_CMPLT, 5 * HZ);
-		if (ret)
-			dev_warn(&ctrl->dev, "shutdown did not complete: %d\n",
-				 ret);
-	}
-	ctrl->cc &= ~(NVME_CC_SHN_MASK | NVME_CC_ENABLE);
-	writel(ctrl->cc, ctrl->bar + NVME_REG_CC);
-	ret = nvdio_ctrl_wait(ctrl, NVME_CSTS_RDY, 0, ready_timeout(ctrl));
-	if (ret && ret != -ENODEV) {
-		dev_err(&ctrl->dev, "controller does not stop: %d\n", ret);
-		pci_clear_master(ctrl->pdev);
-	}
-}
-
-/* Reset the registers and bring up the admin queue (NVMe Base 2.0, 3.5.1). */
-static int nvdio_ctrl_enable(struct nvdio_ctrl *ctrl)
-{
-	u32 aqa = NVDIO_ADMIN_DEPTH - 1;
-	int ret;
-
-	pci_set_master(ctrl->pdev);
-	ctrl->cc = readl(ctrl->bar + NVME_REG_CC);
-	nvdio_ctrl_disable(ctrl, false);
-	ret = nvdio_ctrl_wait(ctrl, NVME_CSTS_RDY, 0, 0);
-	if (ret)
-		return ret;
-
-	nvdio_queue_reset(ctrl->admin);
-	writel(aqa | aqa << 16, ctrl->bar + NVME_REG_AQA);
-	lo_hi_writeq(ctrl->admin->sq_dma, ctrl->bar + NVME_REG_ASQ);
-	lo_hi_writeq(ctrl->admin->cq_dma, ctrl->bar + NVME_REG_ACQ);
-
-	ctrl->cc = NVME_CC_CSS_NVM |
-		   (NVDIO_MPS_SHIFT - 12) << NVME_CC_MPS_SHIFT |
-		   NVME_CC_AMS_RR | NVME_CC_SHN_NONE |
-		   NVME_CC_IOSQES | NVME_CC_IOCQES | NVME_CC_ENABLE;
-	writel(ctrl->cc, ctrl->bar + NVME_REG_CC);
-	ret = nvdio_ctrl_wait(ctrl, NVME_CSTS_RDY, NVME_CSTS_RDY,
-			      ready_timeout(ctrl));
-	if (ret) {
-		dev_err(&ctrl->dev, "controller does not get ready: %d\n", ret);
-		return ret;
-	}
-	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_LIVE);
-	return 0;
-}
-
-/**
- * nvdio_ctrl_lost() - give up a controller that does not answer
- * @ctrl: controller
- *
- * All that is in flight ends with an error, all that comes fails with -ENODEV.
- * Unbinding is all that can be done with the controller then.
- *
- * Context: may sleep; called by whoever waits for an admin command.
- */
-void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl)
-{
-	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DEAD);
-	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
-	nvdio_ctrl_disable(ctrl, false);
-	nvdio_ctrl_cancel_all(ctrl, NVDIO_SC_GONE);
-}
-
-static int nvdio_ctrl_do_reset(struct nvdio_ctrl *ctrl, bool drain)
-{
-	int ret;
-
 	mutex_lock(&ctrl->lock);
-	if (ctrl->state != NVDIO_CTRL_LIVE) {
-		ret = ctrl->state == NVDIO_CTRL_DEAD ? -ENODEV : -EBUSY;
-		goto unlock;
-	}
-	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING);
+	atomic_dec(&ctrl->urgent);
+}
+
+/*
+ * Take the controller away from queues that let nobody through, and end what
+ * is left in them with @status (invariant 2).
+ */
+static void nvdio_ctrl_halt(struct nvdio_ctrl *ctrl, bool shutdown, u16 status)
+{
+	unsigned int i;
+
+	for (i = 0; i < ctrl->nr_io; i++)
+		nvdio_queue_unhook(ctrl->io[i]);
+	if (ctrl->admin)
+		nvdio_queue_unhook(ctrl->admin);
+	nvdio_ctrl_disable(ctrl, shutdown);
+	nvdio_ctrl_cancel_all(ctrl, status);
+}
+
+/*
+ * The first half of a reset: hold all that comes, disable the controller, end
+ * what is in flight. The lock is held, the state is RESETTING.
+ */
+static void nvdio_ctrl_stop(struct nvdio_ctrl *ctrl, bool drain, bool shutdown)
+{
+	WRITE_ONCE(ctrl->resets, ctrl->resets + 1);
 	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_FROZEN);
 	if (drain)
 		nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
 	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_FROZEN);
-	nvdio_ctrl_disable(ctrl, false);
-	nvdio_ctrl_cancel_all(ctrl, NVDIO_SC_RESET);
+	nvdio_ctrl_halt(ctrl, shutdown, NVDIO_SC_RESET);
+}
+
+/* Give it up: what is in flight, and what comes, gets -ENODEV. */
+static void nvdio_ctrl_kill(struct nvdio_ctrl *ctrl)
+{
+	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DEAD);
+	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
+	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
+	nvdio_ctrl_halt(ctrl, false, NVDIO_SC_GONE);
+	/* It may be half way between CC.EN = 1 and CSTS.RDY = 1. */
+	pci_clear_master(ctrl->pdev);
+}
+
+/**
+ * nvdio_ctrl_lost() - an admin command of the driver does not come back
+ * @ctrl: controller, its lock held
+ * @drain: let I/O end for a while: it may be that only the admin queue stands
+ *
+ * A live controller is stopped now and restarted by a work item. One that is
+ * being brought up or reset is given up: unbinding is all that is left.
+ *
+ * Context: may sleep. On return nothing is in flight.
+ */
+void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl, bool drain)
+{
+	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING)) {
+		nvdio_ctrl_stop(ctrl, drain, false);
+		queue_work(ctrl->reset_wq, &ctrl->reset_work);
+	} else {
+		nvdio_ctrl_kill(ctrl);
+	}
+}
+
+/*
+ * What the driver knows of the controller may have changed with a reset; it is
+ * made sure of before I/O goes on. A namespace that is not found as it was
+ * loses its node.
+ */
+static int nvdio_ctrl_reread(struct nvdio_ctrl *ctrl)
+{
+	unsigned int count = ctrl->nr_io;
+	int ret;
+
+	ret = nvdio_admin_identify_ctrl(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_admin_queue_count(ctrl, &count);
+	if (ret)
+		return ret;
+	if (count < ctrl->nr_io) {
+		dev_err(&ctrl->dev, "%u queues, %u before\n", count,
+			ctrl->nr_io);
+		return -EIO;
+	}
+	ret = nvdio_ctrl_create_queues(ctrl);
+	if (ret)
+		return ret;
+	nvdio_ns_doubt(ctrl, NVME_NSID_ALL);
+	ret = nvdio_ns_scan(ctrl);
+	if (ret)
+		dev_err(&ctrl->dev, "namespaces cannot be found: %d\n", ret);
+	nvdio_ns_drop_doubtful(ctrl);
+	nvdio_events_enable(ctrl);
+	return 0;
+}
+
+/*
+ * The second half of a reset, of a controller that is RESETTING and stopped;
+ * the lock is held.
+ */
+static int nvdio_ctrl_restart(struct nvdio_ctrl *ctrl)
+{
+	int ret;
 
 	ret = nvdio_ctrl_enable(ctrl);
-	if (!ret) {
-		unsigned int count = ctrl->nr_io;
-
-		ret = nvdio_admin_queue_count(ctrl, &count);
-		if (!ret && count < ctrl->nr_io)
-			ret = -EIO;
-	}
 	if (!ret)
-		ret = nvdio_ctrl_create_queues(ctrl);
+		ret = nvdio_ctrl_reread(ctrl);
+	/* One of its commands may have cost the controller its life. */
+	if (!ret && !nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE))
+		ret = -EIO;
 	if (ret) {
 		dev_err(&ctrl->dev, "reset failed: %d\n", ret);
-		nvdio_ctrl_lost(ctrl);
-		goto unlock;
+		nvdio_ctrl_kill(ctrl);
+		return ret;
 	}
-	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE);
 	if (!ctrl->frozen)
 		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
-	nvdio_events_enable(ctrl);
-unlock:
-	mutex_unlock(&ctrl->lock);
-	return ret;
+	return 0;
 }
 
 /**
@@ -190,11 +173,64 @@ unlock:
  * I/O in flight is let end first, I/O that comes meanwhile waits.
  *
  * Context: may sleep.
- * Return: 0 or -errno.
+ * Return: 0 or -errno; -EBUSY while the machine, or the device, sleeps.
  */
 int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
 {
-	return nvdio_ctrl_do_reset(ctrl, true);
+	int ret;
+
+	nvdio_ctrl_lock_urgent(ctrl);
+	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
+		nvdio_ctrl_stop(ctrl, true, false);
+	if (ctrl->state == NVDIO_CTRL_RESETTING)
+		ret = ctrl->held ? -EBUSY : nvdio_ctrl_restart(ctrl);
+	else
+		ret = -ENODEV;
+	mutex_unlock(&ctrl->lock);
+	return ret;
+}
+
+/**
+ * nvdio_ctrl_suspend() - stop a controller that others will reset or turn off
+ * @ctrl: controller
+ * @shutdown: it may lose its power
+ *
+ * I/O in flight is let end first, I/O that comes waits for
+ * nvdio_ctrl_resume(). No register is touched in between.
+ *
+ * Context: may sleep.
+ * Return: 0.
+ */
+int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown)
+{
+	nvdio_ctrl_lock_urgent(ctrl);
+	ctrl->held = true;
+	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
+		nvdio_ctrl_stop(ctrl, true, shutdown);
+	mutex_unlock(&ctrl->lock);
+	cancel_delayed_work_sync(&ctrl->watchdog);
+	return 0;
+}
+
+/**
+ * nvdio_ctrl_resume() - go on after nvdio_ctrl_suspend()
+ * @ctrl: controller, powered, its configuration space restored
+ *
+ * Context: may sleep.
+ * Return: 0; -errno, and the controller is given up.
+ */
+int nvdio_ctrl_resume(struct nvdio_ctrl *ctrl)
+{
+	int ret = 0;
+
+	mutex_lock(&ctrl->lock);
+	ctrl->held = false;
+	if (ctrl->state == NVDIO_CTRL_RESETTING)
+		ret = nvdio_ctrl_restart(ctrl);
+	if (ctrl->state == NVDIO_CTRL_LIVE)
+		queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
+	mutex_unlock(&ctrl->lock);
+	return ret;
 }
 
 /**
@@ -228,59 +264,113 @@ int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl)
 		nvdio_ctrl_unfreeze(ctrl);
 		return -ENODEV;
 	}
-	if (!nvdio_ctrl_drain(ctrl, nvdio_io_timeout * HZ)) {
+	if (!nvdio_ctrl_drain(ctrl, nvdio_timeout(nvdio_io_timeout))) {
 		nvdio_ctrl_unfreeze(ctrl);
 		return -EBUSY;
 	}
 	return 0;
 }
 
-/* Let I/O go on. */
+/* Let I/O go on, and handle an event that came meanwhile. */
 void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl)
 {
 	mutex_lock(&ctrl->lock);
 	ctrl->frozen = false;
-	if (ctrl->state == NVDIO_CTRL_LIVE)
+	if (ctrl->state == NVDIO_CTRL_LIVE) {
 		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
+		if (ctrl->event_pending)
+			queue_work(ctrl->reset_wq, &ctrl->event_work);
+	}
+	ctrl->event_pending = false;
 	mutex_unlock(&ctrl->lock);
 	nvdio_ns_release_all(ctrl);
 	mutex_unlock(&ctrl->freeze_lock);
 }
 
+/**
+ * nvdio_ctrl_want_reset() - have a controller reset that does not work
+ * @ctrl: controller
+ * @resets: its @resets, read before that was noticed: if it was reset since
+ *	then, nothing is done
+ *
+ * Context: any task.
+ */
+void nvdio_ctrl_want_reset(struct nvdio_ctrl *ctrl, u32 resets)
+{
+	WRITE_ONCE(ctrl->reset_wanted, resets);
+	queue_work(ctrl->reset_wq, &ctrl->reset_work);
+}
+
+/* A controller that is LIVE but does not work, or was stopped before. */
 static void nvdio_ctrl_reset_work(struct work_struct *work)
 {
 	struct nvdio_ctrl *ctrl = container_of(work, struct nvdio_ctrl,
 					       reset_work);
 
-	nvdio_ctrl_do_reset(ctrl, false);
+	nvdio_ctrl_lock_urgent(ctrl);
+	if (ctrl->resets == READ_ONCE(ctrl->reset_wanted) &&
+	    nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
+		nvdio_ctrl_stop(ctrl, false, false);
+	if (ctrl->state == NVDIO_CTRL_RESETTING && !ctrl->held)
+		nvdio_ctrl_restart(ctrl);
+	mutex_unlock(&ctrl->lock);
+}
+
+/*
+ * Has nothing ended in a queue since the last look, though something is in
+ * flight? @busy is set if there is; if not, nothing in it can be overdue.
+ */
+static bool nvdio_ctrl_stands(struct nvdio_ctrl *ctrl, struct nvdio_queue *q,
+			      bool *busy)
+{
+	u32 resting = q == ctrl->admin && READ_ONCE(ctrl->event_armed);
+	u16 head = READ_ONCE(q->cq_head), last = q->watched;
+
+	q->watched = head;
+	*busy = nvdio_queue_in_flight(q) != resting;
+	return *busy && head == last;
 }
 
 /*
  * Once a second: is a command overdue, or the controller in a fatal state? No
  * timer is armed for each command (invariant 4). A lost interrupt is made up
- * for by polling; everything else is a case for a reset.
+ * for by polling; everything else is a case for a reset. A controller that has
+ * nothing to do is left alone, so that it may save power.
  */
 static void nvdio_ctrl_watchdog(struct work_struct *work)
 {
 	struct nvdio_ctrl *ctrl = container_of(to_delayed_work(work),
 					       struct nvdio_ctrl, watchdog);
-	u32 csts = readl(ctrl->bar + NVME_REG_CSTS);
-	bool bad = csts == ~0U || (csts & NVME_CSTS_CFS);
+	/* Before all else, see nvdio_ctrl_want_reset(). */
+	u32 csts, resets = smp_load_acquire(&ctrl->resets);
+	bool stands = false, bad = false;
 	unsigned int i;
 
+	if (READ_ONCE(ctrl->state) != NVDIO_CTRL_LIVE)
+		goto again;
 	/* The admin queue last: it has user space's commands. */
 	for (i = 0; i <= ctrl->nr_io && !bad; i++) {
 		struct nvdio_queue *q = i < ctrl->nr_io ? ctrl->io[i] :
 							  ctrl->admin;
+		bool busy;
 
-		if (!nvdio_queue_timed_out(q))
+		stands |= nvdio_ctrl_stands(ctrl, q, &busy);
+		if (!busy || !nvdio_queue_timed_out(q))
 			continue;
 		dev_warn(&ctrl->dev, "queue %u: command timed out, resetting\n",
 			 q->qid);
 		bad = true;
 	}
+	if (stands && !bad && nvdio_ctrl_failed(ctrl, &csts)) {
+		bad = READ_ONCE(ctrl->resets) == resets;
+		if (bad)
+			dev_warn(&ctrl->dev,
+				 "controller failed, resetting (CSTS %#x)\n",
+				 csts);
+	}
 	if (bad)
-		queue_work(ctrl->reset_wq, &ctrl->reset_work);
+		nvdio_ctrl_want_reset(ctrl, resets);
+again:
 	queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
 }
 
@@ -334,6 +424,7 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	spin_lock_init(&ctrl->state_lock);
 	init_waitqueue_head(&ctrl->state_wait);
 	init_waitqueue_head(&ctrl->map_wait);
+	ctrl->shutdown_timeout = NVDIO_SHUTDOWN_MIN * HZ;
 	mutex_init(&ctrl->lock);
 	mutex_init(&ctrl->freeze_lock);
 	INIT_LIST_HEAD(&ctrl->namespaces);
@@ -355,6 +446,46 @@ free:
 	return ERR_PTR(ret);
 }
 
+/* The part of nvdio_ctrl_start() that talks to the controller; lock held. */
+static int nvdio_ctrl_bring_up(struct nvdio_ctrl *ctrl)
+{
+	unsigned int i;
+	int ret;
+
+	ret = nvdio_ctrl_enable(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_admin_identify_ctrl(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_ctrl_alloc_queues(ctrl);
+	if (ret)
+		return ret;
+	for (i = 0; i < ctrl->nr_io; i++) {
+		ret = nvdio_queue_request_irq(ctrl->io[i]);
+		if (ret)
+			return ret;
+	}
+	ret = nvdio_ctrl_set_affinity(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_ctrl_create_queues(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_bounce_pool_alloc(ctrl, max(nvdio_bounce_buffers, 1U));
+	if (ret)
+		return ret;
+	if (!nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE))
+		return -EIO;
+	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
+
+	ret = nvdio_node_add(&ctrl->dev, &ctrl->cdev, &nvdio_ctrl_fops);
+	if (ret)
+		return ret;
+	nvdio_events_enable(ctrl);
+	return nvdio_ns_scan(ctrl);
+}
+
 /**
  * nvdio_ctrl_start() - bring up a controller whose BAR and vectors are there
  * @ctrl: controller
@@ -364,24 +495,11 @@ free:
 int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 {
 	struct device *dev = ctrl->dev.parent;
-	unsigned int i;
 	int ret;
 
-	ctrl->cap = lo_hi_readq(ctrl->bar + NVME_REG_CAP);
-	ctrl->vs = readl(ctrl->bar + NVME_REG_VS);
-	ctrl->db_stride = 4U << NVME_CAP_STRIDE(ctrl->cap);
-	if (ctrl->cap == ~0ULL)
-		return -ENODEV;
-	if (NVME_CAP_MPSMIN(ctrl->cap) > NVDIO_MPS_SHIFT - 12 ||
-	    !(ctrl->cap >> 37 & 1)) {
-		dev_err(dev, "no 4 KiB pages, or no NVM command set (CAP %#llx)\n",
-			ctrl->cap);
-		return -ENODEV;
-	}
-	if (ctrl->bar_size < NVME_REG_DBS + 4 * ctrl->db_stride) {
-		dev_err(dev, "BAR 0 has no room for doorbells\n");
-		return -ENODEV;
-	}
+	ret = nvdio_ctrl_read_caps(ctrl);
+	if (ret)
+		return ret;
 
 	/*
 	 * One for each thing that its work may wait for, so that nothing stands
@@ -417,48 +535,44 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 		return -ENOMEM;
 	ctrl->admin->vector = 0;
 	ctrl->admin->irq_shared = ctrl->nr_vectors == 1;
-	ctrl->admin->timeout = nvdio_admin_timeout * HZ;
+	ctrl->admin->timeout = nvdio_timeout(nvdio_admin_timeout);
 	ret = nvdio_queue_request_irq(ctrl->admin);
 	if (ret)
 		return ret;
 
-	ret = nvdio_ctrl_enable(ctrl);
-	if (ret)
-		return ret;
-	ret = nvdio_admin_identify_ctrl(ctrl);
-	if (ret)
-		return ret;
-	ret = nvdio_ctrl_alloc_queues(ctrl);
-	if (ret)
-		return ret;
-	for (i = 0; i < ctrl->nr_io; i++) {
-		ret = nvdio_queue_request_irq(ctrl->io[i]);
-		if (ret)
-			return ret;
-	}
-	ret = nvdio_ctrl_set_affinity(ctrl);
-	if (ret)
-		return ret;
-	ret = nvdio_ctrl_create_queues(ctrl);
-	if (ret)
-		return ret;
-	ret = nvdio_bounce_pool_alloc(ctrl, max(nvdio_bounce_buffers, 1U));
-	if (ret)
-		return ret;
-	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE);
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
-
-	ret = nvdio_node_add(&ctrl->dev, &ctrl->cdev, &nvdio_ctrl_fops);
-	if (ret)
-		return ret;
 	mutex_lock(&ctrl->lock);
-	nvdio_events_enable(ctrl);
-	ret = nvdio_ns_scan(ctrl);
+	ret = nvdio_ctrl_bring_up(ctrl);
 	mutex_unlock(&ctrl->lock);
 	if (ret)
 		return ret;
 	queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
 	return 0;
+}
+
+/*
+ * Whoever holds the lock is hurried up, and nobody starts anything any more.
+ * Some work items may still be running when it is theirs to notice.
+ */
+static void nvdio_ctrl_leave(struct nvdio_ctrl *ctrl)
+{
+	WRITE_ONCE(ctrl->leaving, true);
+	nvdio_ctrl_lock_urgent(ctrl);
+	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DELETING);
+	mutex_unlock(&ctrl->lock);
+	cancel_delayed_work_sync(&ctrl->watchdog);
+	cancel_work_sync(&ctrl->event_work);
+	cancel_work_sync(&ctrl->reset_work);
+}
+
+/* The last time that the controller is used; @drain: let I/O end first. */
+static void nvdio_ctrl_finish(struct nvdio_ctrl *ctrl, bool drain)
+{
+	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
+	if (drain)
+		nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
+	if (ctrl->admin)
+		nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
+	nvdio_ctrl_halt(ctrl, true, NVDIO_SC_GONE);
 }
 
 /**
@@ -476,27 +590,14 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	bool present = pci_device_is_present(ctrl->pdev);
 	unsigned int i;
 
-	mutex_lock(&ctrl->lock);
-	if (ctrl->state != NVDIO_CTRL_DEAD)
-		nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DELETING);
-	mutex_unlock(&ctrl->lock);
-	cancel_delayed_work_sync(&ctrl->watchdog);
-	cancel_work_sync(&ctrl->event_work);
-	cancel_work_sync(&ctrl->reset_work);
-
+	nvdio_ctrl_leave(ctrl);
 	mutex_lock(&ctrl->lock);
 	nvdio_ns_remove_all(ctrl);
 	mutex_unlock(&ctrl->lock);
 	nvdio_node_remove(&ctrl->dev, &ctrl->cdev);
 
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
 	percpu_ref_kill(&ctrl->users);
-	if (present)
-		nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
-	if (ctrl->admin)
-		nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
-	nvdio_ctrl_disable(ctrl, true);
-	nvdio_ctrl_cancel_all(ctrl, NVDIO_SC_GONE);
+	nvdio_ctrl_finish(ctrl, present);
 
 	wait_for_completion(&ctrl->users_gone);
 	if (ctrl->fault_wq)
@@ -539,11 +640,8 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
  */
 void nvdio_ctrl_shutdown(struct nvdio_ctrl *ctrl)
 {
-	cancel_delayed_work_sync(&ctrl->watchdog);
-	cancel_work_sync(&ctrl->reset_work);
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
-	nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
-	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
-	nvdio_ctrl_disable(ctrl, true);
-	nvdio_ctrl_cancel_all(ctrl, NVDIO_SC_GONE);
+	nvdio_ctrl_leave(ctrl);
+	mutex_lock(&ctrl->lock);
+	nvdio_ctrl_finish(ctrl, true);
+	mutex_unlock(&ctrl->lock);
 }

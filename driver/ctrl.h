@@ -11,19 +11,19 @@
 #include <linux/pci.h>
 #include <linux/workqueue.h>
 
+#include "ctrl_state.h"
 #include "dptr.h"
 #include "queue.h"
 
 struct dma_pool;
 struct nvdio_bounce_pool;
 
-enum nvdio_ctrl_state {
-	NVDIO_CTRL_NEW,
-	NVDIO_CTRL_LIVE,
-	NVDIO_CTRL_RESETTING,
-	NVDIO_CTRL_DELETING,
-	NVDIO_CTRL_DEAD,
-};
+/* Longer timeouts, in jiffies, would look like past ones. */
+#define NVDIO_TIMEOUT_MAX	(U32_MAX / 4)
+
+/* Seconds for a shutdown, whatever RTD3E says: as nvme has it. */
+#define NVDIO_SHUTDOWN_MIN	5U
+#define NVDIO_SHUTDOWN_MAX	60U
 
 /**
  * struct nvdio_ctrl - a controller
@@ -43,7 +43,6 @@ struct nvdio_ctrl {
 	size_t bar_size;
 	u64 cap;
 	u32 vs;
-	u32 cc;
 	u32 db_stride;			/* bytes */
 
 	/* queues */
@@ -72,7 +71,8 @@ struct nvdio_ctrl {
 	size_t shadow_size;
 	bool shadow_on;
 
-	/* Identify Controller */
+	/* Identify Controller, again after each reset */
+	bool identified;
 	char serial[21];
 	char model[41];
 	char firmware[9];
@@ -90,6 +90,7 @@ struct nvdio_ctrl {
 	u16 oacs;
 	u16 oncs;
 	u16 cntlid;
+	u32 shutdown_timeout;		/* jiffies */
 	u8 vwc;
 	bool sgls;
 	struct nvme_effects_log *effects;	/* or NULL */
@@ -98,8 +99,14 @@ struct nvdio_ctrl {
 
 	enum nvdio_ctrl_state state;	/* under state_lock */
 	spinlock_t state_lock;
+	/* for the end of an admin command, or for somebody to want the lock */
 	wait_queue_head_t state_wait;
 	struct mutex lock;		/* scan, reset, removal: one at a time */
+	atomic_t urgent;		/* who wants @lock in order to stop it */
+	bool leaving;			/* among them is who unbinds */
+	bool held;			/* asleep, or reset by others; under lock */
+	u32 resets;			/* how often it was stopped; under lock */
+	u32 reset_wanted;		/* value of @resets at which it is due */
 	struct mutex freeze_lock;	/* who has frozen, outside of @lock */
 	bool frozen;			/* under lock */
 	struct list_head frozen_ns;	/* under freeze_lock */
@@ -119,6 +126,7 @@ struct nvdio_ctrl {
 
 	/* asynchronous events */
 	bool event_armed;		/* set under lock */
+	bool event_pending;		/* comes after the freeze; under lock */
 	u32 event_last;
 	struct work_struct event_work;
 };
@@ -138,12 +146,34 @@ void nvdio_ctrl_shutdown(struct nvdio_ctrl *ctrl);
 int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl);
 int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl);
 void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl);
-void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl);
+int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown);
+int nvdio_ctrl_resume(struct nvdio_ctrl *ctrl);
+void nvdio_ctrl_want_reset(struct nvdio_ctrl *ctrl, u32 resets);
+void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl, bool drain);
 
 /* Has unbinding begun, or was the controller given up? */
 static inline bool nvdio_ctrl_gone(const struct nvdio_ctrl *ctrl)
 {
 	return READ_ONCE(ctrl->state) >= NVDIO_CTRL_DELETING;
+}
+
+/**
+ * nvdio_ctrl_wanted() - is somebody waiting for the lock who cannot wait?
+ * @ctrl: controller, its lock held
+ *
+ * Whoever wants to stop the controller anyway. A reset that is under way is
+ * only given up for one who unbinds.
+ */
+static inline bool nvdio_ctrl_wanted(struct nvdio_ctrl *ctrl)
+{
+	return atomic_read(&ctrl->urgent) &&
+	       (READ_ONCE(ctrl->leaving) || ctrl->state == NVDIO_CTRL_LIVE);
+}
+
+/* Seconds, as in a module parameter, to jiffies: at least one second. */
+static inline u32 nvdio_timeout(unsigned int seconds)
+{
+	return clamp_t(u64, (u64)seconds * HZ, HZ, NVDIO_TIMEOUT_MAX);
 }
 
 /**

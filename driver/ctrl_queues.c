@@ -32,8 +32,6 @@ int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
 	int ret;
 
 	for (i = 0; i < ctrl->nr_io; i++) {
-		ctrl->io[i]->sq_shadow = NULL;
-		ctrl->io[i]->cq_shadow = NULL;
 		nvdio_queue_reset(ctrl->io[i]);
 		ret = nvdio_admin_create_queue(ctrl, ctrl->io[i]);
 		if (ret)
@@ -41,13 +39,6 @@ int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
 	}
 	nvdio_admin_shadow(ctrl);
 	return 0;
-}
-
-/* What the controller has completed in time ends as it said. */
-static void nvdio_ctrl_cancel(struct nvdio_queue *q, u16 status)
-{
-	nvdio_queue_poll_all(q);
-	nvdio_queue_cancel(q, status);
 }
 
 /**
@@ -65,9 +56,9 @@ void nvdio_ctrl_cancel_all(struct nvdio_ctrl *ctrl, u16 status)
 	unsigned int i;
 
 	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_ctrl_cancel(ctrl->io[i], status);
+		nvdio_queue_cancel(ctrl->io[i], status);
 	if (ctrl->admin)
-		nvdio_ctrl_cancel(ctrl->admin, status);
+		nvdio_queue_cancel(ctrl->admin, status);
 }
 
 /**
@@ -135,7 +126,7 @@ static struct nvdio_queue *nvdio_ctrl_alloc_queue(struct nvdio_ctrl *ctrl,
 	set_dev_node(dev, home);
 	if (q) {
 		ctrl->io[ctrl->nr_alloc++] = q;
-		q->timeout = nvdio_io_timeout * HZ;
+		q->timeout = nvdio_timeout(nvdio_io_timeout);
 	}
 	return q;
 }

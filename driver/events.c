@@ -25,6 +25,7 @@ static bool events_end(struct nvdio_request *req, u16 status,
 {
 	struct nvdio_ctrl *ctrl = req->owner;
 
+	WRITE_ONCE(req->state, NVDIO_REQ_RESERVED);
 	WRITE_ONCE(ctrl->event_armed, false);
 	/* Any error, a reset among them, ends it until the next reset. */
 	if (!status) {
@@ -43,25 +44,45 @@ static void events_arm(struct nvdio_ctrl *ctrl)
 
 	if (ctrl->event_armed)
 		return;
-	req = nvdio_req_get(q, NULL, 0, 0, false);
-	if (IS_ERR(req))
-		return;
-	WRITE_ONCE(ctrl->event_armed, true);
-	req->owner = ctrl;
-	req->end = events_end;
-	req->len = 0;
-	req->flags = NVDIO_REQ_ENDLESS;
-	req->ns = NULL;
-	cmd = nvdio_queue_slot(q);
-	memset(cmd, 0, sizeof(*cmd));
-	cmd->common.opcode = nvme_admin_async_event;
-	nvdio_queue_send(q, req);
+	req = nvdio_queue_reserved(q, NVDIO_RESERVED_EVENT);
+	spin_lock(&q->sq_lock);
+	if (q->state == NVDIO_QUEUE_LIVE) {
+		WRITE_ONCE(ctrl->event_armed, true);
+		req->owner = ctrl;
+		req->end = events_end;
+		req->len = 0;
+		req->flags = NVDIO_REQ_ENDLESS;
+		req->ns = NULL;
+		cmd = nvdio_queue_slot(q);
+		memset(cmd, 0, sizeof(*cmd));
+		cmd->common.opcode = nvme_admin_async_event;
+		nvdio_queue_send(q, req);
+	}
 	spin_unlock(&q->sq_lock);
 }
 
+/*
+ * Which events the controller reports now. After a reset that is what the
+ * vendor, or somebody who saved it, wants it to report.
+ */
+static u32 events_configured(struct nvdio_ctrl *ctrl)
+{
+	struct nvme_command cmd = {};
+	u64 result;
+
+	cmd.features.opcode = nvme_admin_get_features;
+	cmd.features.fid = cpu_to_le32(NVME_FEAT_ASYNC_EVENT);
+	return nvdio_admin_cmd(ctrl, &cmd, &result) ? 0 : lower_32_bits(result);
+}
+
+/* Every critical warning of the SMART log (NVMe Base 2.0, 5.27.1.8). */
+#define EVENTS_SMART	(NVME_SMART_CRIT_SPARE | NVME_SMART_CRIT_TEMPERATURE | \
+			 NVME_SMART_CRIT_RELIABILITY | NVME_SMART_CRIT_MEDIA | \
+			 NVME_SMART_CRIT_VOLATILE_MEMORY)
+
 /**
  * nvdio_events_enable() - ask for events
- * @ctrl: controller that has just become live, its lock held
+ * @ctrl: controller whose admin queue has just become live, its lock held
  *
  * A controller that reports no events is as good.
  *
@@ -70,16 +91,17 @@ static void events_arm(struct nvdio_ctrl *ctrl)
 void nvdio_events_enable(struct nvdio_ctrl *ctrl)
 {
 	struct nvme_command cmd = {};
-	u32 events = ctrl->oaes & NVME_AEN_CFG_NS_ATTR;
+	u32 events = events_configured(ctrl) | EVENTS_SMART |
+		     (ctrl->oaes & NVME_AEN_CFG_NS_ATTR);
+	int ret;
 
-	if (events) {
-		cmd.features.opcode = nvme_admin_set_features;
-		cmd.features.fid = cpu_to_le32(NVME_FEAT_ASYNC_EVENT);
-		cmd.features.dword11 = cpu_to_le32(events);
-		if (nvdio_admin_cmd(ctrl, &cmd, NULL))
-			dev_warn(&ctrl->dev,
-				 "changes of namespaces are not reported\n");
-	}
+	cmd.features.opcode = nvme_admin_set_features;
+	cmd.features.fid = cpu_to_le32(NVME_FEAT_ASYNC_EVENT);
+	cmd.features.dword11 = cpu_to_le32(events);
+	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
+	if (ret)
+		dev_warn(&ctrl->dev,
+			 "events %#x cannot be asked for: %#x\n", events, ret);
 	events_arm(ctrl);
 }
 
@@ -107,13 +129,21 @@ void nvdio_events_work(struct work_struct *work)
 	mutex_lock(&ctrl->lock);
 	if (ctrl->state != NVDIO_CTRL_LIVE)
 		goto unlock;
+	/*
+	 * A Format, say, may hold up other admin commands, and namespaces are
+	 * not to be looked at meanwhile. nvdio_ctrl_unfreeze() comes back.
+	 */
+	if (ctrl->frozen) {
+		ctrl->event_pending = true;
+		goto unlock;
+	}
 	events_read_log(ctrl, EVENT_LOG(event));
 	switch (EVENT_TYPE(event)) {
 	case NVME_AER_ERROR:
 		dev_err(&ctrl->dev, "the controller reports an error: %#x\n",
 			event);
 		if (EVENT_INFO(event) == NVME_AER_ERROR_PERSIST_INT_ERR)
-			queue_work(ctrl->reset_wq, &ctrl->reset_work);
+			nvdio_ctrl_want_reset(ctrl, READ_ONCE(ctrl->resets));
 		break;
 	case NVME_AER_SMART:
 		dev_warn(&ctrl->dev, "health: %#x, see its SMART log\n", event);

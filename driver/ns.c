@@ -302,6 +302,7 @@ static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 	if (ns && nvdio_ns_fits(ns, &format)) {
 		nvdio_ns_update(ns, &format);
 		ns->seen = true;
+		ns->doubtful = false;
 		goto free;
 	}
 	if (ns)
@@ -390,6 +391,63 @@ int nvdio_ns_rescan(struct nvdio_ctrl *ctrl)
 		ret = nvdio_ns_scan(ctrl);
 	mutex_unlock(&ctrl->lock);
 	return ret;
+}
+
+/**
+ * nvdio_ns_doubt() - a namespace may not be what it was any more
+ * @ctrl: controller, its lock held
+ * @nsid: namespace; 0 or NVME_NSID_ALL: all of them
+ *
+ * A scan has to follow, and then nvdio_ns_drop_doubtful().
+ */
+void nvdio_ns_doubt(struct nvdio_ctrl *ctrl, u32 nsid)
+{
+	struct nvdio_ns *ns;
+
+	list_for_each_entry(ns, &ctrl->namespaces, link)
+		ns->doubtful |= !nsid || nsid == NVME_NSID_ALL ||
+				nsid == ns->nsid;
+}
+
+/**
+ * nvdio_ns_drop_doubtful() - take away the nodes that a scan did not confirm
+ * @ctrl: controller, its lock held
+ *
+ * What was computed with the old format must not be sent: with other blocks a
+ * command would move more than was mapped.
+ */
+void nvdio_ns_drop_doubtful(struct nvdio_ctrl *ctrl)
+{
+	struct nvdio_ns *ns, *next;
+
+	list_for_each_entry_safe(ns, next, &ctrl->namespaces, link) {
+		if (ns->doubtful) {
+			dev_warn(&ns->dev, "not found again as it was\n");
+			nvdio_ns_drop(ns);
+		}
+	}
+}
+
+/**
+ * nvdio_ns_rescan_changed() - look at namespaces again after a command that
+ * may have changed them
+ * @ctrl: controller, with I/O frozen
+ * @nsid: which; 0 or NVME_NSID_ALL: all of them
+ *
+ * If that fails, they are gone for those who have them open. During a reset
+ * that is the reset's to do.
+ *
+ * Context: may sleep; the controller's lock is not held.
+ */
+void nvdio_ns_rescan_changed(struct nvdio_ctrl *ctrl, u32 nsid)
+{
+	mutex_lock(&ctrl->lock);
+	nvdio_ns_doubt(ctrl, nsid);
+	if (ctrl->state == NVDIO_CTRL_LIVE) {
+		nvdio_ns_scan(ctrl);
+		nvdio_ns_drop_doubtful(ctrl);
+	}
+	mutex_unlock(&ctrl->lock);
 }
 
 /**

@@ -35,6 +35,8 @@
  * @limits: what a read or write may look like
  * @raw_limits: what a command of user space may look like
  * @seen: found by the scan that is under way
+ * @doubtful: may have become another one; only a scan that finds it as it was
+ *	makes it usable again
  * @ctrl: controller; the namespace holds a reference to its device
  * @dev: node's device; lives until the last close
  * @cdev: node
@@ -68,6 +70,7 @@ struct nvdio_ns {
 	struct list_head link;
 	struct nvdio_ns_ids ids;
 	bool seen;
+	bool doubtful;
 
 	spinlock_t claim_lock;	/* for claims, taken in interrupts */
 	struct rb_root_cached claims;
@@ -113,6 +116,9 @@ static inline u64 nvdio_ns_lba(const struct nvdio_ns *ns, u64 pos)
 
 int nvdio_ns_scan(struct nvdio_ctrl *ctrl);
 int nvdio_ns_rescan(struct nvdio_ctrl *ctrl);
+void nvdio_ns_rescan_changed(struct nvdio_ctrl *ctrl, u32 nsid);
+void nvdio_ns_doubt(struct nvdio_ctrl *ctrl, u32 nsid);
+void nvdio_ns_drop_doubtful(struct nvdio_ctrl *ctrl);
 void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl);
 int nvdio_ns_claim_all(struct nvdio_ctrl *ctrl);
 void nvdio_ns_release_all(struct nvdio_ctrl *ctrl);

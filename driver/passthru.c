@@ -16,14 +16,12 @@
 
 #include "bounced.h"
 #include "ctrl.h"
+#include "ns.h"
 #include "dio.h"
 #include "dma.h"
 #include "pages.h"
 #include "passthru.h"
 #include "pool.h"
-
-/* Longer timeouts would look like past ones. */
-#define NVDIO_TIMEOUT_MAX	(U32_MAX / 4)
 
 /**
  * nvdio_passthru_import() - the user memory of a command
@@ -412,6 +410,7 @@ static void pt_wake(struct nvdio_passthru *pt)
 int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 {
 	const bool freeze = pt->filter.freeze, rescan = pt->filter.rescan;
+	const u32 nsid = le32_to_cpu(pt->cmd.common.nsid);
 	DECLARE_COMPLETION_ONSTACK(done);
 	struct nvdio_ctrl *ctrl = pt->ctrl;
 	int ret;
@@ -441,7 +440,7 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 	}
 	/* Whatever the controller said, it may have begun. */
 	if (rescan)
-		nvdio_ns_rescan(ctrl);
+		nvdio_ns_rescan_changed(ctrl, nsid);
 	if (freeze)
 		nvdio_ctrl_unfreeze(ctrl);
 exit:

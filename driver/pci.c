@@ -168,6 +168,36 @@ static void nvdio_pci_shutdown(struct pci_dev *pdev)
 	nvdio_ctrl_shutdown(pci_get_drvdata(pdev));
 }
 
+/* Asleep the device may be without power. */
+static int nvdio_pci_suspend(struct device *dev)
+{
+	return nvdio_ctrl_suspend(dev_get_drvdata(dev), true);
+}
+
+static int nvdio_pci_resume(struct device *dev)
+{
+	return nvdio_ctrl_resume(dev_get_drvdata(dev));
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(nvdio_pci_pm, nvdio_pci_suspend,
+				nvdio_pci_resume);
+
+/* Around a function level reset, or another one of the PCI core. */
+static void nvdio_pci_reset_prepare(struct pci_dev *pdev)
+{
+	nvdio_ctrl_suspend(pci_get_drvdata(pdev), false);
+}
+
+static void nvdio_pci_reset_done(struct pci_dev *pdev)
+{
+	nvdio_ctrl_resume(pci_get_drvdata(pdev));
+}
+
+static const struct pci_error_handlers nvdio_pci_errors = {
+	.reset_prepare = nvdio_pci_reset_prepare,
+	.reset_done = nvdio_pci_reset_done,
+};
+
 /*
  * No table of ids: the driver binds only where driver_override names it, so
  * that loading the module never takes a disk away from its system.
@@ -177,4 +207,6 @@ struct pci_driver nvdio_pci_driver = {
 	.probe = nvdio_pci_probe,
 	.remove = nvdio_pci_remove,
 	.shutdown = nvdio_pci_shutdown,
+	.err_handler = &nvdio_pci_errors,
+	.driver.pm = pm_sleep_ptr(&nvdio_pci_pm),
 };

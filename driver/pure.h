@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the pure logic (tags.c, dptr.c, filter.c, ns_ids.c) needs from its surroundings:
+ * What the pure logic (tags.c, dptr.c, filter.c, ns_ids.c, ctrl_state.h) needs from
+ * its surroundings:
  * the kernel's headers in the module, tests/unit/shim.h in the unit tests.
  */
 #ifndef NVDIO_PURE_H

@@ -276,7 +276,8 @@ static __always_inline bool nvdio_queue_end(struct nvdio_queue *q,
 		req->result = cqe ? le64_to_cpu(cqe->result.u64) : 0;
 		if (!req->end(req, status, done))
 			done->iocb = NULL;
-		return true;
+		/* A reserved one may be in flight again by now. */
+		return likely(req->state == NVDIO_REQ_IDLE);
 	}
 	if (unlikely(status))
 		goto slow;
@@ -301,6 +302,7 @@ slow:
 
 static noinline void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
 {
+	WRITE_ONCE(q->strays, (q->strays + 1) % q->depth);
 	dev_warn_ratelimited(&q->ctrl->dev,
 			     "completion of command %#x, which is not in flight on queue %u\n",
 			     cid, q->qid);
@@ -320,12 +322,13 @@ static __always_inline u32 cqe_dword3(const struct nvme_completion *cqe)
 
 /*
  * Take at most NVDIO_BATCH completions off the CQ; cq_lock held, interrupts
- * off. What the controller says is not trusted (invariant 11).
+ * off. What the controller says is not trusted (invariant 11). @ring: tell the
+ * controller, which a disabled one must not be.
  * Return: CQEs taken; @nr_done is the number of entries set in @done.
  */
 static __always_inline unsigned int
-nvdio_queue_reap(struct nvdio_queue *q, struct nvdio_done *done,
-		 unsigned int *nr_done, const bool polled)
+nvdio_queue_take(struct nvdio_queue *q, struct nvdio_done *done,
+		 unsigned int *nr_done, const bool polled, const bool ring)
 {
 	const struct nvme_completion *const end = q->cqes + q->cq_depth;
 	const struct nvme_completion *cqe = q->cqes + q->cq_head;
@@ -376,14 +379,21 @@ nvdio_queue_reap(struct nvdio_queue *q, struct nvdio_done *done,
 
 		q->cq_head = head;
 		q->cq_phase = !!phase;
-		if (!q->cq_shadow ||
-		    shadow_write(head, old, q->cq_shadow, q->cq_event))
+		if (ring && (!q->cq_shadow ||
+			     shadow_write(head, old, q->cq_shadow, q->cq_event)))
 			writel(head, q->cq_db);
 	}
 	if (found > kept)
 		nvdio_queue_put_tags(q, &chain, found - kept);
 	*nr_done = next - done;
 	return found;
+}
+
+static __always_inline unsigned int
+nvdio_queue_reap(struct nvdio_queue *q, struct nvdio_done *done,
+		 unsigned int *nr_done, const bool polled)
+{
+	return nvdio_queue_take(q, done, nr_done, polled, true);
 }
 
 static __always_inline void nvdio_complete_all(const struct nvdio_done *done,
@@ -486,7 +496,7 @@ unsigned int nvdio_queue_poll_all(struct nvdio_queue *q)
 }
 
 /* Is a command in flight for longer than it may be? */
-static bool nvdio_queue_expired(struct nvdio_queue *q)
+bool nvdio_queue_expired(struct nvdio_queue *q)
 {
 	u32 now = jiffies;
 	bool ret = false;
@@ -529,10 +539,59 @@ bool nvdio_queue_timed_out(struct nvdio_queue *q)
 }
 
 /**
+ * nvdio_queue_in_flight() - count the commands that have no CQE yet
+ * @q: queue
+ *
+ * Each command takes one entry of the SQ, each CQE one of the CQ, and they are
+ * as long; so nothing is counted where commands are sent and end.
+ *
+ * Context: any, without a lock; a guess while commands come and go.
+ */
+u32 nvdio_queue_in_flight(const struct nvdio_queue *q)
+{
+	return (READ_ONCE(q->sq_tail) + q->depth - READ_ONCE(q->cq_head) +
+		READ_ONCE(q->strays)) % q->depth;
+}
+
+/**
+ * nvdio_queue_unhook() - ring no doorbell any more
+ * @q: queue that lets nobody through
+ *
+ * Before the controller is disabled. A plug that ends later finds nothing to
+ * ring; what it would have sent is cancelled with the rest.
+ */
+void nvdio_queue_unhook(struct nvdio_queue *q)
+{
+	spin_lock(&q->sq_lock);
+	q->sq_rung = q->sq_tail;
+	q->sq_shadow = NULL;
+	spin_lock_irq(&q->cq_lock);
+	q->cq_shadow = NULL;
+	spin_unlock_irq(&q->cq_lock);
+	spin_unlock(&q->sq_lock);
+}
+
+/* End what the controller has completed before it was stopped. */
+static void nvdio_queue_reap_rest(struct nvdio_queue *q)
+{
+	struct nvdio_done done[NVDIO_BATCH] __uninitialized;
+	unsigned int found, nr = 0, left = q->depth;
+
+	do {
+		spin_lock_irq(&q->cq_lock);
+		found = q->cqes ? nvdio_queue_take(q, done, &nr, false, false) :
+				  0;
+		spin_unlock_irq(&q->cq_lock);
+		nvdio_complete_all(done, nr);
+		left -= min(left, found);
+	} while (found && left);
+}
+
+/**
  * nvdio_queue_cancel() - end everything that is in flight
  * @q: queue that the controller does not use any more: it is disabled, or
  *	gone (invariant 2)
- * @status: with which status
+ * @status: with which status; what has a CQE ends with that
  *
  * Context: may sleep.
  */
@@ -540,6 +599,7 @@ void nvdio_queue_cancel(struct nvdio_queue *q, u16 status)
 {
 	unsigned int i;
 
+	nvdio_queue_reap_rest(q);
 	for (i = 0; i < q->nr_reqs; i++) {
 		struct nvdio_request *req = &q->reqs[i];
 		struct nvdio_done done = { .iocb = NULL };
@@ -664,7 +724,10 @@ void nvdio_queue_reset(struct nvdio_queue *q)
 	q->sq_tail = 0;
 	q->sq_rung = 0;
 	q->sq_stop = min(NVDIO_RING_AFTER, q->depth);
+	q->sq_shadow = NULL;
 	spin_lock_irq(&q->cq_lock);
+	q->cq_shadow = NULL;
+	q->strays = 0;
 	q->cq_head = 0;
 	q->cq_phase = 1;
 	memset(q->cqes, 0, q->depth * sizeof(*q->cqes));
@@ -721,7 +784,8 @@ struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
 	q->cq_reqs = q->reqs;
 	for (i = 0; i < q->nr_reqs; i++)
 		q->reqs[i].cid = i;
-	nvdio_tags_init(&q->tags, q->tag_links, q->nr_reqs);
+	nvdio_tags_init(&q->tags, q->tag_links,
+			q->nr_reqs - (qid ? 0 : NVDIO_RESERVED_NR));
 	if (qid && nvdio_dio_pool_alloc(q, node))
 		goto free;
 	nvdio_queue_reset(q);

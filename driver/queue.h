@@ -40,6 +40,16 @@ enum nvdio_queue_state {
 	NVDIO_QUEUE_DEAD,	/* nothing will ever be sent again */
 };
 
+/*
+ * Requests of the admin queue that are in no pool, so that user space cannot
+ * use them up. There is one of each, under the controller's lock.
+ */
+enum nvdio_reserved {
+	NVDIO_RESERVED_ADMIN,	/* the driver's own commands (admin.c) */
+	NVDIO_RESERVED_EVENT,	/* Asynchronous Event Request (events.c) */
+	NVDIO_RESERVED_NR,
+};
+
 /**
  * struct nvdio_queue - an SQ, its CQ, and the requests that are in them
  *
@@ -96,6 +106,8 @@ struct nvdio_queue {
 	bool irq_on;
 	u16 irq_head;			/* CQ head at the last INTx */
 	u32 timeout;			/* jiffies */
+	u16 strays;			/* CQEs of no command, modulo @depth */
+	u16 watched;			/* @cq_head when the watchdog looked */
 	char irq_name[24];
 };
 
@@ -115,7 +127,10 @@ int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
 			 void **ended);
 void nvdio_queue_release(struct nvdio_queue *q, struct nvdio_request *req);
 unsigned int nvdio_queue_poll_all(struct nvdio_queue *q);
+bool nvdio_queue_expired(struct nvdio_queue *q);
 bool nvdio_queue_timed_out(struct nvdio_queue *q);
+u32 nvdio_queue_in_flight(const struct nvdio_queue *q);
+void nvdio_queue_unhook(struct nvdio_queue *q);
 void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
 u32 nvdio_queue_in_use(struct nvdio_queue *q, struct nvdio_ns *ns);
 bool nvdio_queue_watch_writes(struct nvdio_queue *q, struct nvdio_ns *ns,
@@ -149,6 +164,13 @@ static inline struct nvdio_request *nvdio_queue_request(struct nvdio_queue *q)
 	if (unlikely(tag == NVDIO_TAG_NONE))
 		return NULL;
 	return &q->reqs[tag];
+}
+
+/* A request of the admin queue that is not taken from the pool. */
+static inline struct nvdio_request *
+nvdio_queue_reserved(struct nvdio_queue *q, enum nvdio_reserved which)
+{
+	return &q->reqs[q->nr_reqs - 1 - which];
 }
 
 /* The SQ entry that nvdio_queue_send() will send; sq_lock held. */

@@ -29,7 +29,8 @@ struct nvdio_done {
 
 /**
  * typedef nvdio_end_fn - what is done when a command has ended
- * @req: the request; its tag is given back right after the call
+ * @req: the request; its tag is given back right after the call, unless the
+ *	callee has set its state to NVDIO_REQ_RESERVED
  * @status: the controller's status without the phase bit, or NVDIO_SC_*
  * @done: to be filled if the call returns true
  *
@@ -44,6 +45,7 @@ enum nvdio_req_state {
 	NVDIO_REQ_IDLE,		/* free, or being prepared by a submitter */
 	NVDIO_REQ_IN_FLIGHT,	/* the controller has it */
 	NVDIO_REQ_DIRTYING,	/* complete, but its pages are still to be dirtied */
+	NVDIO_REQ_RESERVED,	/* ended, and never in the pool: see queue.h */
 };
 
 /* Flags of a request. */

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Resets of every kind, sleep, and controllers that stop working.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+programs
+# What the device is asked is traced, so that a look at an idle one shows.
+trace=/build/$id/reset-trace
+# One namespace, two controllers.
+shared="-device nvme-subsys,id=sub,nqn=sub"
+shared="$shared -device nvme,id=left,serial=pair,subsys=sub -device nvme,id=right,serial=pair,subsys=sub"
+shared="$shared -blockdev driver=null-co,node-name=both,size=268435456,read-zeroes=on"
+shared="$shared -device nvme-ns,bus=left,drive=both,nsid=1,shared=on"
+for kernel in 6.12 latest; do
+	guest "$kernel" --kernel $kernel --append iomem=relaxed --modargs poll_queues=1 \
+		--nvme '' --nvme '' --ns backend=null,size=1G,latency=800000000 \
+		--qemu "$shared -trace pci_nvme_mmio_read -D $trace" \
+		--run "tests/guest/reset $bin $trace"
+done
+# From memory: the file systems of the host do not survive sleep. Nor does the
+# clock of an emulated 7.3, which stands still afterwards.
+guest "6.12, sleep" --kernel 6.12 --qemu "-trace pci_nvme_mmio_shutdown_set -D $trace" \
+	--run "mkdir -p /tmp/tests/guest && cp tests/guest/lib.sh tests/guest/sleep /tmp/tests/guest &&
+		cd /tmp && tests/guest/sleep"
+shutdowns=$("$top/lab/sh" grep -c pci_nvme_mmio_shutdown_set "$trace")
+[ "$shutdowns" = 3 ]
+tap_ok $? "C6: a shutdown for each sleep, and one when the machine goes down ($shutdowns)"
+tap_end

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which states of a controller may follow which (driver/ctrl_state.h). */
+#include <stdarg.h>
+
+#include "ctrl_state.h"
+#include "unit.h"
+
+#define STATES (NVDIO_CTRL_DEAD + 1)
+
+static const char *const names[] = {
+	[NVDIO_CTRL_NEW] = "new",
+	[NVDIO_CTRL_LIVE] = "live",
+	[NVDIO_CTRL_RESETTING] = "resetting",
+	[NVDIO_CTRL_DELETING] = "deleting",
+	[NVDIO_CTRL_DEAD] = "dead",
+};
+
+/* As docs/driver.md draws it. */
+static bool drawn(enum nvdio_ctrl_state from, enum nvdio_ctrl_state to)
+{
+	static const enum nvdio_ctrl_state arrows[][2] = {
+		{ NVDIO_CTRL_NEW, NVDIO_CTRL_LIVE },
+		{ NVDIO_CTRL_NEW, NVDIO_CTRL_DELETING },
+		{ NVDIO_CTRL_NEW, NVDIO_CTRL_DEAD },
+		{ NVDIO_CTRL_LIVE, NVDIO_CTRL_RESETTING },
+		{ NVDIO_CTRL_LIVE, NVDIO_CTRL_DELETING },
+		{ NVDIO_CTRL_RESETTING, NVDIO_CTRL_LIVE },
+		{ NVDIO_CTRL_RESETTING, NVDIO_CTRL_DELETING },
+		{ NVDIO_CTRL_RESETTING, NVDIO_CTRL_DEAD },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(arrows); i++)
+		if (arrows[i][0] == from && arrows[i][1] == to)
+			return true;
+	return false;
+}
+
+int main(void)
+{
+	uint64_t seed = unit_seed();
+	bool good = true;
+	int turn;
+
+	for (int from = 0; from < STATES; from++)
+		for (int to = 0; to < STATES; to++)
+			ok(nvdio_ctrl_may_become(from, to) == drawn(from, to),
+			   "C3: %s %s %s", names[from],
+			   drawn(from, to) ? "becomes" : "does not become",
+			   names[to]);
+
+	/* Whoever asks for whatever, in any order: what has ended stays ended. */
+	for (turn = 0; turn < 100000 && good; turn++) {
+		enum nvdio_ctrl_state state = NVDIO_CTRL_NEW, end = state;
+
+		for (int i = 0; i < 20; i++) {
+			enum nvdio_ctrl_state to = below(&seed, STATES);
+
+			if (nvdio_ctrl_may_become(state, to))
+				state = to;
+			if (end == NVDIO_CTRL_NEW && state >= NVDIO_CTRL_DELETING)
+				end = state;
+			good &= end == NVDIO_CTRL_NEW || state == end;
+		}
+	}
+	ok(good, "C3: %d random lives end once", turn);
+	return unit_end();
+}

@@ -31,32 +31,36 @@
  * @addr: address of the memory, or of its segments
  * @len: bytes of memory, or number of segments
  * @vec: segments
- * @iov: set to what @iter stands on and kfree() frees, or NULL
- * @iter: the memory
+ * @mem: set to the memory
  *
  * Context: may sleep.
- * Return: 0 or -errno.
+ * Return: 0; or -errno, and there is nothing to be freed.
  */
 int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
-			  struct iovec **iov, struct iov_iter *iter)
+			  struct nvdio_user_mem *mem)
 {
 	const int dir = opcode & 1 ? ITER_SOURCE : ITER_DEST;
 	/* One segment is made a UBUF, two and more are allocated. */
 	struct iovec one = {};
 	ssize_t ret;
 
-	*iov = NULL;
+	mem->iov = NULL;
 	if (!vec)
-		return import_ubuf(dir, addr, len, iter);
-	*iov = &one;
-	ret = import_iovec(dir, addr, len, 1, iov, iter);
-	if (ret <= 0) {
-		*iov = NULL;
-		*iter = (struct iov_iter){};
-		if (!ret)
-			ret = import_ubuf(dir, NULL, 0, iter);
-	}
-	return ret < 0 ? ret : 0;
+		return import_ubuf(dir, addr, len, &mem->iter);
+	mem->iov = &one;
+	ret = import_iovec(dir, addr, len, 1, &mem->iov, &mem->iter);
+	if (ret)
+		return min(ret, 0);
+	/* Segments without a byte are allocated, too; none at all are @one. */
+	nvdio_user_mem_free(mem);
+	return import_ubuf(dir, NULL, 0, &mem->iter);
+}
+
+/* Free what memory stands on. Context: any. */
+void nvdio_user_mem_free(struct nvdio_user_mem *mem)
+{
+	kfree(mem->iov);
+	mem->iov = NULL;
 }
 
 /**
@@ -173,31 +177,30 @@ static int pt_map_dio(struct nvdio_passthru *pt, struct iov_iter *iter,
 	return 0;
 }
 
-static int pt_map(struct nvdio_passthru *pt, struct iov_iter *iter, bool nowait)
+static int pt_map(struct nvdio_passthru *pt, bool nowait)
 {
 	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
 	const struct nvdio_filter *filter = &pt->filter;
-	struct iov_iter copy = *iter;
+	struct iov_iter *iter = &pt->mem.iter;
 	int ret;
 
 	if (filter->dir == NVDIO_FILTER_NO_DATA)
 		return 0;
-	iov_iter_truncate(&copy, filter->bytes);
+	iov_iter_truncate(iter, filter->bytes);
 	if (pt->ns && filter->exact && nvdio_dio_aligned(iter, filter->bytes)) {
-		struct iov_iter pin = copy;
+		struct iov_iter pin = *iter;
 
 		ret = pt_map_dio(pt, &pin, gfp);
 		if (ret != -E2BIG)
 			return ret;
 	}
-	pt->bounced = nvdio_bounced_map(pt->ctrl, filter, &copy,
+	pt->bounced = nvdio_bounced_map(pt->ctrl, filter, iter,
 					&pt->cmd.common.dptr, gfp);
 	if (IS_ERR(pt->bounced)) {
 		ret = PTR_ERR(pt->bounced);
 		pt->bounced = NULL;
 		return ret;
 	}
-	pt->iter = copy;
 	return 0;
 }
 
@@ -212,7 +215,7 @@ static void pt_unmap(struct nvdio_passthru *pt)
 		nvdio_bounced_unmap(pt->ctrl, pt->bounced);
 }
 
-/* Free all that is left, but not what @iter stands on. */
+/* Free all that is left. */
 static void pt_free(struct nvdio_passthru *pt)
 {
 	if (pt->dio) {
@@ -222,7 +225,7 @@ static void pt_free(struct nvdio_passthru *pt)
 	}
 	if (pt->bounced)
 		nvdio_bounced_free(pt->bounced);
-	kfree(pt->iov);
+	nvdio_user_mem_free(&pt->mem);
 	kfree(pt);
 }
 
@@ -232,7 +235,7 @@ static void pt_free(struct nvdio_passthru *pt)
  * @ns: namespace for an I/O command, NULL for an admin command
  * @ucmd: command, as it was given to nvdio_passthru_check()
  * @filter: from there
- * @iter: memory, as many bytes as were given there
+ * @mem: memory, as many bytes as were given there; taken over, also on error
  * @nowait: do not sleep, other than to bring in user pages
  *
  * Context: may sleep, see @nowait.
@@ -243,25 +246,29 @@ struct nvdio_passthru *
 nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		       const struct nvme_uring_cmd *ucmd,
 		       const struct nvdio_filter *filter,
-		       struct iov_iter *iter, bool nowait)
+		       struct nvdio_user_mem *mem, bool nowait)
 {
 	struct nvdio_passthru *pt;
 	int ret;
 
-	if (!nvdio_ctrl_enter(ctrl))
+	if (!nvdio_ctrl_enter(ctrl)) {
+		nvdio_user_mem_free(mem);
 		return ERR_PTR(-ENODEV);
+	}
 	pt = kzalloc(sizeof(*pt), nowait ? GFP_NOWAIT | __GFP_NOWARN :
 					   GFP_KERNEL);
 	if (!pt) {
+		nvdio_user_mem_free(mem);
 		ret = -ENOMEM;
 		goto exit;
 	}
+	pt->mem = *mem;
 	pt->ctrl = ctrl;
 	pt->ns = ns;
 	pt->filter = *filter;
 	pt->timeout = nvdio_passthru_timeout(ucmd->timeout_ms);
 	nvdio_passthru_fill(&pt->cmd, ucmd);
-	ret = pt_map(pt, iter, nowait);
+	ret = pt_map(pt, nowait);
 	if (!ret)
 		return pt;
 	pt_free(pt);
@@ -369,10 +376,10 @@ int nvdio_passthru_finish(struct nvdio_passthru *pt)
 	if (pt->bounced && !ret && pt->filter.dir == NVDIO_FILTER_FROM_CTRL &&
 	    pt->filter.bytes) {
 		/* A dying ring completes in a kernel thread. */
-		if (!current->mm && user_backed_iter(&pt->iter))
+		if (!current->mm && user_backed_iter(&pt->mem.iter))
 			ret = -EINTR;
 		else
-			ret = nvdio_bounced_copy_out(pt->bounced, &pt->iter);
+			ret = nvdio_bounced_copy_out(pt->bounced, &pt->mem.iter);
 	}
 	pt_free(pt);
 	return ret;

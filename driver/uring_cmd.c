@@ -91,6 +91,15 @@ static int uring_import(struct io_uring_cmd *ioucmd,
 						      u64_to_user_ptr(addr),
 						      ucmd->data_len, dir,
 						      &mem->iter, issue_flags);
+		/* A buffer may be for one direction only. */
+		if (ucmd->data_len && nvdio_filter_both(ucmd->opcode)) {
+			int ret;
+
+			ret = nvdio_uring_import(ioucmd, addr, ucmd->data_len,
+						 !dir, &mem->iter, issue_flags);
+			if (ret)
+				return ret;
+		}
 		if (ucmd->data_len)
 			return nvdio_uring_import(ioucmd, addr, ucmd->data_len,
 						  dir, &mem->iter, issue_flags);

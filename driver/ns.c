@@ -24,10 +24,12 @@ static void nvdio_ns_release(struct device *dev)
  * struct nvdio_ns_format - size and block format of a namespace
  * @blocks: number of blocks
  * @lba_shift: log2 of the LBA size
+ * @read_only: write protected
  */
 struct nvdio_ns_format {
 	u64 blocks;
 	u8 lba_shift;
+	bool read_only;
 };
 
 /*
@@ -64,6 +66,7 @@ static bool nvdio_ns_parse(struct nvdio_ctrl *ctrl, u32 nsid,
 	}
 	format->blocks = nsze;
 	format->lba_shift = lbaf->ds;
+	format->read_only = id->nsattr & NVME_NS_ATTR_RO;
 	return true;
 }
 
@@ -92,6 +95,9 @@ static void nvdio_ns_set_format(struct nvdio_ns *ns,
 	ns->raw_limits = ns->limits;
 	ns->raw_limits.max_bytes = ctrl->max_bytes;
 	ns->raw_limits.lba_mask = 3;
+
+	ns->ro_ctrl = format->read_only;
+	nvdio_ns_update_writable(ns);
 }
 
 static int nvdio_ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
@@ -193,6 +199,8 @@ static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 		if (ns && ns->lba_shift == format.lba_shift &&
 		    ns->size == format.blocks << format.lba_shift) {
 			ns->seen = true;
+			ns->ro_ctrl = format.read_only;
+			nvdio_ns_update_writable(ns);
 		} else {
 			if (ns)
 				nvdio_ns_drop(ns);

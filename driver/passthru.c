@@ -22,6 +22,9 @@
 #include "passthru.h"
 #include "pool.h"
 
+/* A wait is cut into such slices, so that it is not taken for a hung task. */
+#define NVDIO_WAIT_SLICE	(5 * HZ)
+
 /* Longer timeouts would look like past ones. */
 #define NVDIO_TIMEOUT_MAX	(U32_MAX / 4)
 
@@ -95,6 +98,7 @@ int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	if (ns) {
 		env.nsid = ns->nsid;
 		env.lba_shift = ns->lba_shift;
+		env.read_only = nvdio_ns_read_only(ns);
 		env.effects = ctrl->effects ? ctrl->effects->iocs : NULL;
 		verdict = nvdio_filter_io(&cmd, &env, filter);
 	} else {
@@ -435,7 +439,10 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 	if (ret) {
 		nvdio_passthru_abandon(pt);
 	} else {
-		wait_for_completion_io(&done);
+		/* Formatting may take hours. */
+		while (!wait_for_completion_io_timeout(&done,
+						       NVDIO_WAIT_SLICE))
+			continue;
 		*result = pt->result;
 		ret = nvdio_passthru_finish(pt);
 	}

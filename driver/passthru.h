@@ -3,6 +3,7 @@
 #ifndef NVDIO_PASSTHRU_H
 #define NVDIO_PASSTHRU_H
 
+#include <linux/capability.h>
 #include <linux/nvme.h>
 #include <linux/nvme_ioctl.h>
 #include <linux/uio.h>
@@ -88,11 +89,14 @@ int nvdio_passthru_result(u16 status);
  * @q: queue, sq_lock held since the command was sent
  * @req: its request, even if it has ended: nobody else can have taken it
  * @timeout: jiffies; nothing is done if that is less than usual
+ *
+ * A command that is never given up holds what others need: its blocks, its
+ * tag, a reset. So more than usual is for those with CAP_SYS_ADMIN.
  */
 static inline void nvdio_passthru_extend(struct nvdio_queue *q,
 					 struct nvdio_request *req, u32 timeout)
 {
-	if (timeout > q->timeout)
+	if (timeout > q->timeout && capable(CAP_SYS_ADMIN))
 		WRITE_ONCE(req->deadline, (u32)jiffies + timeout);
 }
 

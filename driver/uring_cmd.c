@@ -290,7 +290,8 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 
 	/* Whatever is not as usual is looked at by the filter. */
 	if (unlikely(READ_ONCE(ucmd->nsid) != ns->nsid || (u32)lens ||
-		     len > ns->one_max || len > lens >> 32))
+		     len > (write ? ns->write_max : ns->one_max) ||
+		     len > lens >> 32))
 		return -ENOENT;
 	if (write)
 		plain = ctrl->plain_write && ioucmd->file->f_mode & FMODE_WRITE;

@@ -276,8 +276,8 @@ nvdio_filter_io(const struct nvdio_filter_cmd *cmd,
 		out->changes = NVDIO_FILTER_CHANGES_ANY;
 	}
 
-	if (env->read_only && (out->changes != NVDIO_FILTER_CHANGES_NONE ||
-			       effects & NVME_CMD_EFFECTS_LBCC))
+	/* LBCC is not asked: Flush has it in some logs. */
+	if (env->read_only && out->changes != NVDIO_FILTER_CHANGES_NONE)
 		return NVDIO_FILTER_READ_ONLY;
 	if (cmd->opcode >= OP_IO_VENDOR || op->flags & F_ADMIN ||
 	    !nvdio_filter_plain(env->effects, cmd->opcode))

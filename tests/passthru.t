@@ -19,6 +19,6 @@ guest "6.12, a slow device" --kernel 6.12 --modargs io_timeout=2 --nvme '' \
 guest "latest, a slow device" --kernel latest --modargs io_timeout=2 --nvme '' \
 	--ns backend=null,size=64M,latency=40000000000 --ns backend=null,size=64M,latency=8000000000 \
 	--run "tests/guest/io $bin /dev/nvdio0n1 patience"
-guest "6.12, no MDTS" --kernel 6.12 --nvme mdts=0 --ns size=64M \
+guest "6.12, MDTS 2 MiB" --kernel 6.12 --nvme mdts=9 --ns size=64M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 long"
 tap_end

@@ -129,7 +129,8 @@ static const struct row {
 	{ "BLKROSET: copy", IO, 0x19, { 0, 0, 1 }, 64, CSUPP, .protected = true, .verdict = RO },
 	{ "BLKROSET: compare", IO, 5, { 0, 0, 1 }, 1024, PLAIN, .protected = true, .verdict = ALL, .dir = TO, .bytes = 1024, .exact = true },
 	{ "BLKROSET: flush", IO, 0, { 0 }, 0, PLAIN, .protected = true, .verdict = ALL, .exact = true },
-	{ "BLKROSET: what the log says changes blocks", IO, 0xc, { 0 }, 0, CSUPP | LBCC, .protected = true, .verdict = RO },
+	{ "BLKROSET: flush, which the log says changes blocks", IO, 0, { 0 }, 0, CSUPP | LBCC, .protected = true, .verdict = ALL, .exact = true },
+	{ "BLKROSET: unknown, no data", IO, 0x10, { 0 }, 0, PLAIN, .protected = true, .verdict = RO },
 	{ "BLKROSET: vendor's", IO, 0x81, { 0 }, 512, PLAIN, .protected = true, .verdict = RO },
 	{ "unknown, no data", IO, 0x10, { 0 }, 0, PLAIN, .verdict = ALL, .exact = true, .changes = ANY },
 	{ "unknown, no data, read-only node", IO, 0x10, { 0 }, 0, PLAIN, true, .verdict = ROOT, .exact = true, .changes = ANY },
@@ -251,7 +252,7 @@ static void table(void)
 }
 
 /* What holds for all commands; returns what does not. */
-static const char *broken(u8 set, const struct nvdio_filter_cmd *cmd, bool log, bool writable, bool protected, u8 v, const struct nvdio_filter *f)
+static const char *broken(u8 set, const struct nvdio_filter_cmd *cmd, bool writable, bool protected, u8 v, const struct nvdio_filter *f)
 {
 	static const u8 never[] = { 0, 1, 4, 5, 8, 0xc, 0x45, 0x7c, 0x7f };
 	const u8 op = cmd->opcode;
@@ -262,7 +263,7 @@ static const char *broken(u8 set, const struct nvdio_filter_cmd *cmd, bool log, 
 		return "refused without a reason";
 	if (v == BAD || v == NEVER || v == RO)
 		return NULL;
-	if (protected && set == IO && (f->changes || le32toh(effects[op]) & LBCC) && log)
+	if (protected && set == IO && f->changes)
 		return "a read-only namespace is changed";
 	if (f->dir == BOTH && f->exact)
 		return "both ways, and known";
@@ -324,7 +325,7 @@ int main(void)
 			cmd.metadata_len = below(&seed, 64);
 		v = judge(set, &cmd, log, 12, writable, protected, &f);
 		seen[v]++;
-		what = broken(set, &cmd, log, writable, protected, v, &f);
+		what = broken(set, &cmd, writable, protected, v, &f);
 		if (what)
 			printf("#   %s: %s %02x, cdw10 %08x %08x %08x, %" PRIu64 " bytes: verdict %u\n", what, set == IO ? "I/O" : "admin",
 			       cmd.opcode, cmd.cdw[0], cmd.cdw[1], cmd.cdw[2], cmd.data_len, v);

@@ -1,51 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bounce buffers of passthrough commands, and data pointers that end nowhere.
+ * Bounce buffers of passthrough commands.
  *
  * The admin queue has no SGLs, and nobody but the controller knows how many
- * bytes, say, a vendor's command moves. If it moved more than there are, it
- * would take PRPs from behind the list's end. So the list has none (invariant
- * 9): behind the PRPs of the buffer come PRPs of a scratch page up to the
- * list's end, and there a pointer to a second list, of nothing but the scratch
- * page and, at its end, the second list itself.
- *
- * PRP2 points to the list whatever the controller takes it for. It takes it
- * for data if it moves no more than two pages, and then overwrites the list,
- * which it does not use then. It must not be the other way round, that user
- * data are taken for a list; so a buffer of more than a page begins so late in
- * its first page that it touches three.
+ * bytes, say, a vendor's command moves: then the data pointer is one that ends
+ * nowhere (endless.h, invariant 9).
  */
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "bounced.h"
 #include "ctrl.h"
+#include "dma.h"
+#include "endless.h"
 #include "pool.h"
-
-#define LIST_ENTRIES	(NVDIO_MPS / sizeof(__le64))
-
-/* Where a buffer begins that has to touch three pages: one dword before. */
-#define LATE_START	(NVDIO_MPS - 4)
 
 /**
  * struct nvdio_bounced - a bounce buffer
- * @page: memory
- * @order: its size
- * @dma: its address for the controller
+ * @virt: memory, whole pages, contiguous for the CPU only
+ * @sgt: the same for the controller
  * @dir: direction
  * @offset: where the data begin
  * @len: bytes of data
  * @lists: list memory, and scratch memory
+ * @mem: of these, the lists that the controller may write data to
+ * @nr_mem: number of them
+ * @was: what was in there
  */
 struct nvdio_bounced {
-	struct page *page;
-	unsigned int order;
-	dma_addr_t dma;
+	void *virt;
+	struct sg_table sgt;
 	enum dma_data_direction dir;
 	u32 offset;
 	u32 len;
 	struct nvdio_list *lists;
+	struct nvdio_list_mem mem[NVDIO_ENDLESS_LISTS];
+	u32 nr_mem;
+	void *was;
 };
 
 static struct nvdio_list *bounced_list(struct nvdio_ctrl *ctrl,
@@ -70,15 +63,9 @@ static int bounced_exact(struct nvdio_ctrl *ctrl, struct nvdio_bounced *b,
 	};
 	struct nvdio_list_mem mem[NVDIO_MAX_LISTS];
 	struct nvdio_dptr_plan plan;
-	struct nvdio_cursor cur;
-	struct scatterlist sg;
+	struct nvdio_cursor cur = { .sg = b->sgt.sgl };
 	u32 i;
 
-	sg_init_table(&sg, 1);
-	sg_dma_address(&sg) = b->dma;
-	sg_dma_len(&sg) = b->len;
-	cur.sg = &sg;
-	cur.offset = 0;
 	nvdio_dptr_plan(&cur, b->len, &limits, &plan);
 	if (plan.bytes != b->len)
 		return -EINVAL;
@@ -97,29 +84,60 @@ static int bounced_exact(struct nvdio_ctrl *ctrl, struct nvdio_bounced *b,
 static int bounced_endless(struct nvdio_ctrl *ctrl, struct nvdio_bounced *b,
 			   union nvme_data_ptr *dptr, gfp_t gfp)
 {
-	struct nvdio_list *first = bounced_list(ctrl, b, gfp);
-	struct nvdio_list *second = bounced_list(ctrl, b, gfp);
-	struct nvdio_list *scratch = bounced_list(ctrl, b, gfp);
-	dma_addr_t page = b->dma + NVDIO_MPS;
-	__le64 *prps;
-	u32 i;
+	struct nvdio_cursor cur = { .sg = b->sgt.sgl };
+	u32 nr = nvdio_endless_lists(b->offset, b->len), i;
+	struct nvdio_list *list;
 
-	if (!first || !second || !scratch)
+	for (i = 0; i < nr; i++) {
+		list = bounced_list(ctrl, b, gfp);
+		if (!list)
+			return -ENOMEM;
+		b->mem[i] = list->mem;
+	}
+	list = bounced_list(ctrl, b, gfp);
+	if (!list)
 		return -ENOMEM;
-	dptr->prp1 = cpu_to_le64(b->dma + b->offset);
-	dptr->prp2 = cpu_to_le64(first->mem.dma);
+	nvdio_endless_build(&cur, b->offset, b->len, b->mem, list->mem.dma,
+			    dptr);
 
-	prps = first->mem.virt;
-	for (i = 0; i < LIST_ENTRIES - 1; i++, page += NVDIO_MPS)
-		prps[i] = cpu_to_le64(page < b->dma + b->offset + b->len ?
-				      page : scratch->mem.dma);
-	prps[i] = cpu_to_le64(second->mem.dma);
-
-	prps = second->mem.virt;
-	for (i = 0; i < LIST_ENTRIES - 1; i++)
-		prps[i] = cpu_to_le64(scratch->mem.dma);
-	prps[i] = cpu_to_le64(second->mem.dma);
+	/* The last one is behind the buffer. */
+	if (b->dir == DMA_TO_DEVICE || b->offset + b->len <= NVDIO_MPS)
+		return 0;
+	b->was = kvmalloc_array(nr - 1, NVDIO_MPS, gfp | __GFP_NOWARN);
+	if (!b->was)
+		return -ENOMEM;
+	for (i = 0; i < nr - 1; i++)
+		memcpy(b->was + i * NVDIO_MPS, b->mem[i].virt, NVDIO_MPS);
+	b->nr_mem = nr - 1;
 	return 0;
+}
+
+/* Zeroed pages, and a table of them. */
+static int bounced_alloc(struct nvdio_ctrl *ctrl, struct nvdio_bounced *b,
+			 gfp_t gfp)
+{
+	const size_t size = PAGE_ALIGN(b->len ? b->offset + b->len : 1);
+	const unsigned int nr = size >> PAGE_SHIFT;
+	struct page **pages;
+	unsigned int i;
+	int ret;
+
+	b->virt = kvzalloc(size, gfp | __GFP_NOWARN);
+	pages = kvmalloc_array(nr, sizeof(*pages), gfp | __GFP_NOWARN);
+	ret = -ENOMEM;
+	if (b->virt && pages) {
+		for (i = 0; i < nr; i++) {
+			void *page = b->virt + i * PAGE_SIZE;
+
+			pages[i] = is_vmalloc_addr(page) ?
+				   vmalloc_to_page(page) : virt_to_page(page);
+		}
+		ret = sg_alloc_table_from_pages_segment(&b->sgt, pages, nr, 0,
+							size, ctrl->max_map,
+							gfp);
+	}
+	kvfree(pages);
+	return ret;
 }
 
 /**
@@ -136,10 +154,10 @@ static int bounced_endless(struct nvdio_ctrl *ctrl, struct nvdio_bounced *b,
  */
 struct nvdio_bounced *nvdio_bounced_map(struct nvdio_ctrl *ctrl,
 					const struct nvdio_filter *filter,
-					struct iov_iter *iter,
+					const struct iov_iter *iter,
 					union nvme_data_ptr *dptr, gfp_t gfp)
 {
-	struct device *dev = ctrl->dev.parent;
+	const bool fetch = filter->dir & NVDIO_FILTER_TO_CTRL;
 	struct nvdio_bounced *b;
 	int ret;
 
@@ -147,32 +165,25 @@ struct nvdio_bounced *nvdio_bounced_map(struct nvdio_ctrl *ctrl,
 	if (!b)
 		return ERR_PTR(-ENOMEM);
 	b->len = filter->bytes;
-	b->dir = filter->dir == NVDIO_FILTER_TO_CTRL ? DMA_TO_DEVICE :
-						       DMA_FROM_DEVICE;
-	if (!filter->exact && b->len > NVDIO_MPS) {
-		b->offset = LATE_START;
-		/* One dword more than a page touches two, late or not. */
-		ret = -EINVAL;
-		if (b->offset + b->len <= 2 * NVDIO_MPS ||
-		    b->offset + b->len > LIST_ENTRIES * NVDIO_MPS)
+	b->dir = filter->dir == NVDIO_FILTER_BOTH ? DMA_BIDIRECTIONAL :
+		 fetch ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
+	if (!filter->exact)
+		b->offset = nvdio_endless_offset(b->len, fetch);
+	ret = bounced_alloc(ctrl, b, gfp);
+	if (ret)
+		goto free;
+	if (fetch) {
+		/* Memory that was imported to be filled can be read as well. */
+		struct iov_iter from = *iter;
+
+		from.data_source = ITER_SOURCE;
+		ret = -EFAULT;
+		if (!copy_from_iter_full(b->virt + b->offset, b->len, &from))
 			goto free;
 	}
-	b->order = get_order(max(b->offset + b->len, NVDIO_MPS));
-	ret = -ENOMEM;
-	if (b->order > MAX_PAGE_ORDER)
-		goto free;
-	b->page = alloc_pages(gfp | __GFP_ZERO | __GFP_COMP | __GFP_NOWARN,
-			      b->order);
-	if (!b->page)
-		goto free;
-	ret = -EFAULT;
-	if (b->dir == DMA_TO_DEVICE &&
-	    !copy_from_iter_full(page_address(b->page) + b->offset, b->len,
-				 iter))
-		goto free;
-	b->dma = dma_map_page(dev, b->page, 0, PAGE_SIZE << b->order, b->dir);
-	ret = -ENOMEM;
-	if (dma_mapping_error(dev, b->dma))
+	ret = nvdio_dma_map_table(ctrl, &b->sgt, b->dir, 0,
+				  !gfpflags_allow_blocking(gfp));
+	if (ret)
 		goto free;
 	if (filter->exact)
 		ret = bounced_exact(ctrl, b, dptr, gfp);
@@ -189,42 +200,54 @@ free:
 /**
  * nvdio_bounced_unmap() - the controller does not use the buffer any more
  * @ctrl: controller
- * @bounced: buffer
+ * @b: buffer
  *
  * Context: any.
  */
-void nvdio_bounced_unmap(struct nvdio_ctrl *ctrl, struct nvdio_bounced *bounced)
+void nvdio_bounced_unmap(struct nvdio_ctrl *ctrl, struct nvdio_bounced *b)
 {
-	dma_unmap_page(ctrl->dev.parent, bounced->dma,
-		       PAGE_SIZE << bounced->order, bounced->dir);
-	while (bounced->lists) {
-		struct nvdio_list *list = bounced->lists;
+	u32 i;
 
-		bounced->lists = list->next;
+	nvdio_dma_unmap_table(ctrl, &b->sgt, b->dir);
+	for (i = 0; i < b->nr_mem; i++) {
+		u32 taken = nvdio_endless_taken(b->mem[i].virt,
+						b->was + i * NVDIO_MPS);
+
+		/* That page is there: the list is of those behind it. */
+		memcpy(b->virt + nvdio_endless_page(i) * NVDIO_MPS,
+		       b->mem[i].virt, taken);
+	}
+	while (b->lists) {
+		struct nvdio_list *list = b->lists;
+
+		b->lists = list->next;
 		nvdio_list_put(ctrl, list);
 	}
 }
 
 /**
  * nvdio_bounced_copy_out() - copy what the controller wrote
- * @bounced: buffer that is unmapped
+ * @b: buffer that is unmapped
  * @iter: where to
  *
  * Context: may sleep; with the memory of @iter.
  * Return: 0 or -EFAULT.
  */
-int nvdio_bounced_copy_out(struct nvdio_bounced *bounced, struct iov_iter *iter)
+int nvdio_bounced_copy_out(struct nvdio_bounced *b,
+			   const struct iov_iter *iter)
 {
-	void *data = page_address(bounced->page) + bounced->offset;
+	struct iov_iter to = *iter;
 
-	return copy_to_iter(data, bounced->len, iter) == bounced->len ?
+	to.data_source = ITER_DEST;
+	return copy_to_iter(b->virt + b->offset, b->len, &to) == b->len ?
 	       0 : -EFAULT;
 }
 
-/* Free an unmapped buffer. Context: any. */
-void nvdio_bounced_free(struct nvdio_bounced *bounced)
+/* Free an unmapped buffer. Context: task. */
+void nvdio_bounced_free(struct nvdio_bounced *b)
 {
-	if (bounced->page)
-		__free_pages(bounced->page, bounced->order);
-	kfree(bounced);
+	sg_free_table(&b->sgt);
+	kvfree(b->virt);
+	kvfree(b->was);
+	kfree(b);
 }

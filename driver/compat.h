@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The one file that knows kernel versions. What differs between the kernels
- * that nvdio builds against (6.12 and later) is bridged here, by feature
- * where there is a macro to ask for it, else by version.
+ * The one file that knows kernel versions: 6.12, and from 7.0 on. What differs
+ * between them is bridged here, by feature where there is a macro to ask for
+ * it, else by version.
+ *
+ * Those between changed io_uring's commands from release to release, in part
+ * so that all compiles and something else happens (how SQEs are kept, and what
+ * lies in a request's async_data: 6.13.y, 6.14 and 6.17; how registered buffers
+ * are imported: 6.15; how commands are completed: 6.18 and 6.19). nvdio is not
+ * tried on them, so it does not compile. Kbuild includes this file before all
+ * others and has the compiler stop at the first error.
  */
 #ifndef NVDIO_COMPAT_H
 #define NVDIO_COMPAT_H
+
+#include <linux/version.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0) ||			\
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0) &&		\
+	 LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0))
+#error "nvdio: not known to work on this kernel: it needs Linux 6.12, or 7.0 or later"
+#endif
 
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
@@ -14,7 +28,6 @@
 #include <linux/iommu-dma.h>
 #include <linux/swiotlb.h>
 #include <linux/nvme_ioctl.h>
-#include <linux/version.h>
 
 /**
  * nvdio_dma_need_unmap() - must mappings of a device be undone?
@@ -27,7 +40,7 @@
  */
 static inline bool nvdio_dma_need_unmap(struct device *dev)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 	return dma_need_unmap(dev);
 #else
 	return use_dma_iommu(dev) || get_dma_ops(dev) || dma_dev_need_sync(dev);
@@ -103,17 +116,21 @@ nvdio_uring_cmd_of(const struct io_uring_cmd *ioucmd)
  *
  * Kernel 6.12 copies the SQE at -EAGAIN, but its worker then reads the ring's
  * entry again, which user space may have filled anew: another command would be
- * executed in place of this one. So the copy is made here, and used. Kernels
- * from 6.15 on copy each SQE that a worker will need.
+ * executed in place of this one. So the copy is made here, and used. It is
+ * where 6.12 has it, at the beginning of async_data, and only if this is such a
+ * kernel: one that was mended copies at another time or place, and has let
+ * @ioucmd->sqe point there. Kernels from 7.0 on copy each SQE that a worker
+ * will need.
  */
 static inline void nvdio_uring_keep_sqe(struct io_uring_cmd *ioucmd,
 					unsigned int issue_flags)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
 	void *copy = cmd_to_io_kiocb(ioucmd)->async_data;
 	size_t size = sizeof(struct io_uring_sqe);
 
-	if (!copy || ioucmd->sqe == copy)
+	/* Anywhere in there: the mended ones have a pointer in front of it. */
+	if (!copy || (uintptr_t)ioucmd->sqe - (uintptr_t)copy < size)
 		return;
 	if (issue_flags & IO_URING_F_SQE128)
 		size *= 2;
@@ -128,7 +145,7 @@ static inline int nvdio_uring_import(struct io_uring_cmd *ioucmd, u64 addr,
 				     struct iov_iter *iter,
 				     unsigned int issue_flags)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 	return io_uring_cmd_import_fixed(addr, len, dir, iter, ioucmd,
 					 issue_flags);
 #else
@@ -136,14 +153,14 @@ static inline int nvdio_uring_import(struct io_uring_cmd *ioucmd, u64 addr,
 #endif
 }
 
-/* The same over several parts, as kernels from 6.16 on have it. */
+/* The same over several parts, which 6.12 does not have. */
 static inline int nvdio_uring_import_vec(struct io_uring_cmd *ioucmd,
 					 const struct iovec __user *uvec,
 					 size_t nr, int dir,
 					 struct iov_iter *iter,
 					 unsigned int issue_flags)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 	return io_uring_cmd_import_fixed_vec(ioucmd, uvec, nr, dir, iter,
 					     issue_flags);
 #else

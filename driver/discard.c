@@ -31,6 +31,8 @@ static int discard_check(const struct nvdio_ns *ns, u64 start, u64 len)
 
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
+	if (nvdio_ns_read_only(ns))
+		return -EPERM;
 	if (!len || (start | len) & ns->lba_mask)
 		return -EINVAL;
 	if (check_add_overflow(start, len, &end) || end > nvdio_ns_size(ns))
@@ -61,8 +63,9 @@ static void discard_fill(const struct nvdio_ns *ns, struct nvme_command *cmd,
  * @len: bytes, a multiple of the LBA size
  *
  * Context: may sleep.
- * Return: 0; -EOPNOTSUPP if the controller cannot do it; -EINVAL if the range
- * is not whole blocks inside of the namespace; or another -errno.
+ * Return: 0; -EOPNOTSUPP if the controller cannot do it; -EPERM if the
+ * namespace is read-only; -EINVAL if the range is not whole blocks inside of
+ * it; or another -errno.
  */
 int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
 {
@@ -153,8 +156,8 @@ static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
  * @len: bytes, a multiple of the LBA size
  *
  * Context: may sleep.
- * Return: 0; -EINVAL if the range is not whole blocks inside of the namespace;
- * or another -errno.
+ * Return: 0; -EPERM if the namespace is read-only; -EINVAL if the range is not
+ * whole blocks inside of it; or another -errno.
  */
 int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len)
 {

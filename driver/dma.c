@@ -261,6 +261,16 @@ int nvdio_dma_wait_one(struct nvdio_ctrl *ctrl, struct page *page,
 	return ret;
 }
 
+/* Those who wait for room may try again. */
+static void dma_made_room(struct nvdio_ctrl *ctrl)
+{
+	if (!ctrl->bounces)
+		return;
+	atomic_inc(&ctrl->unmaps);
+	if (wq_has_sleeper(&ctrl->map_wait))
+		wake_up_all(&ctrl->map_wait);
+}
+
 /**
  * nvdio_dma_unmap() - undo nvdio_dma_map() or nvdio_dma_map_next(), if it was
  * done
@@ -281,11 +291,22 @@ void nvdio_dma_unmap(struct nvdio_dio *dio)
 	dma_unmap_sgtable(ctrl->dev.parent, &dio->sgt, dma_dir(dio), 0);
 	/* The next window may reach beyond. */
 	sg_unmark_end(dio->sgt.sgl + nents - 1);
-	if (!ctrl->bounces)
-		return;
-	atomic_inc(&ctrl->unmaps);
-	if (wq_has_sleeper(&ctrl->map_wait))
-		wake_up_all(&ctrl->map_wait);
+	dma_made_room(ctrl);
+}
+
+/**
+ * nvdio_dma_unmap_table() - undo nvdio_dma_map_table()
+ * @ctrl: controller
+ * @sgt: scatterlist
+ * @dir: direction
+ *
+ * Context: any; but a task, where mapping may copy.
+ */
+void nvdio_dma_unmap_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
+			   enum dma_data_direction dir)
+{
+	dma_unmap_sgtable(ctrl->dev.parent, sgt, dir, 0);
+	dma_made_room(ctrl);
 }
 
 /**

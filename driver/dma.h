@@ -65,6 +65,8 @@ static __always_inline void nvdio_dma_command_one(struct nvme_command *cmd,
 
 int nvdio_dma_map(struct nvdio_dio *dio, bool whole, bool nowait);
 int nvdio_dma_map_next(struct nvdio_dio *dio, bool whole, bool nowait);
+void nvdio_dma_unmap_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
+			   enum dma_data_direction dir);
 int nvdio_dma_map_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
 			enum dma_data_direction dir, unsigned long attrs,
 			bool nowait);

@@ -42,12 +42,14 @@ static loff_t nvdio_ns_llseek(struct file *file, loff_t offset, int whence)
 	return fixed_size_llseek(file, offset, whence, nvdio_ns_size(ns));
 }
 
-/* Nothing at all can be moved at or behind the end. */
+/* Nothing at all can be moved at or behind the end, which may be at 0. */
 static noinline ssize_t nvdio_ns_rw_end(struct nvdio_ns *ns, bool write)
 {
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
-	return write ? -ENOSPC : 0;
+	if (!write)
+		return 0;
+	return nvdio_ns_read_only(ns) ? -EPERM : -ENOSPC;
 }
 
 /*
@@ -60,7 +62,7 @@ static __always_inline ssize_t nvdio_ns_rw(struct kiocb *iocb,
 	struct nvdio_ns *ns = file_ns(iocb->ki_filp);
 	size_t len = iov_iter_count(iter);
 	u64 pos = iocb->ki_pos;
-	u64 size = nvdio_ns_size(ns);
+	u64 size = write ? READ_ONCE(ns->write_size) : nvdio_ns_size(ns);
 
 	if (unlikely(!len))
 		return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The passthrough filter; pure logic, see filter.h. */
+#include "endless.h"
 #include "filter.h"
 
 /* How a command says how many bytes it moves. */
@@ -14,6 +15,7 @@ enum filter_len {
 	LEN_COPY,		/* CDW12, by the format of its descriptors */
 	LEN_LOG,		/* NUMDU and NUMDL of Get Log Page */
 	LEN_NS_MGMT,		/* 4 KiB if a namespace is created */
+	LEN_IO_MGMT,		/* CDW10: by the operation, 2 for each identifier */
 };
 
 /* What a command changes, and other things to know of it. */
@@ -22,6 +24,9 @@ enum filter_len {
 #define F_REFUSED	0x04	/* breaks the driver's own state */
 #define F_FREEZE	0x08	/* keep I/O away */
 #define F_RESCAN	0x10	/* namespaces change */
+#define F_ADMIN		0x20	/* only with CAP_SYS_ADMIN */
+#define F_NO_FREEZE	0x40	/* whatever the effects log says */
+#define F_EMPTY		0x80	/* may have no data, whatever its length says */
 
 struct filter_op {
 	u8 len;
@@ -45,8 +50,12 @@ static const struct filter_op io_ops[] = {
 	[0x0d] = { LEN_FIXED, 16 },			/* Reservation Register */
 	[0x0e] = { LEN_DWORDS, CDW10 },			/* Reservation Report */
 	[0x11] = { LEN_FIXED, 16 },			/* Reservation Acquire */
+	[0x12] = { LEN_DWORDS, CDW11 },			/* I/O Mgmt. Receive */
 	[0x15] = { LEN_FIXED, 8 },			/* Reservation Release */
+	/* Any command of the same queue, which many share. */
+	[0x18] = { LEN_NONE, 0, F_ADMIN },		/* Cancel */
 	[0x19] = { LEN_COPY, 0, F_ANY },		/* Copy */
+	[0x1d] = { LEN_IO_MGMT },			/* I/O Mgmt. Send */
 };
 
 /* NVMe Base 2.0, 5. */
@@ -66,20 +75,27 @@ static const struct filter_op admin_ops[] = {
 	[0x14] = { LEN_NONE },				/* Device Self-test */
 	[0x15] = { LEN_FIXED, 4096, F_FREEZE | F_RESCAN }, /* NS Attachment */
 	[0x18] = { LEN_NONE },				/* Keep Alive */
-	[0x19] = { LEN_DWORDS, CDW10 },			/* Directive Send */
-	[0x1a] = { LEN_DWORDS, CDW10 },			/* Directive Receive */
+	[0x19] = { LEN_DWORDS, CDW10, F_EMPTY },		/* Directive Send */
+	[0x1a] = { LEN_DWORDS, CDW10, F_EMPTY },		/* Directive Receive */
 	[0x1c] = { LEN_NONE },				/* Virtualization Mgmt */
+	/* The controller writes to its memory until the queue is deleted. */
+	[0x45] = { LEN_NONE, 0, F_REFUSED },		/* Controller Data Queue */
 	[0x7c] = { LEN_NONE, 0, F_REFUSED },		/* Doorbell Buffer Config */
 	[0x7f] = { LEN_NONE, 0, F_REFUSED },		/* Fabrics */
 	[0x80] = { LEN_NONE, 0, F_FREEZE | F_RESCAN },	/* Format NVM */
 	[0x81] = { LEN_BYTES, CDW11 },			/* Security Send */
-	[0x82] = { LEN_BYTES, CDW11 },			/* Security Receive */
+	/* Some ask to be alone for it, in case it is about a TCG lock. */
+	[0x82] = { LEN_BYTES, CDW11, F_NO_FREEZE },	/* Security Receive */
 	[0x84] = { LEN_NONE, 0, F_FREEZE },		/* Sanitize */
 };
 
 #define OP_IO_VENDOR		0x80
 #define OP_IDENTIFY		0x06
 #define OP_SET_FEATURES		0x09
+#define OP_GET_FEATURES		0x0a
+#define FID_VENDOR		0xc0
+/* No feature of the specifications has more data. */
+#define FEATURE_BYTES		4096
 
 /* Features that the driver, or the kernel, has set for itself. */
 static bool feature_refused(u8 fid)
@@ -158,25 +174,35 @@ static bool filter_bytes(const struct nvdio_filter_cmd *cmd,
 	case LEN_NS_MGMT:
 		*bytes = cmd->cdw[CDW10] & 0xf ? 0 : 4096;
 		return true;
+	case LEN_IO_MGMT:
+		switch (cmd->cdw[CDW10] & 0xff) {
+		case 0:		/* no action */
+			*bytes = 0;
+			return true;
+		case 1:		/* Reclaim Unit Handle Update */
+			*bytes = ((cmd->cdw[CDW10] >> 16) + 1) * 2;
+			return true;
+		}
+		return false;
 	default:
 		return false;
 	}
 }
 
 /*
- * What both kinds of command have in common.
+ * What both kinds of command have in common. A command whose length is not
+ * known moves no more than @max bytes, unless that is 0.
  * Return: false if the command is invalid.
  */
 static bool filter_common(const struct nvdio_filter_cmd *cmd,
 			  const struct filter_op *op, u8 lba_shift,
-			  struct nvdio_filter *out)
+			  u64 max, struct nvdio_filter *out)
 {
 	*out = (struct nvdio_filter){ .dir = cmd->opcode & 3 };
+	if (nvdio_filter_both(cmd->opcode))
+		out->dir = NVDIO_FILTER_BOTH;
 	/* PSDT and FUSE are the driver's. No namespace has metadata. */
 	if (cmd->flags || cmd->metadata_len)
-		return false;
-	/* Both directions at once, which no command has. */
-	if (out->dir == (NVDIO_FILTER_TO_CTRL | NVDIO_FILTER_FROM_CTRL))
 		return false;
 	if (out->dir == NVDIO_FILTER_NO_DATA) {
 		/* Nothing is mapped; programs do give a length without need. */
@@ -184,10 +210,17 @@ static bool filter_common(const struct nvdio_filter_cmd *cmd,
 		return true;
 	}
 
-	out->exact = filter_bytes(cmd, op, lba_shift, &out->bytes);
-	if (!out->exact)
+	if (out->dir != NVDIO_FILTER_BOTH &&
+	    (cmd->data_len || !(op->flags & F_EMPTY)))
+		out->exact = filter_bytes(cmd, op, lba_shift, &out->bytes);
+	if (!out->exact) {
 		out->bytes = cmd->data_len;
-	else if (!out->bytes)
+		if (max && out->bytes > max)
+			out->bytes = max;
+		return !(cmd->opcode & NVDIO_FILTER_TO_CTRL) ||
+		       nvdio_endless_fetchable(out->bytes);
+	}
+	if (!out->bytes)
 		out->dir = NVDIO_FILTER_NO_DATA;
 	/* More memory than needed does no harm: the rest is not mapped. */
 	return out->bytes <= cmd->data_len;
@@ -233,7 +266,7 @@ nvdio_filter_io(const struct nvdio_filter_cmd *cmd,
 		effects = le32_to_cpu(env->effects[cmd->opcode]);
 
 	if (cmd->nsid != env->nsid ||
-	    !filter_common(cmd, op, env->lba_shift, out))
+	    !filter_common(cmd, op, env->lba_shift, 0, out))
 		return NVDIO_FILTER_INVALID;
 	if (op->flags & F_RANGE) {
 		out->changes = NVDIO_FILTER_CHANGES_RANGE;
@@ -243,7 +276,10 @@ nvdio_filter_io(const struct nvdio_filter_cmd *cmd,
 		out->changes = NVDIO_FILTER_CHANGES_ANY;
 	}
 
-	if (cmd->opcode >= OP_IO_VENDOR ||
+	/* LBCC is not asked: Flush has it in some logs. */
+	if (env->read_only && out->changes != NVDIO_FILTER_CHANGES_NONE)
+		return NVDIO_FILTER_READ_ONLY;
+	if (cmd->opcode >= OP_IO_VENDOR || op->flags & F_ADMIN ||
 	    !nvdio_filter_plain(env->effects, cmd->opcode))
 		return NVDIO_FILTER_ADMIN;
 	if (!env->writable &&
@@ -272,6 +308,7 @@ nvdio_filter_admin(const struct nvdio_filter_cmd *cmd,
 	static const struct filter_op unknown;
 	const struct filter_op *op = &unknown;
 	u32 effects = 0;
+	u64 max = 0;
 
 	if (cmd->opcode < ARRAY_SIZE(admin_ops))
 		op = &admin_ops[cmd->opcode];
@@ -282,8 +319,15 @@ nvdio_filter_admin(const struct nvdio_filter_cmd *cmd,
 		return NVDIO_FILTER_REFUSED;
 	if (cmd->opcode == OP_SET_FEATURES && feature_refused(cmd->cdw[CDW10]))
 		return NVDIO_FILTER_REFUSED;
-	if (!filter_common(cmd, op, 0, out))
+	if ((cmd->opcode == OP_SET_FEATURES ||
+	     cmd->opcode == OP_GET_FEATURES) &&
+	    (cmd->cdw[CDW10] & 0xff) < FID_VENDOR)
+		max = FEATURE_BYTES;
+	if (!filter_common(cmd, op, 0, max, out))
 		return NVDIO_FILTER_INVALID;
+	/* A relaxed restriction (CSER) leaves it to the host. */
+	if (op->flags & F_NO_FREEZE || effects & NVME_CMD_EFFECTS_CSER_MASK)
+		effects &= ~NVME_CMD_EFFECTS_CSE_MASK;
 	out->freeze = op->flags & F_FREEZE ||
 		      effects & NVME_CMD_EFFECTS_CSE_MASK;
 	out->rescan = op->flags & F_RESCAN ||

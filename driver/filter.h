@@ -7,7 +7,7 @@
  * would break the driver's own state are refused to everyone (queues, shadow
  * doorbells, Abort, Asynchronous Event Request, some features); who is not
  * privileged may send no command that moves data unless it is known how many,
- * and no Copy from other namespaces.
+ * no Copy from other namespaces, and no Cancel.
  *
  * How many bytes: the data pointer must never lead beyond the memory that was
  * given for the command (invariant 9). For commands of the specifications the
@@ -47,12 +47,14 @@ struct nvdio_filter_cmd {
  *	log
  * @nsid: I/O commands: the node's namespace
  * @lba_shift: I/O commands: log2 of its LBA size; it has no metadata
+ * @read_only: I/O commands: its blocks may not be changed
  * @writable: the node was opened for writing
  */
 struct nvdio_filter_env {
 	const __le32 *effects;
 	u32 nsid;
 	u8 lba_shift;
+	bool read_only;
 	bool writable;
 };
 
@@ -61,6 +63,7 @@ struct nvdio_filter_env {
  * @NVDIO_FILTER_ALL: everyone who could open the node
  * @NVDIO_FILTER_ADMIN: who has CAP_SYS_ADMIN; others get -EACCES
  * @NVDIO_FILTER_REFUSED: nobody; -EACCES
+ * @NVDIO_FILTER_READ_ONLY: nobody, the namespace is read-only; -EPERM
  * @NVDIO_FILTER_INVALID: nobody, the command does not fit its memory or its
  *	node, or has bits that belong to the driver; -EINVAL
  */
@@ -68,6 +71,7 @@ enum nvdio_filter_verdict {
 	NVDIO_FILTER_ALL,
 	NVDIO_FILTER_ADMIN,
 	NVDIO_FILTER_REFUSED,
+	NVDIO_FILTER_READ_ONLY,
 	NVDIO_FILTER_INVALID,
 };
 
@@ -76,6 +80,7 @@ enum nvdio_filter_dir {
 	NVDIO_FILTER_NO_DATA = 0,
 	NVDIO_FILTER_TO_CTRL = 1,
 	NVDIO_FILTER_FROM_CTRL = 2,
+	NVDIO_FILTER_BOTH = 3,
 };
 
 /* Which blocks a command changes. */
@@ -90,7 +95,8 @@ enum nvdio_filter_changes {
  * @bytes: that it moves at most; at most data_len
  * @exact: @bytes is computed, and the controller will move no more. Otherwise
  *	it is what user space says, and the controller may move any number.
- * @dir: enum nvdio_filter_dir
+ * @dir: enum nvdio_filter_dir. NVDIO_FILTER_BOTH: either, or one after the
+ *	other; never @exact
  * @changes: enum nvdio_filter_changes
  * @slba: first block changed, for NVDIO_FILTER_CHANGES_RANGE
  * @nlb: number of blocks changed
@@ -107,6 +113,15 @@ struct nvdio_filter {
 	bool freeze;
 	bool rescan;
 };
+
+/*
+ * May data go either way? Bits 1:0 of an opcode say so, or nothing that can be
+ * relied on where both command sets leave opcodes to vendors.
+ */
+static inline bool nvdio_filter_both(u8 opcode)
+{
+	return opcode >= 0xc0 || (opcode & 3) == NVDIO_FILTER_BOTH;
+}
 
 bool nvdio_filter_plain(const __le32 *effects, u8 opcode);
 enum nvdio_filter_verdict

@@ -6,6 +6,7 @@
 #include <linux/blkdev.h>
 #include <linux/compat.h>
 #include <linux/fs.h>
+#include <linux/hdreg.h>
 #include <linux/nvme_ioctl.h>
 #include <linux/ptrace.h>
 #include <linux/uaccess.h>
@@ -15,9 +16,11 @@
 #include "ioctl.h"
 #include "ns.h"
 #include "passthru_ioctl.h"
+#include "pr.h"
 
 /* Numbers that differ between 32 and 64 bits, as 32-bit programs have them. */
 #define NVDIO_BLKGETSIZE64_32	_IOR(0x12, 114, int)
+#define NVDIO_BLKBSZGET_32	_IOR(0x12, 112, int)
 
 /* BLKDISCARD and BLKZEROOUT take two numbers: first byte, and bytes. */
 static long ioctl_range(struct file *file, struct nvdio_ns *ns,
@@ -33,6 +36,64 @@ static long ioctl_range(struct file *file, struct nvdio_ns *ns,
 	return fn(ns, range[0], range[1]);
 }
 
+/* Make a namespace read-only, or writable, unless the controller forbids. */
+static long ioctl_roset(struct nvdio_ns *ns, int __user *argp)
+{
+	int ro;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	if (get_user(ro, argp))
+		return -EFAULT;
+	mutex_lock(&ns->ctrl->lock);
+	ns->ro_set = ro;
+	nvdio_ns_update_writable(ns);
+	mutex_unlock(&ns->ctrl->lock);
+	return 0;
+}
+
+/* The largest block up to a page that the size is a multiple of. */
+static int ioctl_block_size(const struct nvdio_ns *ns)
+{
+	u32 size = ns->lba_mask + 1;
+
+	while (size < PAGE_SIZE && !(ns->size & size))
+		size *= 2;
+	return size;
+}
+
+/* What a command takes, in 512 bytes, as a block device says it. */
+static unsigned short ioctl_max_sectors(const struct nvdio_ns *ns)
+{
+	return min(ns->limits.max_bytes >> SECTOR_SHIFT, (u32)USHRT_MAX);
+}
+
+/* There is no geometry; this is what nvme makes up for old programs. */
+static void ioctl_geometry(const struct nvdio_ns *ns, struct hd_geometry *geo)
+{
+	memset(geo, 0, sizeof(*geo));
+	geo->heads = 64;
+	geo->sectors = 32;
+	geo->cylinders = ns->size >> (SECTOR_SHIFT + 11);
+}
+
+static long ioctl_getgeo(const struct nvdio_ns *ns, void __user *argp)
+{
+	struct hd_geometry geo;
+
+	ioctl_geometry(ns, &geo);
+	return copy_to_user(argp, &geo, sizeof(geo)) ? -EFAULT : 0;
+}
+
+static long ioctl_getgeo32(const struct nvdio_ns *ns, void __user *argp)
+{
+	struct hd_geometry geo;
+
+	ioctl_geometry(ns, &geo);
+	/* Its last member, always 0, is a long: it is where padding is here. */
+	return copy_to_user(argp, &geo, 2 * sizeof(u32)) ? -EFAULT : 0;
+}
+
 /**
  * nvdio_ns_ioctl() - ioctl on a namespace node
  * @file: open node
@@ -41,7 +102,7 @@ static long ioctl_range(struct file *file, struct nvdio_ns *ns,
  *
  * Context: may sleep.
  * Return: 0 or -errno; -ENOTTY for what is not known. The nsid, or a status of
- * the controller, for NVME_IOCTL_*.
+ * the controller, for NVME_IOCTL_*; PR_STS_* for IOC_PR_*.
  */
 long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -57,6 +118,9 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ret;
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
+	ret = nvdio_pr_ioctl(ns, file, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
 	switch (cmd) {
 	case NVME_IOCTL_ID:
 		force_successful_syscall_return();
@@ -78,8 +142,24 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		/* 0: no size is better than another. */
 		return put_user(0, (unsigned int __user *)argp);
 	case BLKALIGNOFF:
-	case BLKROGET:
 		return put_user(0, (int __user *)argp);
+	case BLKROSET:
+		return ioctl_roset(ns, argp);
+	case BLKROGET:
+		return put_user((int)nvdio_ns_read_only(ns),
+				(int __user *)argp);
+	case BLKBSZGET:
+		return put_user(ioctl_block_size(ns), (int __user *)argp);
+	case BLKSECTGET:
+		return put_user(ioctl_max_sectors(ns),
+				(unsigned short __user *)argp);
+	case BLKRAGET:
+	case BLKFRAGET:
+		/* Nothing is read ahead. */
+		return argp ? put_user(0UL, (unsigned long __user *)argp) :
+			      -EINVAL;
+	case HDIO_GETGEO:
+		return argp ? ioctl_getgeo(ns, argp) : -EINVAL;
 	case BLKDISCARDZEROES:
 		/* Deprecated in the kernel, which always says no. */
 		return put_user(0, (unsigned int __user *)argp);
@@ -143,6 +223,18 @@ long nvdio_ns_compat_ioctl(struct file *file, unsigned int cmd,
 	case NVDIO_BLKGETSIZE64_32:
 		cmd = BLKGETSIZE64;
 		break;
+	case NVDIO_BLKBSZGET_32:
+		cmd = BLKBSZGET;
+		break;
+	case BLKRAGET:
+	case BLKFRAGET:
+		if (nvdio_ns_gone(ns))
+			return -ENODEV;
+		return argp ? put_user((u32)0, (u32 __user *)argp) : -EINVAL;
+	case HDIO_GETGEO:
+		if (nvdio_ns_gone(ns))
+			return -ENODEV;
+		return argp ? ioctl_getgeo32(ns, argp) : -EINVAL;
 	case BLKGETSIZE:
 		if (nvdio_ns_gone(ns))
 			return -ENODEV;

@@ -50,11 +50,13 @@ static void nvdio_ns_release(struct device *dev)
  * @blocks: number of blocks
  * @lba_shift: log2 of the LBA size
  * @ids: which namespace it is
+ * @read_only: write protected
  */
 struct nvdio_ns_format {
 	u64 blocks;
 	u8 lba_shift;
 	struct nvdio_ns_ids ids;
+	bool read_only;
 };
 
 /*
@@ -91,6 +93,7 @@ static bool nvdio_ns_parse(struct nvdio_ctrl *ctrl, u32 nsid,
 	}
 	format->blocks = nsze;
 	format->lba_shift = lbaf->ds;
+	format->read_only = id->nsattr & NVME_NS_ATTR_RO;
 	return true;
 }
 
@@ -154,6 +157,9 @@ static void nvdio_ns_set_format(struct nvdio_ns *ns,
 	ns->raw_limits = ns->limits;
 	ns->raw_limits.max_bytes = ctrl->max_bytes;
 	ns->raw_limits.lba_mask = 3;
+
+	ns->ro_ctrl = format->read_only;
+	nvdio_ns_update_writable(ns);
 }
 
 static int nvdio_ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
@@ -256,11 +262,15 @@ static void nvdio_ns_update(struct nvdio_ns *ns,
 	WRITE_ONCE(ns->fua, ns->ctrl->vwc & 1);
 	if (format->ids.listed)
 		ns->ids = format->ids;
-	if (size == ns->size)
+	ns->ro_ctrl = format->read_only;
+	if (size == ns->size) {
+		nvdio_ns_update_writable(ns);
 		return;
+	}
 	dev_info(&ns->dev, "size changed from %llu to %llu bytes\n", ns->size,
 		 size);
 	WRITE_ONCE(ns->size, size);
+	nvdio_ns_update_writable(ns);
 	/* As for a block device. */
 	kobject_uevent_env(&ns->dev.kobj, KOBJ_CHANGE, resize);
 }

@@ -23,38 +23,45 @@
 #include "passthru.h"
 #include "pool.h"
 
+/* A wait is cut into such slices, so that it is not taken for a hung task. */
+#define NVDIO_WAIT_SLICE	(5 * HZ)
+
 /**
  * nvdio_passthru_import() - the user memory of a command
  * @opcode: its opcode, which holds the direction
  * @addr: address of the memory, or of its segments
  * @len: bytes of memory, or number of segments
  * @vec: segments
- * @iov: set to what @iter stands on and kfree() frees, or NULL
- * @iter: the memory
+ * @mem: set to the memory
  *
  * Context: may sleep.
- * Return: 0 or -errno.
+ * Return: 0; or -errno, and there is nothing to be freed.
  */
 int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
-			  struct iovec **iov, struct iov_iter *iter)
+			  struct nvdio_user_mem *mem)
 {
 	const int dir = opcode & 1 ? ITER_SOURCE : ITER_DEST;
 	/* One segment is made a UBUF, two and more are allocated. */
 	struct iovec one = {};
 	ssize_t ret;
 
-	*iov = NULL;
+	mem->iov = NULL;
 	if (!vec)
-		return import_ubuf(dir, addr, len, iter);
-	*iov = &one;
-	ret = import_iovec(dir, addr, len, 1, iov, iter);
-	if (ret <= 0) {
-		*iov = NULL;
-		*iter = (struct iov_iter){};
-		if (!ret)
-			ret = import_ubuf(dir, NULL, 0, iter);
-	}
-	return ret < 0 ? ret : 0;
+		return import_ubuf(dir, addr, len, &mem->iter);
+	mem->iov = &one;
+	ret = import_iovec(dir, addr, len, 1, &mem->iov, &mem->iter);
+	if (ret)
+		return min(ret, 0);
+	/* Segments without a byte are allocated, too; none at all are @one. */
+	nvdio_user_mem_free(mem);
+	return import_ubuf(dir, NULL, 0, &mem->iter);
+}
+
+/* Free what memory stands on. Context: any. */
+void nvdio_user_mem_free(struct nvdio_user_mem *mem)
+{
+	kfree(mem->iov);
+	mem->iov = NULL;
 }
 
 /**
@@ -67,7 +74,7 @@ int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
  * @filter: set to what the command will do
  *
  * Context: any task.
- * Return: 0, -EACCES or -EINVAL.
+ * Return: 0, -EACCES, -EPERM or -EINVAL.
  */
 int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 			 const struct nvme_uring_cmd *ucmd, u64 data_len,
@@ -80,7 +87,8 @@ int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		.cdw = { ucmd->cdw10, ucmd->cdw11, ucmd->cdw12, ucmd->cdw13,
 			 ucmd->cdw14, ucmd->cdw15 },
 		.data_len = data_len,
-		.metadata_len = ucmd->metadata_len,
+		/* Without a pointer a length is nothing, as with nvme. */
+		.metadata_len = ucmd->metadata ? ucmd->metadata_len : 0,
 	};
 	struct nvdio_filter_env env = { .writable = writable };
 	enum nvdio_filter_verdict verdict;
@@ -88,6 +96,7 @@ int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	if (ns) {
 		env.nsid = ns->nsid;
 		env.lba_shift = ns->lba_shift;
+		env.read_only = nvdio_ns_read_only(ns);
 		env.effects = ctrl->effects ? ctrl->effects->iocs : NULL;
 		verdict = nvdio_filter_io(&cmd, &env, filter);
 	} else {
@@ -103,6 +112,8 @@ int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		break;
 	case NVDIO_FILTER_REFUSED:
 		return -EACCES;
+	case NVDIO_FILTER_READ_ONLY:
+		return -EPERM;
 	default:
 		return -EINVAL;
 	}
@@ -171,31 +182,30 @@ static int pt_map_dio(struct nvdio_passthru *pt, struct iov_iter *iter,
 	return 0;
 }
 
-static int pt_map(struct nvdio_passthru *pt, struct iov_iter *iter, bool nowait)
+static int pt_map(struct nvdio_passthru *pt, bool nowait)
 {
 	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
 	const struct nvdio_filter *filter = &pt->filter;
-	struct iov_iter copy = *iter;
+	struct iov_iter *iter = &pt->mem.iter;
 	int ret;
 
 	if (filter->dir == NVDIO_FILTER_NO_DATA)
 		return 0;
-	iov_iter_truncate(&copy, filter->bytes);
+	iov_iter_truncate(iter, filter->bytes);
 	if (pt->ns && filter->exact && nvdio_dio_aligned(iter, filter->bytes)) {
-		struct iov_iter pin = copy;
+		struct iov_iter pin = *iter;
 
 		ret = pt_map_dio(pt, &pin, gfp);
 		if (ret != -E2BIG)
 			return ret;
 	}
-	pt->bounced = nvdio_bounced_map(pt->ctrl, filter, &copy,
+	pt->bounced = nvdio_bounced_map(pt->ctrl, filter, iter,
 					&pt->cmd.common.dptr, gfp);
 	if (IS_ERR(pt->bounced)) {
 		ret = PTR_ERR(pt->bounced);
 		pt->bounced = NULL;
 		return ret;
 	}
-	pt->iter = copy;
 	return 0;
 }
 
@@ -210,7 +220,7 @@ static void pt_unmap(struct nvdio_passthru *pt)
 		nvdio_bounced_unmap(pt->ctrl, pt->bounced);
 }
 
-/* Free all that is left, but not what @iter stands on. */
+/* Free all that is left. */
 static void pt_free(struct nvdio_passthru *pt)
 {
 	if (pt->dio) {
@@ -220,7 +230,7 @@ static void pt_free(struct nvdio_passthru *pt)
 	}
 	if (pt->bounced)
 		nvdio_bounced_free(pt->bounced);
-	kfree(pt->iov);
+	nvdio_user_mem_free(&pt->mem);
 	kfree(pt);
 }
 
@@ -230,7 +240,7 @@ static void pt_free(struct nvdio_passthru *pt)
  * @ns: namespace for an I/O command, NULL for an admin command
  * @ucmd: command, as it was given to nvdio_passthru_check()
  * @filter: from there
- * @iter: memory, as many bytes as were given there
+ * @mem: memory, as many bytes as were given there; taken over, also on error
  * @nowait: do not sleep, other than to bring in user pages
  *
  * Context: may sleep, see @nowait.
@@ -241,25 +251,29 @@ struct nvdio_passthru *
 nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		       const struct nvme_uring_cmd *ucmd,
 		       const struct nvdio_filter *filter,
-		       struct iov_iter *iter, bool nowait)
+		       struct nvdio_user_mem *mem, bool nowait)
 {
 	struct nvdio_passthru *pt;
 	int ret;
 
-	if (!nvdio_ctrl_enter(ctrl))
+	if (!nvdio_ctrl_enter(ctrl)) {
+		nvdio_user_mem_free(mem);
 		return ERR_PTR(-ENODEV);
+	}
 	pt = kzalloc(sizeof(*pt), nowait ? GFP_NOWAIT | __GFP_NOWARN :
 					   GFP_KERNEL);
 	if (!pt) {
+		nvdio_user_mem_free(mem);
 		ret = -ENOMEM;
 		goto exit;
 	}
+	pt->mem = *mem;
 	pt->ctrl = ctrl;
 	pt->ns = ns;
 	pt->filter = *filter;
 	pt->timeout = nvdio_passthru_timeout(ucmd->timeout_ms);
 	nvdio_passthru_fill(&pt->cmd, ucmd);
-	ret = pt_map(pt, iter, nowait);
+	ret = pt_map(pt, nowait);
 	if (!ret)
 		return pt;
 	pt_free(pt);
@@ -379,13 +393,18 @@ int nvdio_passthru_finish(struct nvdio_passthru *pt)
 {
 	int ret = nvdio_passthru_result(pt->status);
 
-	if (pt->bounced && !ret && pt->filter.dir == NVDIO_FILTER_FROM_CTRL &&
+	if (pt->bounced && !ret && pt->filter.dir & NVDIO_FILTER_FROM_CTRL &&
 	    pt->filter.bytes) {
 		/* A dying ring completes in a kernel thread. */
-		if (!current->mm && user_backed_iter(&pt->iter))
+		if (!current->mm && user_backed_iter(&pt->mem.iter))
 			ret = -EINTR;
 		else
-			ret = nvdio_bounced_copy_out(pt->bounced, &pt->iter);
+			ret = nvdio_bounced_copy_out(pt->bounced,
+						     &pt->mem.iter);
+		/* An opcode that may lie need not: constants stay as they are. */
+		if (ret == -EFAULT &&
+		    pt->cmd.common.opcode & NVDIO_FILTER_TO_CTRL)
+			ret = 0;
 	}
 	pt_free(pt);
 	return ret;
@@ -434,7 +453,10 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 	if (ret) {
 		nvdio_passthru_abandon(pt);
 	} else {
-		wait_for_completion_io(&done);
+		/* Formatting may take hours. */
+		while (!wait_for_completion_io_timeout(&done,
+						       NVDIO_WAIT_SLICE))
+			continue;
 		*result = pt->result;
 		ret = nvdio_passthru_finish(pt);
 	}

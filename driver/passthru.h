@@ -3,6 +3,7 @@
 #ifndef NVDIO_PASSTHRU_H
 #define NVDIO_PASSTHRU_H
 
+#include <linux/capability.h>
 #include <linux/nvme.h>
 #include <linux/nvme_ioctl.h>
 #include <linux/uio.h>
@@ -17,6 +18,19 @@ struct nvdio_dio;
 struct nvdio_ns;
 
 /**
+ * struct nvdio_user_mem - the user memory of a command
+ * @iter: the memory
+ * @iov: what @iter stands on, if that was allocated; or NULL
+ *
+ * Filled by nvdio_passthru_import(). Whoever holds it hands it to
+ * nvdio_passthru_prepare(), or frees it with nvdio_user_mem_free().
+ */
+struct nvdio_user_mem {
+	struct iov_iter iter;
+	struct iovec *iov;
+};
+
+/**
  * struct nvdio_passthru - a command of user space under way
  * @ctrl: controller
  * @ns: namespace of an I/O command, NULL for an admin command
@@ -24,8 +38,7 @@ struct nvdio_ns;
  * @cmd: the command
  * @filter: what it will do
  * @timeout: jiffies, 0 for the queue's own
- * @iter: memory behind a bounce buffer that is to be filled at the end
- * @iov: segments of @iter, allocated; or NULL
+ * @mem: memory behind a bounce buffer that is to be filled at the end
  * @dio: the memory, pinned and mapped; or NULL
  * @bounced: the memory's stand-in; or NULL
  * @done: called when the command is over and its memory unmapped; in
@@ -42,8 +55,7 @@ struct nvdio_passthru {
 	struct nvme_command cmd;
 	struct nvdio_filter filter;
 	u32 timeout;
-	struct iov_iter iter;
-	const void *iov;
+	struct nvdio_user_mem mem;
 	struct nvdio_dio *dio;
 	struct nvdio_bounced *bounced;
 	void (*done)(struct nvdio_passthru *pt);
@@ -54,7 +66,8 @@ struct nvdio_passthru {
 };
 
 int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
-			  struct iovec **iov, struct iov_iter *iter);
+			  struct nvdio_user_mem *mem);
+void nvdio_user_mem_free(struct nvdio_user_mem *mem);
 int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 			 const struct nvme_uring_cmd *ucmd, u64 data_len,
 			 bool writable, struct nvdio_filter *filter);
@@ -62,7 +75,7 @@ struct nvdio_passthru *
 nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		       const struct nvme_uring_cmd *ucmd,
 		       const struct nvdio_filter *filter,
-		       struct iov_iter *iter, bool nowait);
+		       struct nvdio_user_mem *mem, bool nowait);
 int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 			bool nowait);
 void nvdio_passthru_abandon(struct nvdio_passthru *pt);
@@ -79,11 +92,14 @@ int nvdio_passthru_result(u16 status);
  * @q: queue, sq_lock held since the command was sent
  * @req: its request, even if it has ended: nobody else can have taken it
  * @timeout: jiffies; nothing is done if that is less than usual
+ *
+ * A command that is never given up holds what others need: its blocks, its
+ * tag, a reset. So more than usual is for those with CAP_SYS_ADMIN.
  */
 static inline void nvdio_passthru_extend(struct nvdio_queue *q,
 					 struct nvdio_request *req, u32 timeout)
 {
-	if (timeout > q->timeout)
+	if (timeout > q->timeout && capable(CAP_SYS_ADMIN))
 		WRITE_ONCE(req->deadline, (u32)jiffies + timeout);
 }
 

@@ -38,30 +38,24 @@ static int ioctl_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		      bool vec, u64 *result)
 {
 	struct nvdio_passthru *pt;
+	struct nvdio_user_mem mem;
 	struct nvdio_filter filter;
-	struct iov_iter iter;
-	struct iovec *iov;
 	int ret;
 
 	ret = nvdio_passthru_import(ucmd->opcode, user_ptr(ucmd->addr),
-				    ucmd->data_len, vec, &iov, &iter);
+				    ucmd->data_len, vec, &mem);
 	if (ret)
 		return ret;
-	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&iter),
+	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&mem.iter),
 				   file->f_mode & FMODE_WRITE, &filter);
-	if (ret)
-		goto free;
-	pt = nvdio_passthru_prepare(ctrl, ns, ucmd, &filter, &iter, false);
-	if (IS_ERR(pt)) {
-		ret = PTR_ERR(pt);
-		goto free;
+	if (ret) {
+		nvdio_user_mem_free(&mem);
+		return ret;
 	}
-	pt->iov = iov;
+	pt = nvdio_passthru_prepare(ctrl, ns, ucmd, &filter, &mem, false);
+	if (IS_ERR(pt))
+		return PTR_ERR(pt);
 	return nvdio_passthru_wait(pt, result);
-
-free:
-	kfree(iov);
-	return ret;
 }
 
 static int ioctl_cmd(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,

@@ -79,25 +79,33 @@ static void uring_pt_end(struct nvdio_passthru *pt)
 /* The memory of a command; @data_len counts segments if @vec. */
 static int uring_import(struct io_uring_cmd *ioucmd,
 			const struct nvme_uring_cmd *ucmd, bool vec,
-			unsigned int issue_flags, struct iovec **iov,
-			struct iov_iter *iter)
+			unsigned int issue_flags, struct nvdio_user_mem *mem)
 {
 	const int dir = ucmd->opcode & 1 ? ITER_SOURCE : ITER_DEST;
 	u64 addr = ucmd->addr;
 
-	*iov = NULL;
+	mem->iov = NULL;
 	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
 		if (vec)
 			return nvdio_uring_import_vec(ioucmd,
 						      u64_to_user_ptr(addr),
-						      ucmd->data_len, dir, iter,
-						      issue_flags);
+						      ucmd->data_len, dir,
+						      &mem->iter, issue_flags);
+		/* A buffer may be for one direction only. */
+		if (ucmd->data_len && nvdio_filter_both(ucmd->opcode)) {
+			int ret;
+
+			ret = nvdio_uring_import(ioucmd, addr, ucmd->data_len,
+						 !dir, &mem->iter, issue_flags);
+			if (ret)
+				return ret;
+		}
 		if (ucmd->data_len)
 			return nvdio_uring_import(ioucmd, addr, ucmd->data_len,
-						  dir, iter, issue_flags);
+						  dir, &mem->iter, issue_flags);
 	}
 	return nvdio_passthru_import(ucmd->opcode, u64_to_user_ptr(addr),
-				     ucmd->data_len, vec, iov, iter);
+				     ucmd->data_len, vec, mem);
 }
 
 /*
@@ -112,31 +120,27 @@ static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	const bool nowait = issue_flags & IO_URING_F_NONBLOCK;
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
 	struct nvdio_passthru *pt;
+	struct nvdio_user_mem mem;
 	struct nvdio_filter filter;
-	struct iovec *iov;
-	struct iov_iter iter;
 	struct nvdio_queue *q;
 	u64 result = 0;
 	int ret;
 
-	ret = uring_import(ioucmd, ucmd, vec, issue_flags, &iov, &iter);
+	ret = uring_import(ioucmd, ucmd, vec, issue_flags, &mem);
 	if (ret)
 		return ret;
-	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&iter),
+	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&mem.iter),
 				   ioucmd->file->f_mode & FMODE_WRITE, &filter);
-	if (ret)
-		goto free;
 	/* What must stop all I/O first has to wait for it. */
-	if (nowait && (filter.freeze || filter.rescan)) {
+	if (!ret && nowait && (filter.freeze || filter.rescan))
 		ret = -EAGAIN;
-		goto free;
+	if (ret) {
+		nvdio_user_mem_free(&mem);
+		return ret;
 	}
-	pt = nvdio_passthru_prepare(ctrl, ns, ucmd, &filter, &iter, nowait);
-	if (IS_ERR(pt)) {
-		ret = PTR_ERR(pt);
-		goto free;
-	}
-	pt->iov = iov;
+	pt = nvdio_passthru_prepare(ctrl, ns, ucmd, &filter, &mem, nowait);
+	if (IS_ERR(pt))
+		return PTR_ERR(pt);
 	if (filter.freeze || filter.rescan) {
 		ret = nvdio_passthru_wait(pt, &result);
 		nvdio_uring_done32(ioucmd, ret, result, issue_flags);
@@ -153,10 +157,6 @@ static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	if (!ret)
 		return -EIOCBQUEUED;
 	nvdio_passthru_abandon(pt);
-	return ret;
-
-free:
-	kfree(iov);
 	return ret;
 }
 
@@ -290,7 +290,8 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 
 	/* Whatever is not as usual is looked at by the filter. */
 	if (unlikely(READ_ONCE(ucmd->nsid) != ns->nsid || (u32)lens ||
-		     len > ns->one_max || len > lens >> 32))
+		     len > (write ? ns->write_max : ns->one_max) ||
+		     len > lens >> 32))
 		return -ENOENT;
 	if (write)
 		plain = ctrl->plain_write && ioucmd->file->f_mode & FMODE_WRITE;

@@ -28,6 +28,8 @@ struct user_io32 {
 
 #define SUBMIT_IO32 _IOW('N', 0x42, struct user_io32)
 #define GETSIZE64_32 _IOR(0x12, 114, uint32_t)
+#define BSZGET_32 _IOR(0x12, 112, uint32_t)
+#define GETGEO 0x0301
 
 struct iovec32 {
 	uint32_t base, len;
@@ -63,6 +65,19 @@ static void questions(int fd)
 	memset(low, 0xee, 64);
 	ok(!ioctl32(fd, BLKGETSIZE, v) && v[0] == dev.size / 512 && v[1] == 0xeeeeeeee, "BLKGETSIZE: 4 bytes");
 	ok(!ioctl32(fd, BLKSSZGET, v) && v[0] == dev.lba, "BLKSSZGET");
+	memset(low, 0xee, 64);
+	ok(!ioctl32(fd, BSZGET_32, v) && v[0] == 4096 && v[1] == 0xeeeeeeee, "BLKBSZGET with its 32-bit number");
+	memset(low, 0xee, 64);
+	ok(!ioctl32(fd, BLKRAGET, v) && !v[0] && v[1] == 0xeeeeeeee, "BLKRAGET: 4 bytes");
+	memset(low, 0xee, 64);
+	ok(!ioctl32(fd, BLKSECTGET, v) && (v[0] & 0xffff) >= 8 && v[0] >> 16 == 0xeeee, "BLKSECTGET: 2 bytes");
+	memset(low, 0xee, 64);
+	ok(!ioctl32(fd, GETGEO, v) && low[0] == 64 && low[1] == 32 && !v[1] && v[2] == 0xeeeeeeee, "HDIO_GETGEO: 8 bytes");
+	v[0] = 1;
+	ok(!ioctl32(fd, BLKROSET, v) && !ioctl32(fd, BLKROGET, v + 1) && v[1] == 1, "BLKROSET and BLKROGET");
+	is(call32(NR_PWRITE64, fd, low32(low), 4096, 0, 0), -EPERM, "pwrite64 on a read-only namespace");
+	v[0] = 0;
+	ok(!ioctl32(fd, BLKROSET, v) && !ioctl32(fd, BLKROGET, v + 1) && !v[1], "BLKROSET back");
 	is(ioctl32(fd, NVME_IOCTL_ID, v), dev.name[strlen(dev.name) - 1] - '0', "NVME_IOCTL_ID");
 	is(ioctl32(fd, BLKSSZGET, (void *)1), -EFAULT, "BLKSSZGET to nowhere");
 	is(ioctl32(fd, FS_IOC_GETFLAGS, v), -ENOTTY, "what is not known");

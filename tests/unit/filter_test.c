@@ -22,9 +22,10 @@ enum {
 	ALL = NVDIO_FILTER_ALL,
 	ROOT = NVDIO_FILTER_ADMIN,
 	NEVER = NVDIO_FILTER_REFUSED,
+	RO = NVDIO_FILTER_READ_ONLY,
 	BAD = NVDIO_FILTER_INVALID,
 };
-enum { NONE, TO, FROM };
+enum { NONE, TO, FROM, BOTH };
 enum { RANGE = NVDIO_FILTER_CHANGES_RANGE, ANY = NVDIO_FILTER_CHANGES_ANY };
 
 /* Results that are left out are not looked at when the verdict is BAD or NEVER. */
@@ -35,6 +36,7 @@ static const struct row {
 	u64 len;
 	u32 effects;
 	bool ro;
+	bool protected;		/* the namespace, not the node */
 	u8 flags;
 	u32 md;
 	u32 nsid;		/* 0: the right one */
@@ -71,8 +73,12 @@ static const struct row {
 	{ "read, metadata", IO, 2, { 0, 0, 7 }, 4096, PLAIN, .md = 8, .verdict = BAD },
 	{ "read, another namespace", IO, 2, { 0, 0, 7 }, 4096, PLAIN, .nsid = 2, .verdict = BAD },
 	{ "read, all namespaces", IO, 2, { 0, 0, 7 }, 4096, PLAIN, .nsid = 0xffffffff, .verdict = BAD },
-	{ "both directions", IO, 0x13, { 0 }, 4096, PLAIN, .verdict = BAD },
-	{ "both directions, admin", ADM, 0xc3, { 0 }, 4096, PLAIN, .verdict = BAD },
+	{ "D: both directions", IO, 0x13, { 0 }, 4096, PLAIN, .verdict = ROOT, .dir = BOTH, .bytes = 4096, .changes = ANY },
+	{ "D: both directions, admin", ADM, 0x13, { 0 }, 4096, PLAIN, .verdict = ROOT, .dir = BOTH, .bytes = 4096 },
+	{ "D: vendor's, both directions", ADM, 0xc3, { 0 }, 4096, PLAIN, .verdict = ROOT, .dir = BOTH, .bytes = 4096 },
+	{ "D: vendor's that says it is a write", ADM, 0xd1, { 0 }, 4096, PLAIN, .verdict = ROOT, .dir = BOTH, .bytes = 4096 },
+	{ "D: vendor's that says it has no data", ADM, 0xd0, { 0 }, 4096, PLAIN, .verdict = ROOT, .dir = BOTH, .bytes = 4096 },
+	{ "D: vendor's I/O that says it is a write", IO, 0xc1, { 0 }, 512, PLAIN, .verdict = ROOT, .dir = BOTH, .bytes = 512, .changes = ANY },
 	{ "identify, SGL", ADM, 6, { 1 }, 4096, PLAIN, .flags = 0x40, .verdict = BAD },
 	{ "identify, metadata", ADM, 6, { 1 }, 4096, PLAIN, .md = 4, .verdict = BAD },
 	/* Other I/O commands. */
@@ -101,7 +107,31 @@ static const struct row {
 	{ "copy, format 1", IO, 0x19, { 0, 0, 0x101 }, 80, CSUPP | LBCC, .verdict = ALL, .dir = TO, .bytes = 80, .exact = true, .changes = ANY },
 	{ "copy, format 1, short", IO, 0x19, { 0, 0, 0x101 }, 79, CSUPP | LBCC, .verdict = BAD },
 	{ "copy, format 2 (other namespaces)", IO, 0x19, { 0, 0, 0x201 }, 80, CSUPP | LBCC, .verdict = ROOT, .dir = TO, .bytes = 80, .changes = ANY },
-	{ "unknown, from the controller", IO, 0x12, { 0 }, 512, PLAIN, .verdict = ROOT, .dir = FROM, .bytes = 512, .changes = ANY },
+	{ "D: I/O management receive", IO, 0x12, { 1, 127 }, 512, PLAIN, true, .verdict = ALL, .dir = FROM, .bytes = 512, .exact = true },
+	{ "D: I/O management receive, short", IO, 0x12, { 1, 128 }, 512, PLAIN, .verdict = BAD },
+	{ "D: I/O management receive, not in the log", IO, 0x12, { 1, 127 }, 512, 0, .verdict = ROOT, .dir = FROM, .bytes = 512, .exact = true },
+	{ "D: I/O management send, nothing", IO, 0x1d, { 0 }, 0, PLAIN, .verdict = ALL, .exact = true },
+	{ "D: I/O management send, two identifiers", IO, 0x1d, { 0x10001 }, 4, PLAIN, .verdict = ALL, .dir = TO, .bytes = 4, .exact = true },
+	{ "D: I/O management send, short", IO, 0x1d, { 0x20001 }, 4, PLAIN, .verdict = BAD },
+	{ "D: I/O management send, read-only node", IO, 0x1d, { 0x10001 }, 4, PLAIN, true, .verdict = ROOT, .dir = TO, .bytes = 4, .exact = true },
+	{ "D: I/O management send, another operation", IO, 0x1d, { 2 }, 4, PLAIN, .verdict = ROOT, .dir = TO, .bytes = 4 },
+	{ "A10: cancel", IO, 0x18, { 0xffff }, 0, PLAIN, .verdict = ROOT, .exact = true },
+	{ "A10: cancel of all", IO, 0x18, { 0x1ffff }, 0, PLAIN, .verdict = ROOT, .exact = true },
+	{ "unknown, from the controller", IO, 0x16, { 0 }, 512, PLAIN, .verdict = ROOT, .dir = FROM, .bytes = 512, .changes = ANY },
+	/* A read-only namespace. */
+	{ "BLKROSET: read", IO, 2, { 0, 0, 7 }, 4096, PLAIN, .protected = true, .verdict = ALL, .dir = FROM, .bytes = 4096, .exact = true },
+	{ "BLKROSET: write", IO, 1, { 0, 0, 7 }, 4096, CSUPP | LBCC, .protected = true, .verdict = RO },
+	{ "BLKROSET: write, no effects log", IO, 1, { 0, 0, 7 }, 4096, NO_LOG, .protected = true, .verdict = RO },
+	{ "BLKROSET: write that does not fit", IO, 1, { 0, 0, 7 }, 4095, CSUPP | LBCC, .protected = true, .verdict = BAD },
+	{ "BLKROSET: write uncorrectable", IO, 4, { 0 }, 0, CSUPP, .protected = true, .verdict = RO },
+	{ "BLKROSET: write zeroes", IO, 8, { 0 }, 0, CSUPP, .protected = true, .verdict = RO },
+	{ "BLKROSET: dataset management", IO, 9, { 0, 4 }, 16, CSUPP, .protected = true, .verdict = RO },
+	{ "BLKROSET: copy", IO, 0x19, { 0, 0, 1 }, 64, CSUPP, .protected = true, .verdict = RO },
+	{ "BLKROSET: compare", IO, 5, { 0, 0, 1 }, 1024, PLAIN, .protected = true, .verdict = ALL, .dir = TO, .bytes = 1024, .exact = true },
+	{ "BLKROSET: flush", IO, 0, { 0 }, 0, PLAIN, .protected = true, .verdict = ALL, .exact = true },
+	{ "BLKROSET: flush, which the log says changes blocks", IO, 0, { 0 }, 0, CSUPP | LBCC, .protected = true, .verdict = ALL, .exact = true },
+	{ "BLKROSET: unknown, no data", IO, 0x10, { 0 }, 0, PLAIN, .protected = true, .verdict = RO },
+	{ "BLKROSET: vendor's", IO, 0x81, { 0 }, 512, PLAIN, .protected = true, .verdict = RO },
 	{ "unknown, no data", IO, 0x10, { 0 }, 0, PLAIN, .verdict = ALL, .exact = true, .changes = ANY },
 	{ "unknown, no data, read-only node", IO, 0x10, { 0 }, 0, PLAIN, true, .verdict = ROOT, .exact = true, .changes = ANY },
 	{ "vendor's, no data", IO, 0x80, { 0 }, 0, PLAIN, .verdict = ROOT, .exact = true, .changes = ANY },
@@ -114,6 +144,8 @@ static const struct row {
 	{ "abort", ADM, 8, { 1 }, 0, PLAIN, .verdict = NEVER },
 	{ "asynchronous event request", ADM, 0xc, { 0 }, 0, PLAIN, .verdict = NEVER },
 	{ "doorbell buffer config", ADM, 0x7c, { 0 }, 0, PLAIN, .verdict = NEVER },
+	{ "A9: controller data queue", ADM, 0x45, { 0 }, 4096, PLAIN, .verdict = NEVER },
+	{ "A9: controller data queue, deletion", ADM, 0x45, { 1 }, 0, PLAIN, .verdict = NEVER },
 	{ "fabrics", ADM, 0x7f, { 0 }, 0, PLAIN, .verdict = NEVER },
 	{ "set features: queues", ADM, 9, { 7 }, 0, PLAIN, .verdict = NEVER },
 	{ "set features: queues, saved", ADM, 9, { 0x80000007 }, 0, PLAIN, .verdict = NEVER },
@@ -125,6 +157,14 @@ static const struct row {
 	{ "set features: temperature", ADM, 9, { 4 }, 0, PLAIN, .verdict = ROOT, .dir = TO },
 	{ "get features: queues", ADM, 0xa, { 7 }, 0, PLAIN, .verdict = ROOT, .dir = FROM },
 	{ "get features: timestamp", ADM, 0xa, { 0xe }, 8, PLAIN, .verdict = ROOT, .dir = FROM, .bytes = 8 },
+	{ "A7: get features: timestamp into 5000", ADM, 0xa, { 0xe }, 5000, PLAIN, .verdict = ROOT, .dir = FROM, .bytes = 4096 },
+	{ "A7: set features: timestamp from 4100", ADM, 9, { 0xe }, 4100, PLAIN, .verdict = ROOT, .dir = TO, .bytes = 4096 },
+	{ "A7: get features: vendor's, into 5000", ADM, 0xa, { 0xc0 }, 5000, PLAIN, .verdict = ROOT, .dir = FROM, .bytes = 5000 },
+	{ "A7: set features: vendor's, from 4096", ADM, 9, { 0xc0 }, 4096, PLAIN, .verdict = ROOT, .dir = TO, .bytes = 4096 },
+	{ "A7: set features: vendor's, from 4097", ADM, 9, { 0xc0 }, 4097, PLAIN, .verdict = BAD },
+	{ "A7: set features: vendor's, from 4100", ADM, 9, { 0xc0 }, 4100, PLAIN, .verdict = BAD },
+	{ "A7: set features: vendor's, from 4101", ADM, 9, { 0xc0 }, 4101, PLAIN, .verdict = ROOT, .dir = TO, .bytes = 4101 },
+	{ "A7: get features: vendor's, into 4100", ADM, 0xa, { 0xc0 }, 4100, PLAIN, .verdict = ROOT, .dir = FROM, .bytes = 4100 },
 	{ "identify namespace", ADM, 6, { 0 }, 4096, PLAIN, .verdict = ALL, .dir = FROM, .bytes = 4096, .exact = true },
 	{ "identify controller", ADM, 6, { 1 }, 4096, 0, true, .verdict = ALL, .dir = FROM, .bytes = 4096, .exact = true },
 	{ "identify namespace, by command set", ADM, 6, { 5 }, 4096, PLAIN, .verdict = ALL, .dir = FROM, .bytes = 4096, .exact = true },
@@ -153,22 +193,30 @@ static const struct row {
 	{ "security receive, nothing", ADM, 0x82, { 0 }, 0, PLAIN, .verdict = ROOT, .exact = true },
 	{ "directive send", ADM, 0x19, { 3 }, 16, PLAIN, .verdict = ROOT, .dir = TO, .bytes = 16, .exact = true },
 	{ "directive receive", ADM, 0x1a, { 3 }, 16, PLAIN, .verdict = ROOT, .dir = FROM, .bytes = 16, .exact = true },
-	{ "vendor's admin", ADM, 0xc2, { 0 }, 64, PLAIN, .verdict = ROOT, .dir = FROM, .bytes = 64 },
-	{ "vendor's admin, wants to be alone", ADM, 0xc0, { 0 }, 0, CSUPP | CSE, .verdict = ROOT, .exact = true, .freeze = true },
-	{ "vendor's admin, changes namespaces", ADM, 0xc0, { 0 }, 0, CSUPP | NIC, .verdict = ROOT, .exact = true, .rescan = true },
-	{ "vendor's admin, changes a namespace", ADM, 0xc0, { 0 }, 0, CSUPP | NCC, .verdict = ROOT, .exact = true, .rescan = true },
-	{ "vendor's admin with data for none", ADM, 0xc0, { 0 }, 64, PLAIN, .verdict = ROOT, .exact = true },
+	{ "D: directive send, no data", ADM, 0x19, { 0 }, 0, PLAIN, .verdict = ROOT, .dir = TO },
+	{ "D: directive receive, no data", ADM, 0x1a, { 0 }, 0, PLAIN, .verdict = ROOT, .dir = FROM },
+	{ "D: directive receive, short", ADM, 0x1a, { 4 }, 16, PLAIN, .verdict = BAD },
+	{ "firmware download, no data", ADM, 0x11, { 0 }, 0, PLAIN, .verdict = BAD },
+	{ "D: security receive of a drive that wants it alone", ADM, 0x82, { 0, 100 }, 100, CSUPP | CSE, .verdict = ROOT, .dir = FROM, .bytes = 100, .exact = true },
+	{ "security send that wants to be alone", ADM, 0x81, { 0, 100 }, 100, CSUPP | CSE, .verdict = ROOT, .dir = TO, .bytes = 100, .exact = true, .freeze = true },
+	{ "D: security send, restriction relaxed", ADM, 0x81, { 0, 100 }, 100, CSUPP | CSE | 1 << 14, .verdict = ROOT, .dir = TO, .bytes = 100, .exact = true },
+	{ "format, restriction relaxed", ADM, 0x80, { 0 }, 0, CSUPP | CSE | 1 << 14, .verdict = ROOT, .exact = true, .freeze = true, .rescan = true },
+	{ "vendor's admin", ADM, 0xc2, { 0 }, 64, PLAIN, .verdict = ROOT, .dir = BOTH, .bytes = 64 },
+	{ "vendor's admin, wants to be alone", ADM, 0xc0, { 0 }, 0, CSUPP | CSE, .verdict = ROOT, .dir = BOTH, .freeze = true },
+	{ "vendor's admin, changes namespaces", ADM, 0xc0, { 0 }, 0, CSUPP | NIC, .verdict = ROOT, .dir = BOTH, .rescan = true },
+	{ "vendor's admin, changes a namespace", ADM, 0xc0, { 0 }, 0, CSUPP | NCC, .verdict = ROOT, .dir = BOTH, .rescan = true },
 };
 
 static __le32 effects[NVDIO_FILTER_OPCODES];
 
-static u8 judge(u8 set, const struct nvdio_filter_cmd *cmd, bool log, u8 shift, bool writable, struct nvdio_filter *out)
+static u8 judge(u8 set, const struct nvdio_filter_cmd *cmd, bool log, u8 shift, bool writable, bool protected, struct nvdio_filter *out)
 {
 	struct nvdio_filter_env env = {
 		.effects = log ? effects : NULL,
 		.nsid = set == IO ? 1 : 0,
 		.lba_shift = shift,
 		.writable = writable,
+		.read_only = protected,
 	};
 
 	return set == IO ? nvdio_filter_io(cmd, &env, out) : nvdio_filter_admin(cmd, &env, out);
@@ -191,7 +239,7 @@ static void table(void)
 		/* Only this opcode's entry may count. */
 		memset(effects, r->effects ? 0 : 0xff, sizeof(effects));
 		effects[r->op] = htole32(r->effects);
-		v = judge(r->set, &cmd, r->effects != NO_LOG, 9, !r->ro, &f);
+		v = judge(r->set, &cmd, r->effects != NO_LOG, 9, !r->ro, r->protected, &f);
 		good = v == r->verdict;
 		if (good && (v == ALL || v == ROOT))
 			good = f.dir == r->dir && f.bytes == r->bytes && f.exact == r->exact &&
@@ -204,22 +252,26 @@ static void table(void)
 }
 
 /* What holds for all commands; returns what does not. */
-static const char *broken(u8 set, const struct nvdio_filter_cmd *cmd, bool writable, u8 v, const struct nvdio_filter *f)
+static const char *broken(u8 set, const struct nvdio_filter_cmd *cmd, bool writable, bool protected, u8 v, const struct nvdio_filter *f)
 {
-	static const u8 never[] = { 0, 1, 4, 5, 8, 0xc, 0x7c, 0x7f };
+	static const u8 never[] = { 0, 1, 4, 5, 8, 0xc, 0x45, 0x7c, 0x7f };
 	const u8 op = cmd->opcode;
 
 	if (set == ADM && memchr(never, op, sizeof(never)))
 		return v == NEVER ? NULL : "a command that is the driver's";
 	if (v == NEVER && (set == IO || op != 9))
 		return "refused without a reason";
-	if (v == BAD || v == NEVER)
+	if (v == BAD || v == NEVER || v == RO)
 		return NULL;
+	if (protected && set == IO && f->changes)
+		return "a read-only namespace is changed";
+	if (f->dir == BOTH && f->exact)
+		return "both ways, and known";
 	if (cmd->flags || cmd->metadata_len)
 		return "flags or metadata";
 	if (f->bytes > cmd->data_len)
 		return "more bytes than memory";
-	if (f->dir != NONE && f->dir != (op & 3))
+	if (f->dir != NONE && f->dir != (op >= 0xc0 ? BOTH : op & 3))
 		return "direction is not the opcode's";
 	if (f->dir == NONE && f->exact && f->bytes)
 		return "bytes without a direction";
@@ -231,6 +283,8 @@ static const char *broken(u8 set, const struct nvdio_filter_cmd *cmd, bool writa
 		return op == 6 ? NULL : "an admin command for everyone";
 	if (op >= 0x80)
 		return "a vendor's command for everyone";
+	if (op == 0x18)
+		return "Cancel for everyone";
 	if (!writable && (op & 1 || f->changes))
 		return "a read-only node is written";
 	if (le32toh(effects[op]) & (NCC | NIC | 7 << 16))
@@ -245,14 +299,14 @@ int main(void)
 {
 	uint64_t seed = unit_seed();
 	const char *what = NULL;
-	unsigned int turn, seen[4] = {};
+	unsigned int turn, seen[5] = {};
 
 	table();
 	for (turn = 0; turn < 2000000 && !what; turn++) {
 		static const u32 interesting[] = { 0, 1, 7, 15, 0xff, 0x100, 0x201, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff };
 		struct nvdio_filter_cmd cmd = { .opcode = below(&seed, 256), .nsid = 1 };
 		u8 set = below(&seed, 2), v;
-		bool writable = below(&seed, 2);
+		bool writable = below(&seed, 2), protected = !below(&seed, 4), log = below(&seed, 8);
 		struct nvdio_filter f;
 
 		if (!(turn % 64))
@@ -269,15 +323,15 @@ int main(void)
 			cmd.flags = rnd(&seed);
 		if (!below(&seed, 32))
 			cmd.metadata_len = below(&seed, 64);
-		v = judge(set, &cmd, below(&seed, 8), 12, writable, &f);
-		seen[v & 3]++;
-		what = broken(set, &cmd, writable, v, &f);
+		v = judge(set, &cmd, log, 12, writable, protected, &f);
+		seen[v]++;
+		what = broken(set, &cmd, writable, protected, v, &f);
 		if (what)
 			printf("#   %s: %s %02x, cdw10 %08x %08x %08x, %" PRIu64 " bytes: verdict %u\n", what, set == IO ? "I/O" : "admin",
 			       cmd.opcode, cmd.cdw[0], cmd.cdw[1], cmd.cdw[2], cmd.data_len, v);
 	}
 	ok(!what, "%u random commands keep the rules", turn);
-	ok(seen[ALL] > 1000 && seen[ROOT] > 1000 && seen[NEVER] > 1000 && seen[BAD] > 1000,
-	   "of all verdicts there were many (%u %u %u %u)", seen[0], seen[1], seen[2], seen[3]);
+	ok(seen[ALL] > 1000 && seen[ROOT] > 1000 && seen[NEVER] > 1000 && seen[RO] > 1000 && seen[BAD] > 1000,
+	   "of all verdicts there were many (%u %u %u %u %u)", seen[0], seen[1], seen[2], seen[3], seen[4]);
 	return unit_end();
 }

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A namespace that somebody made read-only: whatever writes is refused, by
+ * every way and to everyone; and the cheap questions that tools ask of a disk,
+ * and reservations.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <libaio.h>
+#include <liburing.h>
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/hdreg.h>
+#include <linux/nvme_ioctl.h>
+#include <linux/pr.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "t.h"
+
+static unsigned char *data, *other, *back;
+static int cp, dio;
+static unsigned int nsid;
+
+static long range(int f, unsigned long op, uint64_t start, uint64_t len)
+{
+	uint64_t r[2] = { start, len };
+
+	return reterr(ioctl(f, op, r));
+}
+
+static long ring_op(void (*prep)(struct io_uring *r), unsigned int setup)
+{
+	struct io_uring_cqe *cqe;
+	struct io_uring r;
+	long res;
+
+	if (io_uring_queue_init(8, &r, setup))
+		bail("ring");
+	prep(&r);
+	io_uring_submit_and_wait(&r, 1);
+	if (io_uring_wait_cqe(&r, &cqe))
+		bail("io_uring_wait_cqe");
+	res = cqe->res;
+	io_uring_queue_exit(&r);
+	return res;
+}
+
+static struct io_uring_sqe *get_sqe(struct io_uring *r)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(r);
+
+	if (!sqe)
+		bail("io_uring_get_sqe");
+	return sqe;
+}
+
+static void prep_write(struct io_uring *r)
+{
+	struct io_uring_sqe *sqe = get_sqe(r);
+
+	io_uring_prep_write(sqe, dio, other, 4096, 0);
+}
+
+static void prep_discard(struct io_uring *r)
+{
+	struct io_uring_sqe *sqe = get_sqe(r);
+
+	memset(sqe, 0, 64);
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = cp;
+	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
+	sqe->addr = 0;
+	sqe->addr3 = 4096;
+}
+
+static struct nvme_uring_cmd a_write(void)
+{
+	return (struct nvme_uring_cmd){ .opcode = 1, .nsid = nsid, .addr = (uintptr_t)other, .data_len = 4096, .cdw12 = 4096 / dev.lba - 1 };
+}
+
+static void prep_short(struct io_uring *r)
+{
+	struct io_uring_sqe *sqe = get_sqe(r);
+	struct nvme_uring_cmd c = a_write();
+
+	prep_command(sqe, cp, NVME_URING_CMD_IO, &c);
+}
+
+static void prep_vec(struct io_uring *r)
+{
+	static struct iovec v[2];
+	struct io_uring_sqe *sqe = get_sqe(r);
+	struct nvme_uring_cmd c = a_write();
+
+	v[0] = (struct iovec){ other, 2048 };
+	v[1] = (struct iovec){ other + 2048, 2048 };
+	c.addr = (uintptr_t)v;
+	c.data_len = 2;
+	prep_command(sqe, cp, NVME_URING_CMD_IO_VEC, &c);
+}
+
+static long aio_write(void)
+{
+	struct iocb cb, *p = &cb;
+	io_context_t aio = NULL;
+	struct io_event ev;
+	long n;
+
+	if (io_setup(1, &aio))
+		bail("io_setup");
+	io_prep_pwrite(&cb, dio, other, 4096, 0);
+	n = io_submit(aio, 1, &p);
+	if (n == 1)
+		n = io_getevents(aio, 1, 1, &ev, NULL) == 1 ? (long)ev.res : -EIO;
+	io_destroy(aio);
+	return n;
+}
+
+static long command(unsigned char op, unsigned int len, unsigned int cdw11, unsigned int cdw12)
+{
+	struct nvme_passthru_cmd c = { .opcode = op, .nsid = nsid, .addr = (uintptr_t)other, .data_len = len, .cdw11 = cdw11, .cdw12 = cdw12 };
+
+	return reterr(ioctl(cp, NVME_IOCTL_IO_CMD, &c));
+}
+
+/* All that changes blocks, each of which returns @want, or what @want < 0 says. */
+static void writers(bool ro)
+{
+	const unsigned int big = IORING_SETUP_SQE128 | IORING_SETUP_CQE32, blocks = 4096 / dev.lba - 1;
+	struct nvme_user_io io = { .opcode = 1, .addr = (uintptr_t)other, .nblocks = blocks };
+	const char *is_ro = ro ? "read-only" : "writable";
+	struct iovec v = { other, 4096 };
+
+#define W(call, good, text) is((call), ro ? -EPERM : (good), "BLKROSET, %s: " text, is_ro)
+	W(reterr(pwrite(cp, other, 4096, 0)), 4096, "pwrite, copied");
+	W(reterr(pwrite(cp, other, 7, 5)), 7, "pwrite of 7 bytes");
+	W(reterr(pwrite(dio, other, 4096, 0)), 4096, "pwrite, direct");
+	W(reterr(pwritev2(dio, &v, 1, 0, RWF_NOWAIT)), 4096, "pwritev2 with RWF_NOWAIT");
+	W(reterr(pwritev2(dio, &v, 1, 0, RWF_HIPRI)), 4096, "pwritev2 with RWF_HIPRI");
+	is(reterr(pwrite(dio, other, 4096, dev.size)), ro ? -EPERM : -ENOSPC, "BLKROSET, %s: pwrite at the end", is_ro);
+	W(aio_write(), 4096, "libaio");
+	W(ring_op(prep_write, 0), 4096, "io_uring");
+	W(ring_op(prep_discard, 0), 0, "BLOCK_URING_CMD_DISCARD");
+	W(range(cp, BLKDISCARD, 0, 4096), 0, "BLKDISCARD");
+	W(range(cp, BLKZEROOUT, 0, 4096), 0, "BLKZEROOUT");
+	W(ring_op(prep_short, big), 0, "Write by io_uring");
+	W(ring_op(prep_vec, big), 0, "Write by io_uring, segments");
+	W(reterr(ioctl(cp, NVME_IOCTL_SUBMIT_IO, &io)), 0, "SUBMIT_IO");
+	W(command(1, 4096, 0, blocks), 0, "Write");
+	W(command(8, 0, 0, blocks), 0, "Write Zeroes");
+	W(command(9, 16, 4, 0), 0, "Dataset Management");
+#undef W
+}
+
+static void as_nobody(void)
+{
+	int f = open(dev.path, O_RDONLY), one = 1;
+	struct pr_registration reg = { .new_key = 1 };
+
+	ok(f >= 0 && getuid() == 65534, "nobody opened the node");
+	is_ret(ioctl(f, BLKROSET, &one), -EACCES, "BLKROSET: nobody may not");
+	is_ret(ioctl(f, IOC_PR_REGISTER, &reg), -EPERM, "D: nobody may make no reservation on a read-only node");
+	close(f);
+	f = open(dev.path, O_RDWR);
+	is_ret(ioctl(f, BLKROSET, &one), -EACCES, "BLKROSET: nobody may not, though he may write");
+	ok(ioctl(f, IOC_PR_REGISTER, &reg) < 0 && errno != EPERM && errno != ENOTTY, "D: and may if he may write");
+}
+
+static void flag(void)
+{
+	int one = 1, zero = 0, status, ro = -1;
+
+	is_ret(ioctl(cp, BLKROGET, &ro), 0, "BLKROGET");
+	is(ro, 0, "BLKROGET: writable");
+	is_ret(ioctl(cp, BLKROSET, 1), -EFAULT, "BLKROSET from nowhere");
+	if (chmod(dev.path, 0666))
+		bail("chmod");
+	fflush(stdout);
+	if (!fork()) {
+		if (setgid(65534) || setuid(65534))
+			_exit(2);
+		as_nobody();
+		fflush(stdout);
+		_exit(t_end());
+	}
+	wait(&status);
+	chmod(dev.path, 0600);
+	is(status, 0, "nobody's tests");
+
+	put(cp, data, 64 * KiB, 0);
+	is_ret(ioctl(cp, BLKROSET, &one), 0, "BLKROSET");
+	ioctl(dio, BLKROGET, &ro);
+	is(ro, 1, "BLKROGET of another file: read-only");
+	writers(true);
+	is(reterr(ioctl(cp, NVME_IOCTL_RESCAN)), 0, "BLKROSET: rescan");
+	is(reterr(pwrite(cp, other, 4096, 0)), -EPERM, "BLKROSET: and it still holds");
+	get(cp, back, 64 * KiB, 0);
+	is(memcmp(back, data, 64 * KiB), 0, "BLKROSET, read-only: the data are as before");
+	is(reterr(pread(dio, back, 4096, 4096)), 4096, "BLKROSET, read-only: pread, direct");
+	is(memcmp(back, data + 4096, 4096), 0, "and its data");
+	is(command(2, 4096, 0, 4096 / dev.lba - 1), 0, "BLKROSET, read-only: Read");
+	is(memcmp(other, data, 4096), 0, "and its data");
+	is(reterr(fsync(cp)), 0, "BLKROSET, read-only: fsync");
+	is(command(0, 0, 0, 0), 0, "BLKROSET, read-only: Flush");
+	memset(other, 0x77, 4096);
+	is_ret(ioctl(cp, BLKROSET, &zero), 0, "BLKROSET: back");
+	ioctl(cp, BLKROGET, &ro);
+	is(ro, 0, "BLKROGET: writable again");
+	memset(other, 0, 16);
+	writers(false);
+}
+
+static void questions(void)
+{
+	unsigned short sectors = 7;
+	struct hd_geometry geo;
+	unsigned long ra = 7;
+	int bs = 0;
+
+	is_ret(ioctl(cp, BLKSECTGET, &sectors), 0, "BLKSECTGET");
+	ok(sectors >= 8 && sectors != 7, "BLKSECTGET: a command's length (%u)", sectors);
+	is_ret(ioctl(cp, BLKBSZGET, &bs), 0, "BLKBSZGET");
+	is(bs, 4096, "BLKBSZGET: 4096");
+	is_ret(ioctl(cp, BLKRAGET, &ra), 0, "BLKRAGET");
+	is(ra, 0, "BLKRAGET: nothing");
+	ra = 7;
+	is_ret(ioctl(cp, BLKFRAGET, &ra), 0, "BLKFRAGET");
+	is(ra, 0, "BLKFRAGET: nothing");
+	is_ret(ioctl(cp, BLKRAGET, NULL), -EINVAL, "BLKRAGET to NULL");
+	memset(&geo, 0xee, sizeof(geo));
+	is_ret(ioctl(cp, HDIO_GETGEO, &geo), 0, "HDIO_GETGEO");
+	ok(geo.heads == 64 && geo.sectors == 32 && geo.cylinders == (unsigned short)(dev.size >> 20) && !geo.start,
+	   "HDIO_GETGEO: heads, sectors, cylinders, start (%u %u %u %lu)", geo.heads, geo.sectors, geo.cylinders, geo.start);
+	is_ret(ioctl(cp, HDIO_GETGEO, NULL), -EINVAL, "HDIO_GETGEO to NULL");
+	is_ret(ioctl(cp, HDIO_GETGEO, 1), -EFAULT, "HDIO_GETGEO to nowhere");
+}
+
+/* QEMU has no reservations: what it refuses was sent. */
+static void reservations(void)
+{
+	static const unsigned long ops[] = { IOC_PR_REGISTER, IOC_PR_RESERVE, IOC_PR_RELEASE, IOC_PR_PREEMPT, IOC_PR_PREEMPT_ABORT, IOC_PR_CLEAR };
+	union {
+		struct pr_registration reg;
+		struct pr_reservation rsv;
+		struct pr_preempt pre;
+		struct pr_clear clear;
+	} u;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		unsigned int *flags = i == 0 ? &u.reg.flags : i < 3 ? &u.rsv.flags : i < 5 ? &u.pre.flags : &u.clear.flags;
+
+		memset(&u, 0, sizeof(u));
+		is_ret(ioctl(cp, ops[i], &u), -EINVAL, "D: IOC_PR_*, %zu: sent, and the controller has no such opcode", i);
+		*flags = 0x80;
+		is_ret(ioctl(cp, ops[i], &u), -EOPNOTSUPP, "D: IOC_PR_*, %zu: unknown flags", i);
+		is_ret(ioctl(cp, ops[i], 1), -EFAULT, "D: IOC_PR_*, %zu: from nowhere", i);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	t_begin(argc, argv);
+	cp = dev_open(O_RDWR);
+	dio = dev_open(O_RDWR | O_DIRECT);
+	nsid = ioctl(cp, NVME_IOCTL_ID);
+	data = pages(64 * KiB);
+	other = pages(64 * KiB);
+	back = pages(64 * KiB);
+	fill(data, 64 * KiB, t_seed, 0);
+	flag();
+	questions();
+	reservations();
+	return t_end();
+}

@@ -4,7 +4,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libaio.h>
+#include <liburing.h>
 #include <linux/fs.h>
+#include <linux/nvme_ioctl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The guest tests under the lab's debug kernel (lab/kernel-debug): KASAN, lockdep,
-# DMA API debugging, UBSAN. Not part of "make check", for it takes too long: "make
-# check-debug".
+# DMA API debugging, UBSAN; and with allocations that fail. Not part of "make check",
+# for it takes too long: "make check-debug", which .ci/run calls.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -32,4 +32,9 @@ guest "debug, topology" --kernel debug --timeout 1500 \
 	--run tests/guest/topology
 guest "debug, fio" --kernel debug --timeout 3000 --nvme '' --ns size=256M \
 	--run "tests/guest/fio /dev/nvdio0n1"
+soaks "debug, " debug
+# An allocation in fifty of what the stress programs ask for fails.
+guest "debug, soak, failing allocations" --kernel debug --cpus 4 --mem 2G --timeout 3000 \
+	--nvme '' --ns size=256M --ns size=256M \
+	--run "SOAK_FAULTS=1 tests/guest/soak $bin 20 64,64,1"
 tap_end

@@ -33,16 +33,12 @@
 
 #include "t.h"
 
-/*
- * The watcher's unit of time is its own sleep of 100 ms: on a host that is busy
- * it takes longer, and so does everybody's work.
- */
 #define BEAT_US 100000
-#define STILL 450		/* beats without any progress of a worker; less than lab/vm waits */
+#define STILL 450		/* beats without a round of anybody; less than lab/vm waits */
 
 #define CROWD (16 * MiB)	/* blocks that all write to */
 #define OWN MiB			/* blocks of one worker alone */
-#define BURST 250		/* requests of a process that is killed */
+#define BURST 250		/* requests of a process that is killed, at most */
 #define WORKERS_MAX 64
 
 struct worker {
@@ -65,6 +61,7 @@ static struct {
 } *shared;
 
 static bool faults;
+static unsigned int bounce, burst;
 static unsigned int nsid;
 
 /* The result of a call, which was to be @want. */
@@ -86,10 +83,11 @@ static uint64_t somewhere(struct worker *w, size_t len, size_t unit)
 	return below(&w->state, (CROWD - len) / unit + 1) * unit;
 }
 
-/* Several bounce buffers for each, or as many as there are. */
+/* Several bounce buffers for each: more than there are. */
 static void large_copy(struct worker *w)
 {
-	size_t len = MiB - below(&w->state, 2) * 100;
+	/* With one buffer 16 of 1 MiB would take a minute. */
+	size_t len = (bounce < 8 ? bounce * 256 * KiB : MiB) - below(&w->state, 2) * 100;
 
 	right(w, reterr(pwrite(w->copy, w->buf, len, somewhere(w, len, dev.lba))), len);
 }
@@ -224,9 +222,9 @@ static void flood_aio(struct worker *w, int fd, size_t len)
 	static struct iocb cb[BURST], *pcb[BURST];
 	io_context_t aio = 0;
 
-	if (io_setup(BURST, &aio))
+	if (io_setup(burst, &aio))
 		return;
-	for (int i = 0; i < BURST; i++) {
+	for (int i = 0; i < (int)burst; i++) {
 		uint64_t off = somewhere(w, len, PG);
 
 		if (i & 1)
@@ -235,8 +233,8 @@ static void flood_aio(struct worker *w, int fd, size_t len)
 			io_prep_pread(&cb[i], fd, w->buf + i * PG, len, off);
 		pcb[i] = &cb[i];
 	}
-	for (int done = 0, n; done < BURST; done += n) {
-		n = io_submit(aio, BURST - done, pcb + done);
+	for (int done = 0, n; done < (int)burst; done += n) {
+		n = io_submit(aio, burst - done, pcb + done);
 		if (n <= 0)
 			return;
 	}
@@ -246,9 +244,9 @@ static void flood_ring(struct worker *w, int fd, size_t len, unsigned int setup)
 {
 	struct io_uring r;
 
-	if (io_uring_queue_init(BURST, &r, setup))
+	if (io_uring_queue_init(burst, &r, setup))
 		return;
-	for (int i = 0; i < BURST; i++)
+	for (int i = 0; i < (int)burst; i++)
 		io_uring_prep_rw(i & 1 ? IORING_OP_WRITE : IORING_OP_READ, io_uring_get_sqe(&r),
 				 fd, w->buf + i * PG, len, somewhere(w, len, PG));
 	io_uring_submit(&r);
@@ -361,27 +359,41 @@ static void tell_who_waits(void)
 		(void)!write(fd, "w", 1);
 }
 
-/* Sleeps a beat; false when a worker has stood still for too long. */
+/*
+ * Sleeps a beat; false when for too long nobody made a round who has not ended. (One
+ * who waits for others while they go on shows when they are told to stop.)
+ */
 static bool beat(unsigned int n)
 {
-	static unsigned int seen[WORKERS_MAX], since[WORKERS_MAX], t;
-	bool moving = true;
+	static unsigned int seen, since;
+	unsigned int i, all = 0;
 
 	usleep(BEAT_US);
-	t++;
-	for (unsigned int i = 0; i < n; i++) {
-		struct worker *w = &shared->w[i];
-		unsigned int r = atomic_load(&w->rounds);
+	for (i = 0; i < n; i++)
+		all += atomic_load(&shared->w[i].rounds) + atomic_load(&shared->w[i].ended);
+	since = all == seen ? since + 1 : 0;
+	seen = all;
+	if (since < STILL)
+		return true;
+	for (i = 0; i < n; i++)
+		if (!atomic_load(&shared->w[i].ended))
+			note("%s, worker %u: nothing more after %u rounds", shared->w[i].name,
+			     shared->w[i].n, atomic_load(&shared->w[i].rounds));
+	return false;
+}
 
-		if (r != seen[i] || atomic_load(&w->ended)) {
-			seen[i] = r;
-			since[i] = t;
-		} else if (t - since[i] > STILL) {
-			note("%s, worker %u: nothing after %u rounds", w->name, w->n, r);
-			moving = false;
-		}
-	}
-	return moving;
+static unsigned int parameter(const char *name)
+{
+	unsigned int v = 0;
+	char p[128];
+	FILE *f;
+
+	snprintf(p, sizeof(p), "/sys/module/nvdio/parameters/%s", name);
+	f = fopen(p, "r");
+	if (!f || fscanf(f, "%u", &v) != 1)
+		bail("read %s", p);
+	fclose(f);
+	return v;
 }
 
 int main(int argc, char **argv)
@@ -394,6 +406,8 @@ int main(int argc, char **argv)
 	t_begin(argc, argv);
 	alarm(0);
 	faults = getenv("SOAK_FAULTS");
+	bounce = parameter("bounce_buffers");
+	burst = bounce < 64 ? 32 : BURST;
 	nsid = dev.name[strlen(dev.name) - 1] - '0';
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -345,7 +345,10 @@ static void process(struct worker *w)
 	if (io_uring_queue_init(32, &w->ring, 0))
 		bail("ring");
 	fill(w->want, OWN, w->at, 0);
-	put(w->direct, w->want, OWN, w->at);
+	/* Its allocations may fail already. */
+	while (pwrite(w->direct, w->want, OWN, w->at) != OWN)
+		if (!faults || errno != ENOMEM)
+			bail("first write");
 	work(w);
 	fflush(stdout);
 	_exit(0);

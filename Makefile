@@ -48,6 +48,10 @@ check-debug: ## tests under KASAN, lockdep and DMA API debugging; builds that ke
 	lab/kernel-debug
 	tests/run debug
 
+TIME ?= 600
+soak: ## TIME=600 seconds of stress over a matrix of module parameters and IOMMU modes
+	SOAK_TIME=$(TIME) tests/run soak
+
 bench: ## instructions per I/O against the stock driver, all modes; ARGS=--quick for the main ones
 	bench/run $(ARGS)
 
@@ -60,4 +64,4 @@ bench-compare: ## OLD=result.json [NEW=result.json] of two runs of bench/run
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):.*## /\1\t/p' Makefile | expand -t 24
 
-.PHONY: all headers modules_install clean compile_commands.json lab vm demo check check-debug bench bench-check bench-compare help
+.PHONY: all headers modules_install clean compile_commands.json lab vm demo check check-debug soak bench bench-check bench-compare help

@@ -57,3 +57,24 @@ in_namespace() {
 	# with it.
 	run_killable KILL unshare "$@"
 }
+
+# apt_get LOG ARGUMENTS...: apt-get, its output appended to LOG. Waits up to 15 minutes
+# while another holds a lock of apt or dpkg: a fresh machine's own updater does. (There
+# is a time-out of apt's own for dpkg's locks, but none for those of its lists and archives.)
+apt_get() {
+	apt_log=$1 apt_tries=90
+	shift
+	until apt_said=$(LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get "$@" 2>&1); do
+		printf '%s\n' "$apt_said" >>"$apt_log"
+		case $apt_said in
+		*"Could not get lock"* | *"Unable to lock"* | *"Unable to acquire the dpkg"*) ;;
+		*) return 1 ;;
+		esac
+		apt_tries=$((apt_tries - 1))
+		[ $apt_tries -gt 0 ] || return 1
+		[ $apt_tries != 89 ] || say "waiting for another package manager to end ($(printf '%s\n' "$apt_said" |
+			sed -n 's/^E: \(Could not get lock.*\)/\1/p' | head -n 1))"
+		sleep 10
+	done
+	printf '%s\n' "$apt_said" >>"$apt_log"
+}

@@ -6,24 +6,27 @@
 
 few="iters geometry inflight"
 programs
-# PRPs alone, 32 KiB at most in a command: lists, chains and many splits.
-guest "6.12, no SGLs, MDTS 32 KiB" --kernel 6.12 --hugepages 16 --modargs sgl_threshold=0 \
-	--nvme mdts=3 --ns size=256M --ns size=256M,logical_block_size=4096,physical_block_size=4096 \
-	--run "tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' $few coherence"
+# PRPs alone, 32 KiB at most in a command: lists, chains and many splits; fewer queues
+# than processors.
+guest "6.12, no SGLs, MDTS 32 KiB" --kernel 6.12 --cpus 3 --hugepages 16 --modargs sgl_threshold=0 \
+	--nvme mdts=3,max_ioqpairs=2 --ns size=256M --ns size=256M,logical_block_size=4096,physical_block_size=4096 \
+	--run "tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' $few coherence &&
+		tests/guest/attributes nvdio0 irq_mode msix queue_count 2 mdts_bytes 32768"
 # Long commands (QEMU allows no more), every transfer of more than a page an SGL.
-guest "latest, SGLs, MDTS 2 MiB" --kernel latest --hugepages 16 --modargs sgl_threshold=1 \
+guest "latest, SGLs, MDTS 2 MiB" --kernel latest --cpus 4 --hugepages 16 --modargs sgl_threshold=1 \
 	--nvme mdts=9 --ns size=256M \
-	--run "tests/guest/io $bin /dev/nvdio0n1 $few"
+	--run "tests/guest/io $bin /dev/nvdio0n1 $few &&
+		tests/guest/attributes nvdio0 irq_mode msix queue_count 4 mdts_bytes 2097152"
 # One vector for all queues.
 guest "6.12, one MSI-X vector" --kernel 6.12 --hugepages 16 --iommu strict --modargs sgl_threshold=0 \
 	--nvme msix_qsize=1,max_ioqpairs=1 --ns size=256M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 $few &&
-		grep . /sys/class/nvdio/nvdio0/irq_mode /sys/class/nvdio/nvdio0/queue_count | sed 's/^/# /'"
+		tests/guest/attributes nvdio0 irq_mode msix queue_count 1"
 # No message signalled interrupts at all.
 guest "latest, INTx" --kernel latest --hugepages 16 --append pci=nomsi \
 	--nvme '' --ns size=256M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 $few &&
-		grep -i intx /sys/class/nvdio/nvdio0/irq_mode"
+		tests/guest/attributes nvdio0 irq_mode intx queue_count 1"
 # All DMA through the software IOTLB: a mapping that is not undone, or undone too
 # late, or synced the wrong way, shows in the data or in its use.
 guest "6.12, swiotlb" --kernel 6.12 --hugepages 16 --append swiotlb=force \

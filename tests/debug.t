@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The guest tests under the lab's debug kernel (lab/kernel-debug): KASAN, lockdep,
-# DMA API debugging, UBSAN. Not part of "make check", for it takes too long: "make
-# check-debug".
+# DMA API debugging, UBSAN; and with allocations that fail. Not part of "make check",
+# for it takes too long: "make check-debug", which .ci/run calls.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +12,7 @@ guest "debug" --kernel debug --hugepages 16 --timeout 3000 \
 	--nvme '' --ns size=256M --ns size=256M,logical_block_size=4096,physical_block_size=4096 \
 	--run "tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' $all_programs"
 guest "debug, poll queues" --kernel debug --hugepages 24 --timeout 3000 --modargs 'poll_queues=1 io_queue_depth=32' \
-	--nvme '' --ns size=256M --ns backend=null,size=1G,latency=200000000 \
+	--nvme '' --ns size=256M --ns backend=null,size=1G,latency=1000000000 \
 	--run "tests/guest/io $bin /dev/nvdio0n1 rings manners passthru &&
 		tests/guest/io $bin /dev/nvdio0n2 nowait && tests/guest/io $bin /dev/nvdio0n1 retry"
 guest "debug, strict IOMMU, one CPU" --kernel debug --iommu strict --cpus 1 --hugepages 16 --timeout 3000 \
@@ -32,4 +32,10 @@ guest "debug, topology" --kernel debug --timeout 1500 \
 	--run tests/guest/topology
 guest "debug, fio" --kernel debug --timeout 3000 --nvme '' --ns size=256M \
 	--run "tests/guest/fio /dev/nvdio0n1"
+soaks "debug, " debug
+# One in ten of the driver's allocations fails; of DMA API debugging's own, too.
+guest "debug, soak, failing allocations" --kernel debug --cpus 4 --mem 2G --timeout 3000 \
+	--allow-log 'DMA-API: cacheline tracking ENOMEM' \
+	--nvme '' --ns size=256M --ns size=256M \
+	--run "SOAK_FAULTS=1 tests/guest/soak $bin 20 64,64,1 64,2,0"
 tap_end

@@ -10,7 +10,7 @@ tap_dir=$(mktemp -d)
 trap 'rm -rf "$tap_dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-tap_tests=0
+tap_tests=0 tap_guests=0
 # What tests/guest/io runs on a whole device.
 # shellcheck disable=SC2034
 all_programs="iters geometry edges badinput inflight coherence kvec"
@@ -55,7 +55,9 @@ guest() {
 	shift
 	echo "# $text: lab/vm $*"
 	# Long, because the host may be busy with other things; it is there for hangs.
-	tap "$top/lab/vm" --timeout 900 "$@"
+	tap_guests=$((tap_guests + 1))
+	tap "$top/lab/vm" --timeout 900 \
+		${NVDIO_TAP_LOGS:+--keep-log "$NVDIO_TAP_LOGS/$(basename "$0" .t)-$tap_guests.log"} "$@"
 	[ "$tap_new" -gt 0 ] && [ "$tap_new" = "$tap_said" ]
 	tap_ok $? "$text: all its tests arrived ($tap_new)"
 	tap_ok "$tap_status" "$text: the guest and its kernel's log are clean (status $tap_status)"
@@ -69,4 +71,27 @@ programs() {
 		tap_end
 		exit 1
 	}
+}
+
+# soaks TEXT KERNEL [SECONDS]: tests/guest/soak in three machines. For SECONDS each
+# takes a third of the whole matrix of parameters in turn; else each a few settings,
+# so that every two values of different parameters meet, for some seconds.
+soaks() {
+	if [ -n "${3-}" ]; then
+		each=$(($3 / 36)) all='2,1,0 2,1,2 2,2,0 2,2,2 2,64,0 2,64,2 64,1,0 64,1,2 64,2,0 64,2,2 64,64,0 64,64,2'
+		[ $each -gt 0 ] || each=1
+		off=$all strict=$all swiotlb=$all
+	else
+		each=6 off='2,1,0 64,64,2' strict='64,2,0 2,64,2' swiotlb='64,1,2 2,2,0'
+	fi
+	soak_guest "$1soak" "$off" --kernel "$2"
+	soak_guest "$1soak, strict IOMMU" "$strict" --kernel "$2" --iommu strict
+	soak_guest "$1soak, swiotlb" "$swiotlb" --kernel "$2" --append swiotlb=force
+}
+
+soak_guest() {
+	text=$1 settings=$2
+	shift 2
+	guest "$text" "$@" --cpus 4 --mem 2G --timeout $((1500 + 12 * each * 10)) \
+		--nvme '' --ns size=256M --ns size=256M --run "tests/guest/soak $bin $each $settings"
 }

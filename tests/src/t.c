@@ -361,7 +361,7 @@ bool all_zero(const char *p, size_t len)
 struct flight {
 	int fd, n;
 	io_context_t aio;
-	struct iocb cb[64], *pcb[64];
+	struct iocb cb[FLIGHT_MAX], *pcb[FLIGHT_MAX];
 };
 
 struct flight *take_off(int flags, char *buf, int n, size_t len, size_t step)
@@ -371,7 +371,7 @@ struct flight *take_off(int flags, char *buf, int n, size_t len, size_t step)
 
 	f->fd = dev_open(O_RDWR | flags);
 	f->n = n;
-	if (io_setup(64, &f->aio))
+	if (n > FLIGHT_MAX || io_setup(FLIGHT_MAX, &f->aio))
 		bail("io_setup");
 	for (i = 0; i < n; i++) {
 		io_prep_pread(&f->cb[i], f->fd, buf + i * step, len,
@@ -391,7 +391,7 @@ int flight_fd(const struct flight *f)
 int land(struct flight *f, size_t len, int *whole, int *fault)
 {
 	struct timespec limit = { 30, 0 };
-	struct io_event ev[64];
+	struct io_event ev[FLIGHT_MAX];
 	int i, n;
 
 	*whole = *fault = 0;

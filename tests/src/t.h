@@ -144,10 +144,12 @@ bool all_zero(const char *p, size_t len);
 
 /* ---- reads in flight ---- */
 
+#define FLIGHT_MAX 256
+
 struct flight;
 
 /*
- * Open with @flags and submit @n (at most 64) libaio reads of @len bytes each,
+ * Open with @flags and submit @n (at most FLIGHT_MAX) libaio reads of @len bytes each,
  * into @buf + i * @step, from 64 KiB apart.
  */
 struct flight *take_off(int flags, char *buf, int n, size_t len, size_t step);

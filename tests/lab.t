@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The lab itself: it waits for locks of apt, starts a machine once more that dies at
+# boot, and ends one that stands still.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+tap "$top/lab/sh" python3 tests/unit/watch_test.py
+tap_ok "$tap_status" "watch_test.py ended well ($tap_new tests)"
+tap "$top/lab/sh" sh tests/unit/apt_lock
+tap_ok "$tap_status" "apt_lock ended well ($tap_new tests)"
+
+# vm STATUS TEXT OPTIONS...: lab/vm returns STATUS; what it said is in $tap_dir/vm.
+vm() {
+	want=$1 text=$2
+	shift 2
+	"$top/lab/vm" --no-module --nvme '' --ns size=1M "$@" >"$tap_dir/vm" 2>&1
+	status=$?
+	[ $status = "$want" ]
+	tap_ok $? "$text (status $status)" || sed 's/^/#   /' "$tap_dir/vm" | tail -n 30
+}
+
+# said NUMBER PATTERN TEXT: there are so many lines of PATTERN.
+said() {
+	lines=$(grep -c -e "$2" "$tap_dir/vm")
+	[ "$lines" = "$1" ]
+	tap_ok $? "$3" || sed 's/^/#   /' "$tap_dir/vm" | tail -n 30
+}
+
+# No /init: the kernel panics before anything of ours runs.
+vm 125 "E: a machine that dies at every boot fails" --append rdinit=/nothing --run true
+said 1 'started once more: it ended at boot' "E: after it was started once more, which is said"
+vm 3 "E: a command that fails is not run again" --run 'echo once; exit 3'
+said 1 once "E: it ran once"
+vm 124 "E: a command that hangs is ended" --quiet-limit 8 --timeout 200 --run 'echo once; sleep 1000'
+said 1 'stood still for 8 s' "E: because the machine stood still"
+said 1 once "E: and is not run again"
+said 1 'lab: time is up' "E: the log says who waits"
+# shellcheck disable=SC2016
+vm 0 "E: one that computes in silence is not ended" --quiet-limit 8 \
+	--run 'end=$(($(date +%s) + 20)); while [ $(date +%s) -lt $end ]; do :; done'
+# shellcheck disable=SC2016
+vm 0 "E: nor one that says something now and then" --quiet-limit 8 \
+	--run 'for i in 1 2 3 4; do echo $i; sleep 4; done'
+tap_end

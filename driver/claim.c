@@ -12,13 +12,18 @@
 INTERVAL_TREE_DEFINE(struct nvdio_claim, rb, u64, subtree_last, CLAIM_FIRST,
 		     CLAIM_LAST, static, claim_tree)
 
-/* Every claim of the tree that has blocks in common with @claim. */
-#define for_each_overlap(other, ns, claim)				\
-	for (other = claim_tree_iter_first(&(ns)->claims, (claim)->first, \
-					   (claim)->last);		\
-	     other;							\
-	     other = claim_tree_iter_next(other, (claim)->first,	\
-					  (claim)->last))
+/* The claims that have blocks in common with @claim, one after the other. */
+static struct nvdio_claim *overlap_first(struct nvdio_ns *ns,
+					 const struct nvdio_claim *claim)
+{
+	return claim_tree_iter_first(&ns->claims, claim->first, claim->last);
+}
+
+static struct nvdio_claim *overlap_next(struct nvdio_claim *other,
+					const struct nvdio_claim *claim)
+{
+	return claim_tree_iter_next(other, claim->first, claim->last);
+}
 
 static bool claims_conflict(const struct nvdio_claim *a,
 			    const struct nvdio_claim *b)
@@ -73,7 +78,8 @@ static void claim_count(struct nvdio_ns *ns, struct nvdio_claim *claim)
 {
 	struct nvdio_claim *other;
 
-	for_each_overlap(other, ns, claim) {
+	for (other = overlap_first(ns, claim); other;
+	     other = overlap_next(other, claim)) {
 		if (claims_conflict(claim, other))
 			claim->blockers++;
 	}
@@ -147,7 +153,8 @@ void nvdio_claim_release(struct nvdio_ns *ns, struct nvdio_claim *claim)
 	claim_tree_remove(claim, &ns->claims);
 	if (claim->exclusive)
 		WRITE_ONCE(ns->claims_held, ns->claims_held - 1);
-	for_each_overlap(other, ns, claim) {
+	for (other = overlap_first(ns, claim); other;
+	     other = overlap_next(other, claim)) {
 		/* Who came earlier never waited for this one. */
 		if (other->seq < claim->seq || !claims_conflict(claim, other))
 			continue;
@@ -179,7 +186,8 @@ bool nvdio_claim_covers(struct nvdio_ns *ns, u64 slba, u64 nlb)
 	bool ret = false;
 
 	spin_lock_irqsave(&ns->claim_lock, flags);
-	for_each_overlap(other, ns, &range) {
+	for (other = overlap_first(ns, &range); other;
+	     other = overlap_next(other, &range)) {
 		if (other->held && other->exclusive) {
 			ret = true;
 			break;

@@ -321,7 +321,7 @@ static int copy_send(struct nvdio_copy *op, struct nvdio_bounce *bounce,
 	cmd->rw.length = cpu_to_le16((bytes >> ns->lba_shift) - 1);
 	cmd->rw.control = write && op->fua ? cpu_to_le16(NVME_RW_FUA) : 0;
 	nvdio_queue_send(q, req);
-	spin_unlock(&q->sq_lock);
+	nvdio_queue_unlock(q);
 	return 0;
 }
 

@@ -157,7 +157,7 @@ static int dio_send(struct nvdio_dio *dio, bool nowait)
 		dio_fill(dio, req, nvdio_queue_slot(q), slba, bytes, &dptr,
 			 sgl);
 		nvdio_queue_send(q, req);
-		spin_unlock(&q->sq_lock);
+		nvdio_queue_unlock(q);
 	} while (!last);
 	return 0;
 }

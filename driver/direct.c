@@ -132,6 +132,8 @@ static noinline ssize_t nvdio_direct_wait(struct nvdio_ns *ns,
 		ret = PTR_ERR_OR_ZERO(req);
 		if (ret)
 			break;
+		/* To sparse: see nvdio_req_get(). */
+		__acquire(&q->sq_lock);
 		ret = nvdio_direct_send(ns, q, req, iocb, &page, &offset, len,
 					nr_pinned, write);
 		if (ret == -EIOCBQUEUED)

@@ -263,7 +263,7 @@ static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 	discard_fill(ns, nvdio_queue_slot(q), pdu->list, slba, nlb);
 	this_cpu_inc(ns->stats->discard);
 	nvdio_queue_send(q, req);
-	spin_unlock(&q->sq_lock);
+	nvdio_queue_unlock(q);
 	return -EIOCBQUEUED;
 }
 

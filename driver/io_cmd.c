@@ -52,7 +52,7 @@ int nvdio_io_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
 	req->slba = slba;
 	*nvdio_queue_slot(q) = *cmd;
 	nvdio_queue_send(q, req);
-	spin_unlock(&q->sq_lock);
+	nvdio_queue_unlock(q);
 
 	wait_for_completion_io(&wait.done);
 	if (wait.status >= NVDIO_SC_GONE)

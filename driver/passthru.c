@@ -377,7 +377,7 @@ int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 		this_cpu_inc(pt->ns->stats->passthrough);
 	nvdio_queue_send(q, req);
 	nvdio_passthru_extend(q, req, timeout);
-	spin_unlock(&q->sq_lock);
+	nvdio_queue_unlock(q);
 	return 0;
 }
 

@@ -87,12 +87,15 @@ static bool nvdio_queue_has_request(struct nvdio_queue *q)
 	       READ_ONCE(q->tags.fresh) < q->tags.depth;
 }
 
+static unsigned int nvdio_queue_reap_some(struct nvdio_queue *q);
+
 /*
  * A wakeup is used or passed on (invariant 12): whoever has waited for a tag,
  * and goes on with or without one, wakes the next if there is still one.
  */
 static void nvdio_queue_pass_on(struct nvdio_queue *q)
 {
+	/* Who begins to wait now looks for a tag after that. */
 	if (waitqueue_active(&q->wait) && nvdio_queue_has_request(q))
 		wake_up(&q->wait);
 }
@@ -113,7 +116,7 @@ static void nvdio_queue_wait(struct nvdio_queue *q)
 			break;
 		if (q->vector < 0) {
 			io_schedule_timeout(1);
-			nvdio_queue_poll(q);
+			nvdio_queue_poll_all(q);
 		} else {
 			io_schedule();
 		}
@@ -134,7 +137,7 @@ static void nvdio_queue_spin(struct nvdio_queue *q)
 		return;
 	end = local_clock() + NVDIO_SPIN_NS;
 	do {
-		if (nvdio_queue_poll(q) || nvdio_queue_has_request(q))
+		if (nvdio_queue_reap_some(q) || nvdio_queue_has_request(q))
 			return;
 		cpu_relax();
 		cond_resched();
@@ -157,8 +160,8 @@ static void nvdio_queue_spin(struct nvdio_queue *q)
  *
  * Context: may sleep, unless @nowait. The caller may hold a claim and bounce
  * buffers, but no tag that is not in flight (invariant 12).
- * Return: a request, and sq_lock is held; or, without it, -ENODEV if the
- * controller or the namespace is gone, -EAGAIN under @nowait.
+ * Return: a request, and sq_lock is held until nvdio_queue_unlock(); or, without
+ * it, -ENODEV if the controller or the namespace is gone, -EAGAIN under @nowait.
  */
 struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 				    u64 slba, u64 nlb, bool nowait)
@@ -179,8 +182,11 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 			ret = -EAGAIN;
 		} else if (q->state == NVDIO_QUEUE_LIVE) {
 			req = nvdio_queue_request(q);
-			if (likely(req))
+			if (likely(req)) {
+				/* To sparse: it is the caller's now. */
+				__release(&q->sq_lock);
 				break;
+			}
 			/* The controller may not know yet what fills it. */
 			if (q->sq_tail != q->sq_rung)
 				nvdio_queue_ring(q);
@@ -199,16 +205,15 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 			ret = 0;
 		} else if (!reaped) {
 			/* The interrupt may only be on its way. */
-			nvdio_queue_poll(q);
-			if (nowait)
+			if (!nvdio_queue_reap_some(q) && nowait)
 				nvdio_queue_spin(q);
 			reaped = true;
-		} else if (nowait) {
-			ret = -EAGAIN;
-			break;
-		} else {
+		} else if (!nowait) {
 			nvdio_queue_wait(q);
 			waited = true;
+		} else {
+			ret = -EAGAIN;
+			break;
 		}
 	}
 	if (claimed)
@@ -437,6 +442,25 @@ static irqreturn_t nvdio_queue_irq(int irq, void *data)
 	return moved ? IRQ_HANDLED : IRQ_NONE;
 }
 
+/*
+ * End what the controller has completed, on behalf of a submitter who found no
+ * tag. Nobody has polled for it.
+ * Return: number of commands that ended.
+ */
+static unsigned int nvdio_queue_reap_some(struct nvdio_queue *q)
+{
+	struct nvdio_done done[NVDIO_BATCH] __uninitialized;
+	unsigned int found, nr = 0;
+	unsigned long flags;
+
+	if (!spin_trylock_irqsave(&q->cq_lock, flags))
+		return 0;
+	found = likely(q->cqes) ? nvdio_queue_reap(q, done, &nr, false) : 0;
+	spin_unlock_irqrestore(&q->cq_lock, flags);
+	nvdio_complete_all(done, nr);
+	return found;
+}
+
 /**
  * nvdio_queue_poll_for() - end what the controller has completed, for somebody
  * @q: queue
@@ -649,7 +673,7 @@ bool nvdio_queue_watch_writes(struct nvdio_queue *q, struct nvdio_ns *ns,
 	unsigned int i;
 
 	if (q->vector < 0)
-		nvdio_queue_poll(q);
+		nvdio_queue_poll_all(q);
 	spin_lock(&q->sq_lock);
 	if (q->writes == q->writes_over)
 		goto unlock;

@@ -7,7 +7,7 @@
  *	req = nvdio_req_get(q, ns, ...);	on error, no lock is held
  *	... fill *req and *nvdio_queue_slot(q) ...
  *	nvdio_queue_send(q, req);
- *	spin_unlock(&q->sq_lock);
+ *	nvdio_queue_unlock(q);
  *
  * Interrupts never take sq_lock. cq_lock serialises all who may end a request:
  * interrupt, poll, timeout and teardown; whoever finds it IN_FLIGHT under that
@@ -232,6 +232,14 @@ static inline void nvdio_queue_send(struct nvdio_queue *q,
 {
 	nvdio_queue_send_slot(q, req, nvdio_queue_slot(q),
 			      req->flags & NVDIO_REQ_WRITE);
+}
+
+/* Give up the sq_lock that nvdio_req_get() returned with. */
+static inline void nvdio_queue_unlock(struct nvdio_queue *q)
+{
+	/* To sparse: see nvdio_req_get(). */
+	__acquire(&q->sq_lock);
+	spin_unlock(&q->sq_lock);
 }
 
 #endif /* NVDIO_QUEUE_H */

@@ -316,6 +316,8 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 		ret = PTR_ERR(req);
 		if (IS_ERR(req))
 			goto unpin;
+		/* To sparse: see nvdio_req_get(). */
+		__acquire(&q->sq_lock);
 	}
 	flags = write ? NVDIO_REQ_WRITE : 0;
 	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {

@@ -95,3 +95,19 @@ soak_guest() {
 	guest "$text" "$@" --cpus 4 --mem 2G --timeout $((1500 + 12 * each * 10)) \
 		--nvme '' --ns size=256M --ns size=256M --run "tests/guest/soak $bin $each $settings"
 }
+
+# Builds module $2 of tests/shim for kernel $1; sets shim.
+shim() {
+	# shellcheck disable=SC2016
+	shim=$("$top/lab/sh" sh -euc '
+		v=$(cat "/usr/lib/nvdio-lab/kernel/$1")
+		dir=/build/$2/shim-$v
+		mkdir -p "$dir"
+		exec 9>"$dir/.lock"
+		flock 9
+		cp /src/tests/shim/* "$dir"
+		make -s -C "/lib/modules/$v/build" M="$dir" modules >&2
+		echo "$dir/$3.ko"
+	' sh "$1" "$id" "$2")
+	tap_ok $? "tests/shim compiles for $1"
+}

@@ -4,25 +4,9 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# The module of tests/shim for kernel $1; sets shim.
-answers() {
-	# shellcheck disable=SC2016
-	shim=$("$top/lab/sh" sh -euc '
-		v=$(cat "/usr/lib/nvdio-lab/kernel/$1")
-		dir=/build/$2/shim-$v
-		mkdir -p "$dir"
-		exec 9>"$dir/.lock"
-		flock 9
-		cp /src/tests/shim/* "$dir"
-		make -s -C "/lib/modules/$v/build" M="$dir" modules >&2
-		echo "$dir/nvdio_answers.ko"
-	' sh "$1" "$id")
-	tap_ok $? "the shim compiles for $1"
-}
-
 programs
 for kernel in 6.12 latest; do
-	answers $kernel
+	shim $kernel nvdio_answers
 	guest "$kernel" --kernel $kernel --modargs "poll_queues=2 io_timeout=1" \
 		--nvme '' --ns size=256M,uuid=8a1e66a3-5d2c-4c0e-9a39-6c2f10a7be01 \
 		--run "tests/guest/namespaces $bin $shim"

@@ -15,4 +15,12 @@ guest "6.12, poll queues, few tags, swiotlb" --kernel 6.12 --cpus 4 --append swi
 	--modargs 'io_queue_depth=8 bounce_buffers=2 poll_queues=2' --nvme '' \
 	--ns size=256M,logical_block_size=4096,physical_block_size=4096 \
 	--run "tests/guest/io $bin /dev/nvdio0n1 waits"
+# Who was told to wait is delayed: whatever it still did with what is not its own
+# any more would hit another owner.
+for kernel in 6.12 latest; do
+	shim $kernel nvdio_delays
+	guest "$kernel, delays" --kernel $kernel --cpus 4 --modargs 'bounce_buffers=32' --nvme '' --ns size=256M \
+		--run "insmod $shim functions=nvdio_bounce_get,nvdio_claim_take,nvdio_claim_drain &&
+			NVDIO_CASE=B13 tests/guest/io $bin /dev/nvdio0n1 waits"
+done
 tap_end

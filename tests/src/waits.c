@@ -499,6 +499,128 @@ static void long_plug(void)
 	close(fd);
 }
 
+/* ---- B10: rests of large writes that wait for claims ---- */
+
+static void large_direct(int nr, struct progress *p)
+{
+	enum { N = 64, ROUND = 3 };
+	int fd = dev_open(O_RDWR | O_DIRECT);
+	char *b = pages(MiB);
+	struct io_uring r;
+
+	memset(b, nr, MiB);
+	if (io_uring_queue_init(N, &r, 0))
+		bail("ring");
+	for (int round = 0; round < ROUND; round++) {
+		for (int i = 0; i < N; i++)
+			io_uring_prep_write(io_uring_get_sqe(&r), fd, b, MiB, 0);
+		io_uring_submit(&r);
+		for (int i = 0; i < N; i++) {
+			struct io_uring_cqe *cqe;
+
+			if (io_uring_wait_cqe(&r, &cqe))
+				bail("cqe");
+			errno = -cqe->res;
+			may_move(nr, p, cqe->res == (int)MiB);
+			io_uring_cqe_seen(&r, cqe);
+		}
+	}
+}
+
+static void rests(void)
+{
+	struct crew c;
+
+	begin(&c);
+	start(&c, 6, large_direct);
+	start(&c, 4, copies_write);
+	start(&c, 4, small_write);
+	all_end(&c, "B10: large direct writes among partial writes of the same blocks");
+}
+
+/* ---- B9: a Format while partial writes are under way ---- */
+
+enum { FORMAT_BLOCKS = 512, FORMAT_BYTE = 7 };
+
+/* One byte of each block, many at a time; until *stop. */
+static void byte_writes(int nr, struct progress *p)
+{
+	enum { N = 64 };
+	int fd = dev_open(O_RDWR);
+	char b = 1;
+	io_context_t aio = NULL;
+	struct iocb cb[N], *list[1];
+	struct io_event ev[N];
+	int flying = 0;
+
+	if (io_setup(N, &aio))
+		bail("io_setup");
+	for (int i = nr; !*stop || flying; i++) {
+		if (!*stop && flying < N) {
+			io_prep_pwrite(&cb[i % N], fd, &b, 1,
+				       (uint64_t)(i % FORMAT_BLOCKS) * dev.lba + FORMAT_BYTE);
+			list[0] = &cb[i % N];
+			if (io_submit(aio, 1, list) == 1)
+				flying++;
+			continue;
+		}
+		int got = io_getevents(aio, 1, N, ev, NULL);
+
+		for (int j = 0; j < got; j++) {
+			flying--;
+			errno = -(long)ev[j].res;
+			may_move(nr, p, ev[j].res == 1);
+		}
+	}
+}
+
+/* The namespace's present LBA format, with 4096 bytes of Identify Namespace. */
+static int lba_format(int fd)
+{
+	unsigned char id[4096];
+	struct nvme_passthru_cmd c = {
+		.opcode = 6, .nsid = ioctl(fd, NVME_IOCTL_ID), .addr = (uintptr_t)id, .data_len = sizeof(id),
+	};
+
+	if (ioctl(fd, NVME_IOCTL_ADMIN_CMD, &c))
+		bail("identify");
+	return id[26] & 15;
+}
+
+static void formatted(void)
+{
+	size_t len = (size_t)FORMAT_BLOCKS * dev.lba;
+	int fd = dev_open(O_RDWR | O_DIRECT), old = 0, ret = 0;
+	char *b = pages(len);
+	struct nvme_passthru_cmd c = {
+		.opcode = 0x80, .nsid = ioctl(fd, NVME_IOCTL_ID), .cdw10 = lba_format(fd),
+		.timeout_ms = 600000,
+	};
+
+	for (int i = 0; i < 8 && !ret; i++) {
+		struct crew writers;
+		uint64_t before;
+		int bad;
+
+		memset(b, 0xa5, len);
+		put(fd, b, len, 0);
+		begin(&writers);
+		start(&writers, 4, byte_writes);
+		for (before = all_done(); all_done() < before + 200;)
+			usleep(1000);
+		ret = ioctl(fd, NVME_IOCTL_ADMIN_CMD, &c);
+		*stop = true;
+		if (!finish(&writers, &bad) || bad)
+			ok(false, "B9: writers end (%d errors)", bad);
+		get(fd, b, len, 0);
+		for (size_t j = 0; j < len; j++)
+			old += b[j] && (j % dev.lba != FORMAT_BYTE || b[j] != 1);
+	}
+	is(ret, 0, "B9: Format while partial writes are under way");
+	is(old, 0, "B9: no byte from before it comes back");
+	close(fd);
+}
+
 /* ---- B11: memory that does not come ---- */
 
 static void *uffd_region(int *uffd, size_t len)
@@ -609,6 +731,9 @@ static void not_polled(void)
 	/* io_uring_submit() would poll for it, too. */
 	io_uring_smp_store_release(r.sq.ktail, r.sq.sqe_tail);
 	is(io_uring_enter(r.ring_fd, 1, 0, 0, NULL), 1, "A4: a polled command is sent");
+	/* Not at once: it may be on its way back already. */
+	usleep(200000);
+	ok(counter("leaks/requests") >= 1, "A4: and in flight, as nobody polls for it");
 	begin(&c);
 	start(&c, 2, small_write);
 	start(&c, 2, direct_writes);
@@ -628,6 +753,8 @@ static const struct {
 	{ "B3", few_tags },
 	{ "B4", fair_order },
 	{ "B6", long_plug },
+	{ "B9", formatted },
+	{ "B10", rests },
 	{ "B11", absent_memory },
 	{ "A4", not_polled },
 };

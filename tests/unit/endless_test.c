@@ -125,7 +125,7 @@ static const char *cell(u32 len, u32 moved, bool fetch, bool *got)
 		n = 1;
 		while (i + n < pages && page_addr(i + n) == page_addr(i) + n * NVDIO_MPS)
 			n++;
-		sg[entries++] = (struct scatterlist){ page_addr(i), n * NVDIO_MPS, false };
+		sg[entries++] = (struct scatterlist){ .dma_address = page_addr(i), .dma_length = n * NVDIO_MPS };
 	}
 	sg[entries - 1].last = true;
 	for (i = 0; i < nr_lists; i++)

@@ -142,7 +142,7 @@ static int bounced_alloc(struct nvdio_ctrl *ctrl, struct nvdio_bounced *b,
 
 /**
  * nvdio_bounced_map() - get a bounce buffer
- * @ctrl: controller; the caller has called nvdio_ctrl_enter()
+ * @ctrl: controller; on success nvdio_ctrl_enter() was called
  * @filter: what the command will do
  * @iter: memory, copied from if the data go to the controller
  * @dptr: the command's data pointer
@@ -181,10 +181,13 @@ struct nvdio_bounced *nvdio_bounced_map(struct nvdio_ctrl *ctrl,
 		if (!copy_from_iter_full(b->virt + b->offset, b->len, &from))
 			goto free;
 	}
+	ret = -ENODEV;
+	if (!nvdio_ctrl_enter(ctrl))
+		goto free;
 	ret = nvdio_dma_map_table(ctrl, &b->sgt, b->dir, 0,
 				  !gfpflags_allow_blocking(gfp));
 	if (ret)
-		goto free;
+		goto exit;
 	if (filter->exact)
 		ret = bounced_exact(ctrl, b, dptr, gfp);
 	else
@@ -192,6 +195,8 @@ struct nvdio_bounced *nvdio_bounced_map(struct nvdio_ctrl *ctrl,
 	if (!ret)
 		return b;
 	nvdio_bounced_unmap(ctrl, b);
+exit:
+	nvdio_ctrl_exit(ctrl);
 free:
 	nvdio_bounced_free(b);
 	return ERR_PTR(ret);

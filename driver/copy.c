@@ -8,16 +8,13 @@
  * copy_round.c, in their order; here is who does them. The caller does as many
  * as it can without waiting. Whatever must be waited for, a claim, a buffer, the
  * end of a command, goes on with the next step when it comes: it wakes the
- * caller if it waits, and a worker otherwise, which borrows the caller's address
- * space while it is needed. No task waits on behalf of an operation.
+ * caller if it waits, and a worker otherwise, for which the caller's memory was
+ * pinned. No task waits on behalf of an operation.
  *
  * A write claims its blocks for a round (claim.h), exclusively if some are
  * written in part; these are read first. The order in which things are held is
  * that of the steps: claim, buffer, tag (invariant 12).
  */
-#include <linux/kthread.h>
-#include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "copy.h"
@@ -36,7 +33,6 @@ void nvdio_copy_resume(struct nvdio_copy *op, unsigned long delay)
 		complete(&op->wake);
 		return;
 	}
-	op->faulting = false;
 	queue_delayed_work(op->ns->ctrl->copy_wq, &op->work, delay);
 }
 
@@ -55,38 +51,11 @@ static void copy_bounce_resume(struct nvdio_bounce_waiter *waiter)
 }
 
 /**
- * nvdio_copy_keep_mm() - a worker may have to go on: keep what it will need
- * @op: operation
- *
- * Context: the caller, or a worker that has its address space.
- */
-void nvdio_copy_keep_mm(struct nvdio_copy *op)
-{
-	if (!op->sync && !op->mm && user_backed_iter(&op->iter)) {
-		op->mm = current->mm;
-		mmgrab(op->mm);
-	}
-}
-
-/**
- * nvdio_copy_drop_mm() - the caller's memory is not needed any more
- * @op: operation
- *
- * Context: task.
- */
-void nvdio_copy_drop_mm(struct nvdio_copy *op)
-{
-	if (op->mm)
-		mmdrop(op->mm);
-	op->mm = NULL;
-}
-
-/**
  * nvdio_copy_finish() - all is over: give everything back
  * @op: operation with no command in flight; freed
  * @done: set to what the result is
  *
- * Context: any, if there is no @op->mm; else task.
+ * Context: any, if there are no @op->bvecs; else task.
  */
 void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_done *done)
 {
@@ -99,24 +68,24 @@ void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_done *done)
 	else
 		nvdio_stats_bytes(ns->stats, op->write, op->len);
 	nvdio_copy_release(op);
-	nvdio_copy_drop_mm(op);
-	kfree(op->iov);
+	if (op->bvecs)
+		nvdio_copy_unpin(op);
+	if (!op->away)
+		nvdio_ctrl_exit(ns->ctrl);
 	kfree(op);
-	nvdio_ctrl_exit(ns->ctrl);
 }
 
 /*
- * A worker has to bring in the caller's memory: not where others wait for it to
- * end.
- * Return: true if it was sent there.
+ * An operation that has failed: are commands that were sent still in flight?
+ * Who sends them has a part of @op->pending, which is given up here.
  */
-static bool copy_fault_elsewhere(struct nvdio_copy *op, bool worker)
+static bool copy_ends_later(struct nvdio_copy *op)
 {
-	if (!worker || op->faulting)
+	if (!op->next || (op->step != NVDIO_COPY_EDGES &&
+			  op->step != NVDIO_COPY_SEND))
 		return false;
-	op->faulting = true;
-	queue_delayed_work(op->ns->ctrl->fault_wq, &op->work, 0);
-	return true;
+	op->next = 0;
+	return !atomic_dec_and_test(&op->pending);
 }
 
 /*
@@ -124,9 +93,12 @@ static bool copy_fault_elsewhere(struct nvdio_copy *op, bool worker)
  * Return: 0 when all is done; NVDIO_COPY_WAIT, and @op is not ours any more; or
  * -EAGAIN under @nowait, at a step that a worker may go on with.
  */
-static int copy_run(struct nvdio_copy *op, bool nowait, bool worker)
+static int copy_run(struct nvdio_copy *op, bool nowait)
 {
 	int ret = 0;
+
+	if (unlikely(op->error) && copy_ends_later(op))
+		return NVDIO_COPY_WAIT;
 
 	while (!ret && !op->error && op->left) {
 		switch (op->step) {
@@ -157,10 +129,8 @@ static int copy_run(struct nvdio_copy *op, bool nowait, bool worker)
 		case NVDIO_COPY_DONE:
 			ret = nvdio_copy_done(op);
 			break;
-		case NVDIO_COPY_FAULT:
-			if (copy_fault_elsewhere(op, worker))
-				return NVDIO_COPY_WAIT;
-			ret = nvdio_copy_fault(op);
+		case NVDIO_COPY_MEMORY:
+			ret = nvdio_copy_memory(op);
 			break;
 		}
 	}
@@ -171,29 +141,9 @@ static void copy_work(struct work_struct *work)
 {
 	struct nvdio_copy *op = container_of(to_delayed_work(work),
 					     struct nvdio_copy, work);
-	struct mm_struct *mm = op->mm;
 	struct nvdio_done done;
-	int ret;
 
-	if (mm) {
-		if (mmget_not_zero(mm)) {
-			kthread_use_mm(mm);
-		} else {
-			/* The process is gone, and its memory with it. */
-			nvdio_copy_fail(op, -EFAULT);
-			mm = NULL;
-		}
-	}
-	ret = copy_run(op, false, true);
-	if (mm) {
-		kthread_unuse_mm(mm);
-		/*
-		 * Not mmput(): if ours is the last reference, it would wait
-		 * for the process's aio requests, and this is one.
-		 */
-		mmput_async(mm);
-	}
-	if (ret)
+	if (copy_run(op, false))
 		return;
 	nvdio_copy_finish(op, &done);
 	nvdio_complete(&done);
@@ -211,7 +161,7 @@ static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 
 	op = kmalloc(struct_size(op, edge, edge), gfp);
 	if (!op)
-		goto nomem;
+		return ERR_PTR(gfp & __GFP_NOWARN ? -EAGAIN : -ENOMEM);
 	memset(op, 0, offsetof(struct nvdio_copy, chunks));
 	op->iocb = iocb;
 	op->ns = ns;
@@ -228,19 +178,8 @@ static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 	INIT_DELAYED_WORK(&op->work, copy_work);
 
 	op->iter = *iter;
-	if (!op->sync && iter_is_iovec(iter)) {
-		/* An aio caller's iovecs are gone when we return. */
-		op->iov = dup_iter(&op->iter, (struct iov_iter *)iter, gfp);
-		if (!op->iov) {
-			kfree(op);
-			goto nomem;
-		}
-	}
 	iov_iter_truncate(&op->iter, len);
 	return op;
-
-nomem:
-	return ERR_PTR(iocb->ki_flags & IOCB_NOWAIT ? -EAGAIN : -ENOMEM);
 }
 
 /*
@@ -252,7 +191,6 @@ static int copy_hand_on(struct nvdio_copy *op, bool partial)
 {
 	if (!partial && op->left == op->len)
 		return -EAGAIN;
-	nvdio_copy_keep_mm(op);
 	nvdio_copy_resume(op, 0);
 	return NVDIO_COPY_WAIT;
 }
@@ -300,12 +238,12 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	this_cpu_inc(ns->stats->copy);
 	sync = op->sync;
 	/* A partial write would have to wait for what it reads. */
-	ret = partial && sync && nowait ? -EAGAIN : copy_run(op, nowait, false);
+	ret = partial && sync && nowait ? -EAGAIN : copy_run(op, nowait);
 	while (sync && (ret == NVDIO_COPY_WAIT ||
 			(ret == -EAGAIN && op->left < len))) {
 		if (ret == NVDIO_COPY_WAIT)
 			wait_for_completion_io(&op->wake);
-		ret = copy_run(op, false, false);
+		ret = copy_run(op, false);
 	}
 	if (!sync && ret == -EAGAIN)
 		ret = copy_hand_on(op, partial);

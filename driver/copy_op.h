@@ -23,8 +23,9 @@
 /*
  * The steps of a round, in their order. Reads: BUFFERS SEND OUT; writes: CLAIM
  * BUFFERS FILL SEND DONE, with DRAIN after CLAIM, and EDGES and MERGE before
- * SEND, where blocks are written in part. From OUT and FILL a round may go to
- * FAULT, and from there to its beginning.
+ * SEND, where blocks are written in part. Where the caller's memory is missing,
+ * or will be needed by a worker, a round goes to MEMORY, and from there to its
+ * beginning.
  */
 enum nvdio_copy_step {
 	NVDIO_COPY_CLAIM,	/* write: claim the round's blocks */
@@ -36,7 +37,7 @@ enum nvdio_copy_step {
 	NVDIO_COPY_SEND,	/* send the round's commands */
 	NVDIO_COPY_OUT,		/* read: copy to the caller's memory */
 	NVDIO_COPY_DONE,	/* write: the round's commands are over */
-	NVDIO_COPY_FAULT,	/* bring in the caller's memory */
+	NVDIO_COPY_MEMORY,	/* bring in, or pin, the caller's memory */
 };
 
 /**
@@ -65,14 +66,14 @@ struct nvdio_copy_chunk {
  * @fua: commands carry FUA
  * @claimed: @claim was made
  * @last: this round's commands are the last
- * @faulting: @work is in the queue of those that may wait for user memory
+ * @away: nvdio_ctrl_exit() was called, and could not be undone
  * @next: the chunk, or edge, that is sent next
  * @faults: how often memory was brought in, and gone again, in a row
  * @error: first error, or 0
  * @pending: commands in flight, and one for who sends them
  * @iter: the caller's memory that is left
- * @iov: what dup_iter() allocated
- * @mm: the caller's address space, if a worker will need it
+ * @bvecs: what @iter stands on, if the caller's memory is pinned
+ * @nr_bvecs: number of them, a page each
  * @pos: where in the namespace the round begins
  * @left: bytes that no finished round has moved
  * @len: bytes in all
@@ -95,14 +96,14 @@ struct nvdio_copy {
 	bool fua;
 	bool claimed;
 	bool last;
-	bool faulting;
+	bool away;
 	u8 next;
 	u8 faults;
 	int error;
 	atomic_t pending;
 	struct iov_iter iter;
-	const void *iov;
-	struct mm_struct *mm;
+	struct bio_vec *bvecs;
+	unsigned int nr_bvecs;
 	u64 pos;
 	size_t left;
 	size_t len;
@@ -129,8 +130,6 @@ static inline u32 nvdio_copy_max(const struct nvdio_ns *ns)
 }
 
 void nvdio_copy_resume(struct nvdio_copy *op, unsigned long delay);
-void nvdio_copy_keep_mm(struct nvdio_copy *op);
-void nvdio_copy_drop_mm(struct nvdio_copy *op);
 void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_done *done);
 
 void nvdio_copy_release(struct nvdio_copy *op);
@@ -143,6 +142,7 @@ int nvdio_copy_merge(struct nvdio_copy *op);
 int nvdio_copy_send(struct nvdio_copy *op, bool nowait);
 int nvdio_copy_out(struct nvdio_copy *op);
 int nvdio_copy_done(struct nvdio_copy *op);
-int nvdio_copy_fault(struct nvdio_copy *op);
+int nvdio_copy_memory(struct nvdio_copy *op);
+void nvdio_copy_unpin(struct nvdio_copy *op);
 
 #endif /* NVDIO_COPY_OP_H */

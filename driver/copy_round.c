@@ -8,15 +8,18 @@
  * @op->step is next, or -EAGAIN: nothing was done that this step must undo.
  *
  * Nothing is held while the caller's memory is brought in, which may take for
- * ever: a round copies with page faults off, and where that does not do gives
- * back all that it has and begins anew (invariant 12).
+ * ever, and nobody but the caller does it: a round copies with page faults off,
+ * and where that does not do gives back all that it has and begins anew
+ * (invariant 12). Memory that a worker will need is pinned before.
  */
+#include <linux/bvec.h>
 #include <linux/dma-mapping.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "copy_op.h"
+#include "pages.h"
 
 /* Memory that goes away again so often is not to be had. */
 #define NVDIO_COPY_FAULTS	100
@@ -52,6 +55,25 @@ void nvdio_copy_release(struct nvdio_copy *op)
 	op->claimed = false;
 }
 
+/* Would a worker need memory of the caller that is not pinned? */
+static bool copy_must_pin(const struct nvdio_copy *op)
+{
+	return !op->sync && user_backed_iter(&op->iter) &&
+	       iov_iter_count(&op->iter);
+}
+
+/* All that the round has goes back; then the memory is brought in. */
+static int copy_need_memory(struct nvdio_copy *op)
+{
+	if (!user_backed_iter(&op->iter) || op->faults++ > NVDIO_COPY_FAULTS) {
+		nvdio_copy_fail(op, -EFAULT);
+		return 0;
+	}
+	nvdio_copy_release(op);
+	op->step = NVDIO_COPY_MEMORY;
+	return 0;
+}
+
 /**
  * nvdio_copy_claim() - claim the blocks that a round of a write may write
  * @op: write
@@ -79,7 +101,15 @@ int nvdio_copy_claim(struct nvdio_copy *op, bool nowait)
 		op->step = rmw ? NVDIO_COPY_DRAIN : NVDIO_COPY_BUFFERS;
 		return 0;
 	}
-	nvdio_copy_keep_mm(op);
+	/* Whoever may be told to wait, or go through several rounds. */
+	if (copy_must_pin(op)) {
+		if (rmw || skip + op->left > nvdio_copy_max(ns) ||
+		    !nvdio_claim_try(ns, &op->claim))
+			return copy_need_memory(op);
+		op->claimed = true;
+		op->step = NVDIO_COPY_BUFFERS;
+		return 0;
+	}
 	op->claimed = true;
 	op->step = rmw ? NVDIO_COPY_DRAIN : NVDIO_COPY_BUFFERS;
 	return nvdio_claim_take(ns, &op->claim) ? 0 : NVDIO_COPY_WAIT;
@@ -154,9 +184,14 @@ int nvdio_copy_buffers(struct nvdio_copy *op, bool nowait)
 	u64 want;
 	int ret;
 
-	nvdio_copy_keep_mm(op);
+	/* A read's memory is needed in the end, a write's perhaps never. */
+	if (copy_must_pin(op) && !op->write)
+		return copy_need_memory(op);
 	want = DIV_ROUND_UP_ULL((pos & ns->lba_mask) + left, max);
-	ret = copy_take_buffers(op, min(want, NVDIO_COPY_CHUNKS), nowait);
+	ret = copy_take_buffers(op, min(want, NVDIO_COPY_CHUNKS),
+				nowait || copy_must_pin(op));
+	if (ret == -EAGAIN && !nowait)
+		return copy_need_memory(op);
 	if (ret)
 		return ret;
 	for (op->nr = 0; left && op->nr < min(op->held, NVDIO_COPY_CHUNKS);
@@ -176,39 +211,91 @@ int nvdio_copy_buffers(struct nvdio_copy *op, bool nowait)
 	return 0;
 }
 
-/* All that the round has goes back; then the memory is brought in. */
-static int copy_need_fault(struct nvdio_copy *op)
+/* Pin what is left of the caller's memory, so that a worker can go on. */
+static int copy_pin(struct nvdio_copy *op)
 {
-	if (!user_backed_iter(&op->iter) || op->faults++ > NVDIO_COPY_FAULTS) {
-		nvdio_copy_fail(op, -EFAULT);
-		return 0;
+	gfp_t gfp = op->iocb->ki_flags & IOCB_NOWAIT ?
+		    GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
+	size_t left = iov_iter_count(&op->iter), len = left;
+	struct page *pages[16];
+	unsigned int most;
+
+	most = iov_iter_npages(&op->iter, INT_MAX);
+	op->bvecs = kvmalloc_array(most, sizeof(*op->bvecs), gfp);
+	if (!op->bvecs)
+		return gfp & __GFP_NOWARN ? -EAGAIN : -ENOMEM;
+	while (left) {
+		size_t offset, i = 0;
+		ssize_t bytes;
+
+		bytes = nvdio_pages_extract(op->ns, &op->iter, left, pages,
+					    min(ARRAY_SIZE(pages),
+						most - op->nr_bvecs), &offset);
+		if (bytes < 0)
+			return bytes;
+		left -= bytes;
+		while (bytes) {
+			size_t n = min_t(size_t, bytes, PAGE_SIZE - offset);
+
+			bvec_set_page(&op->bvecs[op->nr_bvecs++], pages[i++], n,
+				      offset);
+			bytes -= n;
+			offset = 0;
+		}
 	}
-	nvdio_copy_release(op);
-	op->step = NVDIO_COPY_FAULT;
+	iov_iter_bvec(&op->iter, op->write ? ITER_SOURCE : ITER_DEST, op->bvecs,
+		      op->nr_bvecs, len);
 	return 0;
 }
 
 /**
- * nvdio_copy_fault() - bring in the caller's memory for a round
+ * nvdio_copy_unpin() - the caller's memory is not needed any more
+ * @op: operation
+ *
+ * Context: may sleep, unless nothing is pinned.
+ */
+void nvdio_copy_unpin(struct nvdio_copy *op)
+{
+	unsigned int i;
+
+	this_cpu_sub(op->ns->stats->pages_pinned, op->nr_bvecs);
+	for (i = 0; i < op->nr_bvecs; i++)
+		unpin_user_page_range_dirty_lock(op->bvecs[i].bv_page, 1,
+						 !op->write);
+	op->nr_bvecs = 0;
+	kvfree(op->bvecs);
+	op->bvecs = NULL;
+}
+
+/**
+ * nvdio_copy_memory() - bring in the caller's memory
  * @op: operation that holds nothing
  *
- * Workers do that on a queue of their own, where nobody waits for them.
+ * It may take for ever, and the controller go meanwhile.
  *
- * Context: the caller's address space; may sleep for as long as it likes.
+ * Context: the caller; may sleep for as long as it likes, unless killed.
  */
-int nvdio_copy_fault(struct nvdio_copy *op)
+int nvdio_copy_memory(struct nvdio_copy *op)
 {
 	const size_t len = min_t(size_t, op->left,
 				 NVDIO_COPY_CHUNKS * NVDIO_BOUNCE_BYTES);
-	size_t missing;
+	struct nvdio_ctrl *ctrl = op->ns->ctrl;
+	int ret = 0;
 
-	if (op->write)
-		missing = fault_in_iov_iter_readable(&op->iter, len);
-	else
-		missing = fault_in_iov_iter_writeable(&op->iter, len);
-	if (missing || (op->sync && fatal_signal_pending(current)))
-		nvdio_copy_fail(op, -EFAULT);
+	nvdio_ctrl_exit(ctrl);
+	if (!op->sync)
+		ret = copy_pin(op);
+	else if (op->write ? fault_in_iov_iter_readable(&op->iter, len) :
+			     fault_in_iov_iter_writeable(&op->iter, len) ||
+		 fatal_signal_pending(current))
+		ret = -EFAULT;
+	if (!nvdio_ctrl_enter(ctrl)) {
+		op->away = true;
+		ret = -ENODEV;
+	}
 	op->step = op->write ? NVDIO_COPY_CLAIM : NVDIO_COPY_BUFFERS;
+	if (ret)
+		nvdio_copy_fail(op, ret);
 	cond_resched();
 	return 0;
 }
@@ -249,11 +336,11 @@ int nvdio_copy_fill(struct nvdio_copy *op)
 	pagefault_enable();
 	if (copied != want) {
 		iov_iter_revert(&op->iter, copied);
-		return copy_need_fault(op);
+		return copy_need_memory(op);
 	}
 	op->faults = 0;
 	if (op->last)
-		nvdio_copy_drop_mm(op);
+		nvdio_copy_unpin(op);
 	op->step = rmw ? NVDIO_COPY_EDGES : NVDIO_COPY_SEND;
 	return 0;
 }
@@ -269,7 +356,8 @@ static bool copy_end(struct nvdio_request *req, u16 status,
 	}
 	if (!atomic_dec_and_test(&op->pending))
 		return false;
-	if (op->step == NVDIO_COPY_DONE && op->last && !op->sync && !op->mm) {
+	if (op->step == NVDIO_COPY_DONE && op->last && !op->sync &&
+	    !op->bvecs) {
 		/* Nothing is left that would need a task. */
 		nvdio_copy_finish(op, done);
 		return true;
@@ -467,7 +555,7 @@ int nvdio_copy_out(struct nvdio_copy *op)
 	}
 	pagefault_enable();
 	if (!all)
-		return copy_need_fault(op);
+		return copy_need_memory(op);
 	/* Between two rounds it is the turn of those who wait for a buffer. */
 	if (nvdio_bounce_wanted(op->ns))
 		nvdio_copy_release(op);

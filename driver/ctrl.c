@@ -509,8 +509,6 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	ctrl->copy_wq = alloc_workqueue("nvdio%d-copy",
 					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					ctrl->instance);
-	ctrl->fault_wq = alloc_workqueue("nvdio%d-fault", WQ_UNBOUND,
-					 WQ_MAX_ACTIVE, ctrl->instance);
 	ctrl->send_wq = alloc_workqueue("nvdio%d-send",
 					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					ctrl->instance);
@@ -529,7 +527,7 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 				      0);
 	ctrl->admin = nvdio_queue_alloc(ctrl, 0, NVDIO_ADMIN_DEPTH,
 					dev_to_node(dev));
-	if (!ctrl->copy_wq || !ctrl->fault_wq || !ctrl->send_wq ||
+	if (!ctrl->copy_wq || !ctrl->send_wq ||
 	    !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists ||
 	    !ctrl->admin || (!ctrl->linear && !ctrl->map_wq))
 		return -ENOMEM;
@@ -600,8 +598,6 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	nvdio_ctrl_finish(ctrl, present);
 
 	wait_for_completion(&ctrl->users_gone);
-	if (ctrl->fault_wq)
-		destroy_workqueue(ctrl->fault_wq);
 	if (ctrl->copy_wq)
 		destroy_workqueue(ctrl->copy_wq);
 	if (ctrl->map_wq)

@@ -116,7 +116,6 @@ struct nvdio_ctrl {
 	struct delayed_work watchdog;
 	struct work_struct reset_work;
 	struct workqueue_struct *copy_wq; /* waits for tags, for nothing else */
-	struct workqueue_struct *fault_wq; /* waits for user memory */
 	struct workqueue_struct *send_wq; /* waits for claims and tags */
 	struct workqueue_struct *map_wq; /* waits for room to map memory */
 	struct workqueue_struct *finish_wq; /* never waits for requests */

@@ -276,7 +276,7 @@ bool nvdio_dio_aligned(const struct iov_iter *iter, size_t len)
 
 /**
  * nvdio_dio_prepare() - pin and map memory
- * @ns: namespace; the caller has called nvdio_ctrl_enter()
+ * @ns: namespace; on success nvdio_ctrl_enter() was called
  * @iter: UBUF, IOVEC, KVEC or BVEC; advanced, also in part on error
  * @len: bytes, more than 0, at most what @iter has
  * @write: the controller will read the memory
@@ -327,16 +327,25 @@ struct nvdio_dio *nvdio_dio_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
 	dio->lists = NULL;
 	dio->poll_queue = NULL;
 
+	/*
+	 * User memory first, which may not come for ever: neither the
+	 * controller nor room to map it is kept from others meanwhile.
+	 */
 	ret = dio_extract(dio, iter);
-	if (!ret)
-		ret = nvdio_dma_map(dio, whole, !gfpflags_allow_blocking(gfp));
-	if (ret) {
-		nvdio_dio_release(dio);
-		return ERR_PTR(ret);
-	}
+	if (ret)
+		goto release;
 	if (dio->dirty)
 		nvdio_pages_dirty_sg(&dio->sg);
-	return dio;
+	ret = -ENODEV;
+	if (!nvdio_ctrl_enter(ns->ctrl))
+		goto release;
+	ret = nvdio_dma_map(dio, whole, !gfpflags_allow_blocking(gfp));
+	if (!ret)
+		return dio;
+	nvdio_ctrl_exit(ns->ctrl);
+release:
+	nvdio_dio_release(dio);
+	return ERR_PTR(ret);
 }
 
 /**
@@ -363,8 +372,6 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		return nvdio_copy_rw(ns, iocb, iter, len, write);
 	if (!nvdio_dio_aligned(iter, len))
 		return -EINVAL;
-	if (!nvdio_ctrl_enter(ns->ctrl))
-		return -ENODEV;
 
 	before = iov_iter_count(iter);
 	dio = nvdio_dio_prepare(ns, iter, len, write, &ns->limits, false,
@@ -373,13 +380,12 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	if (IS_ERR(dio)) {
 		ret = PTR_ERR(dio);
 		if (ret == -E2BIG) {
-			nvdio_ctrl_exit(ns->ctrl);
 			iov_iter_revert(iter, before - iov_iter_count(iter));
 			return nvdio_copy_rw(ns, iocb, iter, len, write);
 		}
 		if (nowait && ret == -ENOMEM)
 			ret = -EAGAIN;
-		goto exit;
+		goto out;
 	}
 	dio->iocb = iocb;
 	atomic_set(&dio->pending, 1);
@@ -408,9 +414,9 @@ ssize_t nvdio_dio_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	this_cpu_sub(ns->stats->direct, 1);
 	nvdio_stats_bytes(ns->stats, write, -(s64)len);
 	nvdio_dio_release(dio);
-exit:
+	nvdio_ctrl_exit(ns->ctrl);
+out:
 	if (ret == -EAGAIN)
 		this_cpu_inc(ns->stats->nowait_eagain);
-	nvdio_ctrl_exit(ns->ctrl);
 	return ret;
 }

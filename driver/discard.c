@@ -73,19 +73,22 @@ int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
 	u64 slba = nvdio_ns_lba(ns, start), left = nvdio_ns_lba(ns, len);
 	struct nvme_command cmd;
 	struct nvdio_list *list;
+	u32 max;
 	int ret;
 
 	ret = discard_check(ns, start, len);
 	if (ret)
 		return ret;
-	if (!ctrl->max_discard)
+	/* Once: a reset may find another. */
+	max = READ_ONCE(ctrl->max_discard);
+	if (!max)
 		return -EOPNOTSUPP;
 	if (!nvdio_ctrl_enter(ctrl))
 		return -ENODEV;
 	list = nvdio_list_get(ctrl, GFP_KERNEL);
 	ret = list ? 0 : -ENOMEM;
 	while (left && !ret) {
-		u32 nlb = min_t(u64, left, ctrl->max_discard);
+		u32 nlb = min_t(u64, left, max);
 
 		discard_fill(ns, &cmd, list, slba, nlb);
 		this_cpu_inc(ns->stats->discard);
@@ -102,49 +105,59 @@ int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
 	return ret > 0 ? nvdio_status_to_errno(ret) : ret;
 }
 
-/* Write zeroes where the controller cannot make them by itself. */
-static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
+/*
+ * Write zeroes once where the controller cannot make them by itself. Claim,
+ * buffer, tag: in this order, and all given back after each command, since
+ * others wait for them (invariant 12).
+ */
+static int zeroout_write_one(struct nvdio_ns *ns, u64 slba, u32 nlb)
 {
-	struct nvdio_ctrl *ctrl = ns->ctrl;
-	u32 max = min_t(u32, NVDIO_BOUNCE_BYTES, ns->limits.max_bytes);
+	const u32 bytes = nlb << ns->lba_shift;
+	struct nvme_command cmd = {};
 	struct nvdio_bounce *bounce;
 	struct nvdio_claim claim;
-	struct nvme_command cmd;
+	int ret;
+
+	nvdio_claim_set(&claim, slba, nlb, false);
+	nvdio_claim_wait(ns, &claim);
+	bounce = nvdio_bounce_get_wait(ns);
+	memset(bounce->virt, 0, bytes);
+	dma_sync_single_for_device(ns->ctrl->dev.parent, bounce->dma, bytes,
+				   DMA_TO_DEVICE);
+	cmd.rw.opcode = nvme_cmd_write;
+	cmd.rw.nsid = cpu_to_le32(ns->nsid);
+	cmd.rw.slba = cpu_to_le64(slba);
+	cmd.rw.length = cpu_to_le16(nlb - 1);
+	cmd.rw.dptr.prp1 = cpu_to_le64(bounce->dma);
+	if (bytes > 2 * NVDIO_MPS)
+		cmd.rw.dptr.prp2 = cpu_to_le64(bounce->prps_dma +
+					       sizeof(__le64));
+	else if (bytes > NVDIO_MPS)
+		cmd.rw.dptr.prp2 = cpu_to_le64(bounce->dma + NVDIO_MPS);
+	ret = nvdio_io_cmd(ns, &cmd, slba, nlb, true);
+	nvdio_bounce_put(ns, bounce);
+	nvdio_claim_release(ns, &claim);
+	return ret;
+}
+
+static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
+{
+	u32 max = min_t(u32, NVDIO_BOUNCE_BYTES, ns->limits.max_bytes);
+	struct nvdio_ctrl *ctrl = ns->ctrl;
 	int ret = 0;
 
 	if (!nvdio_ctrl_enter(ctrl))
 		return -ENODEV;
-	/* Claim, buffer, tag: in this order (invariant 12). */
-	nvdio_claim_set(&claim, slba, left, false);
-	nvdio_claim_wait(ns, &claim);
-	bounce = nvdio_bounce_get_wait(ns);
-	memset(bounce->virt, 0, max);
-	dma_sync_single_for_device(ctrl->dev.parent, bounce->dma, max,
-				   DMA_TO_DEVICE);
 	while (left && !ret) {
 		u32 nlb = min_t(u64, left, max >> ns->lba_shift);
-		u32 bytes = nlb << ns->lba_shift;
 
-		memset(&cmd, 0, sizeof(cmd));
-		cmd.rw.opcode = nvme_cmd_write;
-		cmd.rw.nsid = cpu_to_le32(ns->nsid);
-		cmd.rw.slba = cpu_to_le64(slba);
-		cmd.rw.length = cpu_to_le16(nlb - 1);
-		cmd.rw.dptr.prp1 = cpu_to_le64(bounce->dma);
-		if (bytes > 2 * NVDIO_MPS)
-			cmd.rw.dptr.prp2 = cpu_to_le64(bounce->prps_dma +
-						       sizeof(__le64));
-		else if (bytes > NVDIO_MPS)
-			cmd.rw.dptr.prp2 = cpu_to_le64(bounce->dma + NVDIO_MPS);
-		ret = nvdio_io_cmd(ns, &cmd, slba, nlb, true);
+		ret = zeroout_write_one(ns, slba, nlb);
 		slba += nlb;
 		left -= nlb;
 		if (left && signal_pending(current) && !ret)
 			ret = -EINTR;
 		cond_resched();
 	}
-	nvdio_bounce_put(ns, bounce);
-	nvdio_claim_release(ns, &claim);
 	nvdio_ctrl_exit(ctrl);
 	return ret;
 }

@@ -304,8 +304,14 @@ static int nvdio_ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 		ret = 0;
 		goto free;
 	}
-	if (ret || !id->nsze || !nvdio_ns_parse(ctrl, nsid, id, &format))
+	if (ret)
 		goto free;
+	if (!id->nsze || !nvdio_ns_parse(ctrl, nsid, id, &format)) {
+		/* At once: its commands may move more than was mapped. */
+		if (ns)
+			nvdio_ns_drop(ns);
+		goto free;
+	}
 	ret = nvdio_ns_identify(ctrl, nsid, id, &format.ids);
 	if (ret)
 		goto free;

@@ -154,7 +154,10 @@ int nvdio_passthru_result(u16 status)
 	return status;
 }
 
-/* Pin and map user memory. Return: 0; -E2BIG if PRPs cannot describe it. */
+/*
+ * Pin and map user memory, and call nvdio_ctrl_enter().
+ * Return: 0; -E2BIG if PRPs cannot describe it.
+ */
 static int pt_map_dio(struct nvdio_passthru *pt, struct iov_iter *iter,
 		      gfp_t gfp)
 {
@@ -174,6 +177,7 @@ static int pt_map_dio(struct nvdio_passthru *pt, struct iov_iter *iter,
 		ret = -E2BIG;
 	if (ret) {
 		nvdio_dio_release(dio);
+		nvdio_ctrl_exit(pt->ctrl);
 		return ret;
 	}
 	if (sgl)
@@ -190,7 +194,7 @@ static int pt_map(struct nvdio_passthru *pt, bool nowait)
 	int ret;
 
 	if (filter->dir == NVDIO_FILTER_NO_DATA)
-		return 0;
+		return nvdio_ctrl_enter(pt->ctrl) ? 0 : -ENODEV;
 	iov_iter_truncate(iter, filter->bytes);
 	if (pt->ns && filter->exact && nvdio_dio_aligned(iter, filter->bytes)) {
 		struct iov_iter pin = *iter;
@@ -256,16 +260,11 @@ nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	struct nvdio_passthru *pt;
 	int ret;
 
-	if (!nvdio_ctrl_enter(ctrl)) {
-		nvdio_user_mem_free(mem);
-		return ERR_PTR(-ENODEV);
-	}
 	pt = kzalloc(sizeof(*pt), nowait ? GFP_NOWAIT | __GFP_NOWARN :
 					   GFP_KERNEL);
 	if (!pt) {
 		nvdio_user_mem_free(mem);
-		ret = -ENOMEM;
-		goto exit;
+		return ERR_PTR(nowait ? -EAGAIN : -ENOMEM);
 	}
 	pt->mem = *mem;
 	pt->ctrl = ctrl;
@@ -277,8 +276,6 @@ nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	if (!ret)
 		return pt;
 	pt_free(pt);
-exit:
-	nvdio_ctrl_exit(ctrl);
 	return ERR_PTR(nowait && ret == -ENOMEM ? -EAGAIN : ret);
 }
 
@@ -452,14 +449,11 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 					       ctrl->admin, false);
 	if (ret) {
 		nvdio_passthru_abandon(pt);
-	} else {
-		/* Formatting may take hours. */
-		while (!wait_for_completion_io_timeout(&done,
-						       NVDIO_WAIT_SLICE))
-			continue;
-		*result = pt->result;
-		ret = nvdio_passthru_finish(pt);
+		pt = NULL;
 	}
+	/* Formatting may take hours. */
+	while (pt && !wait_for_completion_io_timeout(&done, NVDIO_WAIT_SLICE))
+		continue;
 	/* Whatever the controller said, it may have begun. */
 	if (rescan)
 		nvdio_ns_rescan_changed(ctrl, nsid);
@@ -467,5 +461,9 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 		nvdio_ctrl_unfreeze(ctrl);
 exit:
 	nvdio_ctrl_exit(ctrl);
-	return ret;
+	if (ret)
+		return ret;
+	/* With nothing held, since the caller's memory may not come for ever. */
+	*result = pt->result;
+	return nvdio_passthru_finish(pt);
 }

@@ -133,7 +133,9 @@ static void nvdio_queue_spin(struct nvdio_queue *q)
 {
 	u64 end;
 
-	if (q->state != NVDIO_QUEUE_LIVE || READ_ONCE(q->spun) == (u32)jiffies)
+	/* Nor in front of those who wait; they may hold what others want. */
+	if (q->state != NVDIO_QUEUE_LIVE || waitqueue_active(&q->wait) ||
+	    READ_ONCE(q->spun) == (u32)jiffies)
 		return;
 	end = local_clock() + NVDIO_SPIN_NS;
 	do {
@@ -444,7 +446,7 @@ static irqreturn_t nvdio_queue_irq(int irq, void *data)
 
 /*
  * End what the controller has completed, on behalf of a submitter who found no
- * tag. Nobody has polled for it.
+ * tag. Nobody has polled for it, unless there is no other way.
  * Return: number of commands that ended.
  */
 static unsigned int nvdio_queue_reap_some(struct nvdio_queue *q)
@@ -455,7 +457,8 @@ static unsigned int nvdio_queue_reap_some(struct nvdio_queue *q)
 
 	if (!spin_trylock_irqsave(&q->cq_lock, flags))
 		return 0;
-	found = likely(q->cqes) ? nvdio_queue_reap(q, done, &nr, false) : 0;
+	found = likely(q->cqes) ? nvdio_queue_reap(q, done, &nr, q->vector < 0) :
+				  0;
 	spin_unlock_irqrestore(&q->cq_lock, flags);
 	nvdio_complete_all(done, nr);
 	return found;

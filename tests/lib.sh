@@ -97,8 +97,8 @@ soak_guest() {
 }
 
 # Builds module $2 of tests/shim for kernel $1; sets shim.
+# shellcheck disable=SC2016,SC2034
 shim() {
-	# shellcheck disable=SC2016
 	shim=$("$top/lab/sh" sh -euc '
 		v=$(cat "/usr/lib/nvdio-lab/kernel/$1")
 		dir=/build/$2/shim-$v

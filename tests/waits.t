@@ -15,6 +15,17 @@ guest "6.12, poll queues, few tags, swiotlb" --kernel 6.12 --cpus 4 --append swi
 	--modargs 'io_queue_depth=8 bounce_buffers=2 poll_queues=2' --nvme '' \
 	--ns size=256M,logical_block_size=4096,physical_block_size=4096 \
 	--run "tests/guest/io $bin /dev/nvdio0n1 waits"
+# A command fails while others of its call are still to be sent: three tags for
+# eight commands, of which the first fails at once, and the others take 800 ms.
+bad="-blockdev driver=blkdebug,node-name=bad,image.driver=null-co,image.size=268435456,image.read-zeroes=on"
+bad="$bad,image.latency-ns=800000000"
+bad="$bad,inject-error.0.event=none,inject-error.0.errno=5,inject-error.0.sector=65536,inject-error.0.once=off"
+guest "6.12, a bad sector" --kernel 6.12 --modargs io_queue_depth=4 --nvme max_ioqpairs=1 --ns size=64M \
+	--qemu "$bad -device nvme-ns,bus=nvdio0,drive=bad,nsid=2" \
+	--run "BAD_AT=33554432 NVDIO_CASE=cut tests/guest/io $bin /dev/nvdio0n2 waits"
+for kernel in 6.12 latest; do
+	guest "$kernel, memory that never comes" --kernel $kernel --nvme '' --ns size=64M --run "tests/guest/absent $bin"
+done
 # Who was told to wait is delayed: whatever it still did with what is not its own
 # any more would hit another owner.
 for kernel in 6.12 latest; do

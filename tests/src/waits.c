@@ -743,6 +743,48 @@ static void not_polled(void)
 	close(fd);
 }
 
+/* ---- a command fails while others of its call are in flight ---- */
+
+static void cut_one(int fd, char *b, bool sync)
+{
+	long long at = atoll(getenv("BAD_AT")), ret;
+
+	if (sync) {
+		struct iovec v = { b, MiB };
+
+		ret = reterr(preadv2(fd, &v, 1, at, RWF_NOWAIT));
+	} else {
+		struct io_uring_cqe *cqe;
+		struct io_uring r;
+
+		if (io_uring_queue_init(8, &r, 0))
+			bail("ring");
+		io_uring_prep_read(io_uring_get_sqe(&r), fd, b, MiB, at);
+		io_uring_submit(&r);
+		if (io_uring_wait_cqe(&r, &cqe))
+			bail("cqe");
+		ret = cqe->res;
+		io_uring_queue_exit(&r);
+	}
+	ok(ret < 0 && ret != -EAGAIN, "cut: %s: the error is reported (%lld)", sync ? "preadv2" : "io_uring", ret);
+	is(counter("leaks/requests"), 0, "cut: after all of its commands are over");
+	is(counter("leaks/bounce_buffers"), 0, "cut: and their buffers are back");
+}
+
+/* More chunks than tags, the first of which fails before the last is sent. */
+static void cut(void)
+{
+	int fd = dev_open(O_RDWR);
+	char *b = pages(MiB);
+
+	if (!getenv("BAD_AT"))
+		return;
+	memset(b, 1, MiB);
+	cut_one(fd, b, false);
+	cut_one(fd, b, true);
+	close(fd);
+}
+
 static const struct {
 	const char *row;
 	void (*fn)(void);
@@ -757,6 +799,7 @@ static const struct {
 	{ "B10", rests },
 	{ "B11", absent_memory },
 	{ "A4", not_polled },
+	{ "cut", cut },
 };
 
 int main(int argc, char **argv)

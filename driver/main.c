@@ -4,10 +4,10 @@
 #include <linux/pci.h>
 #include <linux/rcupdate.h>
 
-#include "ctrl.h"
-#include "ctrl_queues.h"
-#include "node.h"
-#include "pci.h"
+#include "core/ctrl.h"
+#include "ctrl/node.h"
+#include "ctrl/pci.h"
+#include "ctrl/queues.h"
 
 /* Names, units and defaults are those of the kernel's nvme driver. */
 unsigned int nvdio_io_timeout = 30;
@@ -68,7 +68,7 @@ static void __exit nvdio_exit(void)
 	pci_unregister_driver(&nvdio_pci_driver);
 	/*
 	 * A task may still be in the last instructions of
-	 * nvdio_queue_unplug(), which no reference covers.
+	 * queue_unplug(), which no reference covers.
 	 */
 	synchronize_rcu_tasks();
 	nvdio_ctrl_cpuhp_exit();

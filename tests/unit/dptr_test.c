@@ -165,7 +165,7 @@ static void make(struct geometry *g)
 /* ---- the reference controller ---- */
 
 struct memory {			/* list memory that the command may be read from */
-	struct nvdio_list_mem *m;
+	struct nvdio_desc_mem *m;
 	unsigned int n;
 };
 
@@ -349,7 +349,7 @@ static int check_list(const struct geometry *g, struct scatterlist *sg)
 	bool possible = nvdio_dptr_possible(sg, g->total, &g->limits);
 
 	while (pos < g->total) {
-		struct nvdio_list_mem lists[NVDIO_MAX_LISTS], *list = lists;
+		struct nvdio_desc_mem lists[NVDIO_MAX_LISTS], *list = lists;
 		struct memory mem = { lists, 0 };
 		struct nvdio_cursor before = cur;
 		union nvme_data_ptr d;
@@ -384,7 +384,7 @@ static int check_list(const struct geometry *g, struct scatterlist *sg)
 			REFUSE("%u lists", mem.n);
 		for (i = 0; i < mem.n; i++) {
 			memset(pages[i], 0xee, 4096);
-			lists[i] = (struct nvdio_list_mem){
+			lists[i] = (struct nvdio_desc_mem){
 				pages[i], base + 2 * i * MPS, 4096
 			};
 		}
@@ -398,7 +398,7 @@ static int check_list(const struct geometry *g, struct scatterlist *sg)
 				       plan.entries, bytes);
 			small = malloc(bytes);
 			assert(small);
-			lists[0] = (struct nvdio_list_mem){
+			lists[0] = (struct nvdio_desc_mem){
 				small, base + (4096 - bytes) / 16 * 16, bytes
 			};
 		}

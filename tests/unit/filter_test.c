@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "../../driver/filter.h"
+#include "pure/filter.h"
 #include "unit.h"
 
 #define CSUPP NVME_CMD_EFFECTS_CSUPP

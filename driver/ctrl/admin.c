@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Commands on the admin queue (NVMe Base 2.0, 5). */
+#include <linux/dma-mapping.h>
+#include <linux/slab.h>
+
+#include "pure/filter.h"
+#include "core/ctrl.h"
+#include "hw/regs.h"
+#include "ctrl/admin.h"
+
+/* How long who wants the controller's lock leaves a command that it waits for. */
+#define NVDIO_ADMIN_GRACE	(2 * HZ)
+
+struct admin_wait {
+	struct nvdio_ctrl *ctrl;
+	bool done;
+	u16 status;
+	u64 result;
+};
+
+static bool admin_end(struct nvdio_request *req, u16 status,
+		      struct nvdio_completion *done)
+{
+	struct admin_wait *wait = req->owner;
+	struct nvdio_ctrl *ctrl = wait->ctrl;
+
+	wait->status = status;
+	wait->result = req->result;
+	WRITE_ONCE(req->state, NVDIO_REQ_RESERVED);
+	/* The waiter, and @wait, are gone as soon as it sees this. */
+	smp_store_release(&wait->done, true);
+	wake_up(&ctrl->state_wait);
+	return false;
+}
+
+static bool admin_done(struct admin_wait *wait)
+{
+	/* Pairs with admin_end(). */
+	return smp_load_acquire(&wait->done);
+}
+
+/*
+ * Does a command of user space have the controller's time? It may process one
+ * admin command after the other, and a Format takes its hours.
+ */
+static bool admin_busy(struct nvdio_queue *q)
+{
+	return nvdio_queue_in_use(q, NULL) && !nvdio_queue_expired(q);
+}
+
+/*
+ * Wait for a command that is in flight. If it does not come back, or somebody
+ * wants the lock to take the controller away, the controller is stopped, which
+ * ends the command, too.
+ */
+static void admin_wait(struct nvdio_ctrl *ctrl,
+		       struct admin_wait *wait, u8 opcode)
+{
+	struct nvdio_queue *q = ctrl->admin;
+	unsigned long end = jiffies + q->timeout, grace = 0;
+	bool hurry = false, failed, late;
+	u32 csts;
+
+	for (;;) {
+		wait_event_timeout(ctrl->state_wait, admin_done(wait) ||
+				   (!hurry && nvdio_ctrl_wanted(ctrl)), HZ);
+		/* The interrupt may be what was lost. */
+		if (!admin_done(wait))
+			nvdio_queue_poll_all(q);
+		if (admin_done(wait))
+			return;
+		if (!hurry && nvdio_ctrl_wanted(ctrl)) {
+			hurry = true;
+			grace = jiffies + NVDIO_ADMIN_GRACE;
+		}
+		failed = nvdio_regs_failed(ctrl, &csts);
+		late = time_after(jiffies, end) && !admin_busy(q);
+		if (failed || late || (hurry && time_after(jiffies, grace)))
+			break;
+	}
+	dev_err(&ctrl->dev, "admin command %#x %s (CSTS %#x)\n", opcode,
+		failed ? "failed with the controller" :
+		late ? "timed out" : "given up", csts);
+	nvdio_ctrl_lost(ctrl, !failed);
+	wait_event(ctrl->state_wait, admin_done(wait));
+}
+
+/**
+ * nvdio_admin_cmd() - send an admin command and wait for it
+ * @ctrl: controller whose admin queue is live, its lock held
+ * @cmd: command; command_id is set here
+ * @result: Dword 0 and 1 of the CQE, if not NULL
+ *
+ * A command that does not end in admin_timeout costs the controller a reset,
+ * or, if it comes from one, its life (nvdio_ctrl_lost()). Who needs the lock
+ * for a reset or a removal does not wait for that long.
+ *
+ * Context: may sleep.
+ * Return: 0; -errno; or the controller's status, which is above 0.
+ */
+int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
+		    u64 *result)
+{
+	struct nvdio_queue *q = ctrl->admin;
+	struct admin_wait wait = { .ctrl = ctrl };
+	struct nvdio_request *req = nvdio_req_reserved(q,
+						       NVDIO_RESERVED_ADMIN);
+
+	lockdep_assert_held(&ctrl->lock);
+	spin_lock(&q->sq_lock);
+	if (q->state != NVDIO_QUEUE_LIVE) {
+		spin_unlock(&q->sq_lock);
+		return nvdio_ctrl_gone(ctrl) ? -ENODEV : -EIO;
+	}
+	req->owner = &wait;
+	req->end = admin_end;
+	req->len = 0;
+	req->flags = 0;
+	req->ns = NULL;
+	*nvdio_queue_sqe(q) = *cmd;
+	nvdio_queue_submit(q, req);
+	/* This task waits: a plug must not keep the doorbell. */
+	if (q->sq_tail != q->sq_db_written)
+		nvdio_queue_ring(q);
+	spin_unlock(&q->sq_lock);
+
+	admin_wait(ctrl, &wait, cmd->common.opcode);
+	if (wait.status >= NVDIO_SC_GONE)
+		return nvdio_status_to_errno(wait.status);
+	if (result)
+		*result = wait.result;
+	return wait.status;
+}
+
+/**
+ * nvdio_admin_identify() - Identify (NVMe Base 2.0, 5.17)
+ * @ctrl: controller
+ * @nsid: namespace, where @cns is about one
+ * @cns: what to identify
+ * @data: gets NVME_IDENTIFY_DATA_SIZE bytes
+ *
+ * Return: 0, -errno, or the controller's status.
+ */
+int nvdio_admin_identify(struct nvdio_ctrl *ctrl, u32 nsid, u8 cns, void *data)
+{
+	struct device *dev = ctrl->dev.parent;
+	struct nvme_command cmd = {};
+	dma_addr_t dma;
+	void *buf;
+	int ret;
+
+	buf = dma_alloc_coherent(dev, NVME_IDENTIFY_DATA_SIZE, &dma,
+				 GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	cmd.identify.opcode = nvme_admin_identify;
+	cmd.identify.nsid = cpu_to_le32(nsid);
+	cmd.identify.cns = cns;
+	cmd.identify.csi = NVME_CSI_NVM;
+	cmd.identify.dptr.prp1 = cpu_to_le64(dma);
+	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
+	if (!ret)
+		memcpy(data, buf, NVME_IDENTIFY_DATA_SIZE);
+	dma_free_coherent(dev, NVME_IDENTIFY_DATA_SIZE, buf, dma);
+	return ret;
+}
+
+/* Copy an ASCII field without the spaces that fill it up, or odd characters. */
+static void copy_string(char *to, const char *from, size_t len)
+{
+	size_t i;
+
+	while (len && (from[len - 1] == ' ' || !from[len - 1]))
+		len--;
+	for (i = 0; i < len; i++)
+		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+	to[len] = '\0';
+}
+
+/*
+ * How much one Dataset Management or Write Zeroes command may cover: CNS 06h,
+ * since NVMe 2.0. Where it says nothing, MDTS is taken for Write Zeroes too:
+ * older controllers mean it so.
+ */
+static void admin_limits(struct nvdio_ctrl *ctrl, u16 oncs)
+{
+	u32 page_shift = 12 + NVME_CAP_MPSMIN(ctrl->cap);
+	u32 max_discard = oncs & NVME_CTRL_ONCS_DSM ? U32_MAX : 0;
+	u64 max_zeroes = oncs & NVME_CTRL_ONCS_WRITE_ZEROES ? ctrl->max_bytes :
+							      0;
+	struct nvme_id_ctrl_nvm *id;
+
+	id = ctrl->vs < NVME_VS(2, 0, 0) ? NULL : kmalloc(sizeof(*id),
+							  GFP_KERNEL);
+	if (id && !nvdio_admin_identify(ctrl, 0, NVME_ID_CNS_CS_CTRL, id)) {
+		u32 dmrsl = le32_to_cpu(id->dmrsl);
+		u64 dmsl = le64_to_cpu(id->dmsl);
+
+		if (dmrsl)
+			max_discard = min(max_discard, dmrsl);
+		if (dmsl)
+			max_discard = min_t(u64, max_discard, dmsl);
+		if (max_zeroes && id->wzsl && id->wzsl < 32)
+			max_zeroes = 1ULL << (id->wzsl + page_shift);
+	}
+	kfree(id);
+	/* After a reset callers may be looking at them. */
+	WRITE_ONCE(ctrl->max_discard, max_discard);
+	WRITE_ONCE(ctrl->max_zeroes, max_zeroes);
+}
+
+/**
+ * nvdio_admin_get_log() - Get Log Page (NVMe Base 2.0, 5.16)
+ * @ctrl: controller
+ * @lid: log page of the controller as a whole
+ * @data: gets the log
+ * @len: bytes, a multiple of 4, at most 4096
+ *
+ * The event that a page belongs to is cleared.
+ *
+ * Return: 0, -errno, or the controller's status.
+ */
+int nvdio_admin_get_log(struct nvdio_ctrl *ctrl, u8 lid, void *data, u32 len)
+{
+	struct device *dev = ctrl->dev.parent;
+	struct nvme_command cmd = {};
+	dma_addr_t dma;
+	void *buf;
+	int ret;
+
+	buf = dma_alloc_coherent(dev, NVDIO_MPS, &dma, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	cmd.get_log_page.opcode = nvme_admin_get_log_page;
+	cmd.get_log_page.nsid = cpu_to_le32(NVME_NSID_ALL);
+	cmd.get_log_page.lid = lid;
+	cmd.get_log_page.numdl = cpu_to_le16(len / 4 - 1);
+	cmd.get_log_page.csi = NVME_CSI_NVM;
+	cmd.get_log_page.dptr.prp1 = cpu_to_le64(dma);
+	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
+	if (!ret)
+		memcpy(data, buf, len);
+	dma_free_coherent(dev, NVDIO_MPS, buf, dma);
+	return ret;
+}
+
+/*
+ * What each command does, for the passthrough filter. Without that log nothing
+ * is known, and only root may send commands. The filter may be looking at it:
+ * it stays where it is once it is there.
+ */
+static void admin_effects(struct nvdio_ctrl *ctrl, bool supported)
+{
+	struct nvme_effects_log *log = ctrl->effects;
+
+	BUILD_BUG_ON(sizeof(*log) != NVDIO_MPS);
+	if (!log && !supported)
+		return;
+	if (!log)
+		log = kmalloc(sizeof(*log), GFP_KERNEL);
+	if (!log)
+		return;
+	if (!supported || nvdio_admin_get_log(ctrl, NVME_LOG_CMD_EFFECTS, log,
+					      sizeof(*log)))
+		/* As if none of the commands were supported. */
+		memset(log, 0, sizeof(*log));
+	WRITE_ONCE(ctrl->unpriv_read,
+		   nvdio_filter_plain(log->iocs, nvme_cmd_read));
+	WRITE_ONCE(ctrl->unpriv_write,
+		   nvdio_filter_plain(log->iocs, nvme_cmd_write));
+	/* The log before those who look for it. */
+	smp_store_release(&ctrl->effects, log);
+}
+
+/* Serial number and model: a controller that has others is another one. */
+static int admin_same(struct nvdio_ctrl *ctrl,
+		      const struct nvme_id_ctrl *id)
+{
+	char serial[sizeof(ctrl->serial)], model[sizeof(ctrl->model)];
+
+	copy_string(serial, id->sn, sizeof(id->sn));
+	copy_string(model, id->mn, sizeof(id->mn));
+	if (!ctrl->identified) {
+		strscpy(ctrl->serial, serial);
+		strscpy(ctrl->model, model);
+		return 0;
+	}
+	if (!strcmp(serial, ctrl->serial) && !strcmp(model, ctrl->model))
+		return 0;
+	dev_err(&ctrl->dev, "another controller: '%s' '%s', was '%s' '%s'\n",
+		model, serial, ctrl->model, ctrl->serial);
+	return -ENODEV;
+}
+
+/* RTD3E is in microseconds, and not there before NVMe 1.2. */
+static u32 admin_shutdown_timeout(const struct nvme_id_ctrl *id)
+{
+	return usecs_to_jiffies(clamp_t(u64, le32_to_cpu(id->rtd3e),
+					NVDIO_SHUTDOWN_MIN * USEC_PER_SEC,
+					NVDIO_SHUTDOWN_MAX * USEC_PER_SEC));
+}
+
+/**
+ * nvdio_admin_identify_ctrl() - learn what the controller can do
+ * @ctrl: gets the fields of its section "Identify Controller"
+ *
+ * To be repeated after each reset: it may have activated another firmware.
+ *
+ * Return: 0 or -errno.
+ */
+int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
+{
+	struct nvme_id_ctrl *id;
+	u32 page_shift = 12 + NVME_CAP_MPSMIN(ctrl->cap);
+	u32 max_bytes = NVDIO_MAX_CMD_BYTES;
+	int ret;
+
+	id = kmalloc(sizeof(*id), GFP_KERNEL);
+	if (!id)
+		return -ENOMEM;
+	ret = nvdio_admin_identify(ctrl, 0, NVME_ID_CNS_CTRL, id);
+	if (ret)
+		goto free;
+	ret = admin_same(ctrl, id);
+	if (ret)
+		goto free;
+
+	copy_string(ctrl->firmware, id->fr, sizeof(id->fr));
+	ctrl->nn = le32_to_cpu(id->nn);
+	ctrl->oacs = le16_to_cpu(id->oacs);
+	ctrl->oncs = le16_to_cpu(id->oncs);
+	ctrl->cntlid = le16_to_cpu(id->cntlid);
+	WRITE_ONCE(ctrl->vwc, id->vwc);
+	ctrl->oaes = le32_to_cpu(id->oaes);
+	ctrl->shutdown_timeout = admin_shutdown_timeout(id);
+	if (id->mdts && id->mdts + page_shift < 31)
+		max_bytes = min(max_bytes, 1U << (id->mdts + page_shift));
+	WRITE_ONCE(ctrl->max_bytes, max_bytes);
+	/*
+	 * SGLS bits 1:0: 1 is any alignment, 2 is dwords, which is what the
+	 * paths above ask of memory anyway.
+	 */
+	WRITE_ONCE(ctrl->sgls,
+		   nvdio_sgl_threshold && (le32_to_cpu(id->sgls) & 3));
+	admin_limits(ctrl, ctrl->oncs);
+	admin_effects(ctrl, id->lpa & NVME_CTRL_LPA_CMD_EFFECTS_LOG);
+	ctrl->identified = true;
+free:
+	kfree(id);
+	return ret > 0 ? -EIO : ret;
+}
+
+/**
+ * nvdio_admin_queue_count() - ask for I/O queues (Set Features 07h)
+ * @ctrl: controller
+ * @count: queue pairs wanted, at least 1; set to what there will be
+ *
+ * Return: 0 or -errno.
+ */
+int nvdio_admin_queue_count(struct nvdio_ctrl *ctrl, unsigned int *count)
+{
+	struct nvme_command cmd = {};
+	u32 wanted = *count - 1;
+	u64 result;
+	int ret;
+
+	cmd.features.opcode = nvme_admin_set_features;
+	cmd.features.fid = cpu_to_le32(NVME_FEAT_NUM_QUEUES);
+	cmd.features.dword11 = cpu_to_le32(wanted | wanted << 16);
+	ret = nvdio_admin_cmd(ctrl, &cmd, &result);
+	if (ret)
+		return ret > 0 ? -EIO : ret;
+	/* Both counts are 0's based. */
+	*count = min3(*count, (u32)(result & 0xffff) + 1,
+		      (u32)(result >> 16 & 0xffff) + 1);
+	return 0;
+}
+
+/**
+ * nvdio_admin_create_queue() - create a queue pair in the controller
+ * @ctrl: controller
+ * @q: empty queue
+ *
+ * Return: 0 or -errno.
+ */
+int nvdio_admin_create_queue(struct nvdio_ctrl *ctrl, struct nvdio_queue *q)
+{
+	struct nvme_command cmd = {};
+	u16 flags = NVME_QUEUE_PHYS_CONTIG;
+	int ret;
+
+	if (q->vector >= 0)
+		flags |= NVME_CQ_IRQ_ENABLED;
+	cmd.create_cq.opcode = nvme_admin_create_cq;
+	cmd.create_cq.prp1 = cpu_to_le64(q->cq_dma);
+	cmd.create_cq.cqid = cpu_to_le16(q->qid);
+	cmd.create_cq.qsize = cpu_to_le16(q->depth - 1);
+	cmd.create_cq.cq_flags = cpu_to_le16(flags);
+	cmd.create_cq.irq_vector = cpu_to_le16(max_t(s16, q->vector, 0));
+	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
+	if (ret)
+		return ret > 0 ? -EIO : ret;
+
+	memset(&cmd, 0, sizeof(cmd));
+	cmd.create_sq.opcode = nvme_admin_create_sq;
+	cmd.create_sq.prp1 = cpu_to_le64(q->sq_dma);
+	cmd.create_sq.sqid = cpu_to_le16(q->qid);
+	cmd.create_sq.qsize = cpu_to_le16(q->depth - 1);
+	cmd.create_sq.sq_flags = cpu_to_le16(NVME_QUEUE_PHYS_CONTIG);
+	cmd.create_sq.cqid = cpu_to_le16(q->qid);
+	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
+	return ret > 0 ? -EIO : ret;
+}
+
+/**
+ * nvdio_admin_dbbuf() - turn on shadow doorbells (NVMe Base 2.0, 5.8)
+ * @ctrl: controller whose I/O queues are created and frozen
+ *
+ * To be repeated after each reset. Without them the registers are used, so
+ * that a failure is no error.
+ */
+void nvdio_admin_dbbuf(struct nvdio_ctrl *ctrl)
+{
+	struct device *dev = ctrl->dev.parent;
+	struct nvme_command cmd = {};
+	unsigned int i;
+
+	ctrl->dbbuf_on = false;
+	if (!nvdio_shadow_doorbells || !(ctrl->oacs & NVME_CTRL_OACS_DBBUF_SUPP))
+		return;
+	/*
+	 * INTx stays asserted until the controller learns of the CQ's new
+	 * head, and it may look at a shadow doorbell late.
+	 */
+	if (!ctrl->pdev->msix_enabled && !ctrl->pdev->msi_enabled)
+		return;
+	if (!ctrl->dbbuf_dbs)
+		ctrl->dbbuf_dbs = dma_alloc_coherent(dev, NVDIO_MPS,
+						  &ctrl->dbbuf_dbs_dma,
+						  GFP_KERNEL);
+	if (!ctrl->dbbuf_eis)
+		ctrl->dbbuf_eis = dma_alloc_coherent(dev, NVDIO_MPS,
+						 &ctrl->dbbuf_eis_dma, GFP_KERNEL);
+	if (!ctrl->dbbuf_dbs || !ctrl->dbbuf_eis)
+		return;
+	memset(ctrl->dbbuf_dbs, 0, NVDIO_MPS);
+	memset(ctrl->dbbuf_eis, 0, NVDIO_MPS);
+	cmd.dbbuf.opcode = nvme_admin_dbbuf;
+	cmd.dbbuf.prp1 = cpu_to_le64(ctrl->dbbuf_dbs_dma);
+	cmd.dbbuf.prp2 = cpu_to_le64(ctrl->dbbuf_eis_dma);
+	if (nvdio_admin_cmd(ctrl, &cmd, NULL)) {
+		dev_warn(&ctrl->dev, "no shadow doorbells: command failed\n");
+		return;
+	}
+	ctrl->dbbuf_on = true;
+	for (i = 0; i < ctrl->nr_io; i++) {
+		struct nvdio_queue *q = ctrl->io[i];
+		u32 sq = 2 * q->qid * ctrl->db_stride;
+		u32 cq = sq + ctrl->db_stride;
+
+		/* One page each: queues beyond it keep their registers. */
+		if (cq + sizeof(__le32) > NVDIO_MPS)
+			break;
+		spin_lock(&q->sq_lock);
+		q->sq_dbbuf_db = (void *)ctrl->dbbuf_dbs + sq;
+		q->sq_dbbuf_ei = (void *)ctrl->dbbuf_eis + sq;
+		spin_lock_irq(&q->cq_lock);
+		q->cq_dbbuf_db = (void *)ctrl->dbbuf_dbs + cq;
+		q->cq_dbbuf_ei = (void *)ctrl->dbbuf_eis + cq;
+		spin_unlock_irq(&q->cq_lock);
+		spin_unlock(&q->sq_lock);
+	}
+}

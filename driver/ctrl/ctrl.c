@@ -1,0 +1,643 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A controller's life: enabling, resetting, removing. */
+#include <linux/dma-mapping.h>
+#include <linux/dmapool.h>
+#include <linux/slab.h>
+
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "hw/regs.h"
+#include "io/pool.h"
+#include "ctrl/admin.h"
+#include "ctrl/events.h"
+#include "ctrl/node.h"
+#include "ctrl/queues.h"
+#include "user/file.h"
+
+/* How long unbind waits for I/O to end by itself before it stops it. */
+#define NVDIO_DRAIN_TIMEOUT	(5 * HZ)
+
+static DEFINE_IDA(nvdio_ctrl_ida);
+
+/*
+ * The one place in which the state changes.
+ * Return: false, and nothing is changed, if it must not (ctrl_state.h).
+ */
+static bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl,
+				 enum nvdio_ctrl_state state)
+{
+	bool ok;
+
+	spin_lock(&ctrl->state_lock);
+	ok = nvdio_ctrl_may_become(ctrl->state, state);
+	if (ok)
+		WRITE_ONCE(ctrl->state, state);
+	spin_unlock(&ctrl->state_lock);
+	return ok;
+}
+
+/*
+ * Take the lock in order to stop the controller. Who holds it and waits for an
+ * admin command gives that up soon (nvdio_admin_cmd()).
+ */
+static void nvdio_ctrl_lock_urgent(struct nvdio_ctrl *ctrl)
+{
+	atomic_inc(&ctrl->urgent);
+	wake_up_all(&ctrl->state_wait);
+	mutex_lock(&ctrl->lock);
+	atomic_dec(&ctrl->urgent);
+}
+
+/*
+ * Take the controller away from queues that let nobody through, and end what
+ * is left in them with @status (invariant 2).
+ */
+static void ctrl_halt(struct nvdio_ctrl *ctrl, bool shutdown, u16 status)
+{
+	unsigned int i;
+
+	for (i = 0; i < ctrl->nr_io; i++)
+		nvdio_queue_unhook(ctrl->io[i]);
+	if (ctrl->admin)
+		nvdio_queue_unhook(ctrl->admin);
+	nvdio_regs_disable(ctrl, shutdown);
+	nvdio_ctrl_cancel_all(ctrl, status);
+}
+
+/*
+ * The first half of a reset: hold all that comes, disable the controller, end
+ * what is in flight. The lock is held, the state is RESETTING.
+ */
+static void ctrl_stop(struct nvdio_ctrl *ctrl, bool drain, bool shutdown)
+{
+	WRITE_ONCE(ctrl->resets, ctrl->resets + 1);
+	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_FROZEN);
+	if (drain)
+		nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
+	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_FROZEN);
+	ctrl_halt(ctrl, shutdown, NVDIO_SC_RESET);
+}
+
+/* Give it up: what is in flight, and what comes, gets -ENODEV. */
+static void ctrl_kill(struct nvdio_ctrl *ctrl)
+{
+	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DEAD);
+	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
+	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
+	ctrl_halt(ctrl, false, NVDIO_SC_GONE);
+	/* It may be half way between CC.EN = 1 and CSTS.RDY = 1. */
+	pci_clear_master(ctrl->pdev);
+}
+
+/**
+ * nvdio_ctrl_lost() - an admin command of the driver does not come back
+ * @ctrl: controller, its lock held
+ * @drain: let I/O end for a while: it may be that only the admin queue stands
+ *
+ * A live controller is stopped now and restarted by a work item. One that is
+ * being brought up or reset is given up: unbinding is all that is left.
+ *
+ * Context: may sleep. On return nothing is in flight.
+ */
+void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl, bool drain)
+{
+	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING)) {
+		ctrl_stop(ctrl, drain, false);
+		queue_work(ctrl->reset_wq, &ctrl->reset_work);
+	} else {
+		ctrl_kill(ctrl);
+	}
+}
+
+/*
+ * What the driver knows of the controller may have changed with a reset; it is
+ * made sure of before I/O goes on. A namespace that is not found as it was
+ * loses its node.
+ */
+static int ctrl_reread(struct nvdio_ctrl *ctrl)
+{
+	unsigned int count = ctrl->nr_io;
+	int ret;
+
+	ret = nvdio_admin_identify_ctrl(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_admin_queue_count(ctrl, &count);
+	if (ret)
+		return ret;
+	if (count < ctrl->nr_io) {
+		dev_err(&ctrl->dev, "%u queues, %u before\n", count,
+			ctrl->nr_io);
+		return -EIO;
+	}
+	ret = nvdio_ctrl_create_queues(ctrl);
+	if (ret)
+		return ret;
+	nvdio_ns_doubt(ctrl, NVME_NSID_ALL);
+	ret = nvdio_ns_scan(ctrl);
+	if (ret)
+		dev_err(&ctrl->dev, "namespaces cannot be found: %d\n", ret);
+	nvdio_ns_drop_doubtful(ctrl);
+	nvdio_events_enable(ctrl);
+	return 0;
+}
+
+/*
+ * The second half of a reset, of a controller that is RESETTING and stopped;
+ * the lock is held.
+ */
+static int ctrl_restart(struct nvdio_ctrl *ctrl)
+{
+	int ret;
+
+	ret = nvdio_regs_enable(ctrl);
+	if (!ret)
+		ret = ctrl_reread(ctrl);
+	/* One of its commands may have cost the controller its life. */
+	if (!ret && !nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE))
+		ret = -EIO;
+	if (ret) {
+		dev_err(&ctrl->dev, "reset failed: %d\n", ret);
+		ctrl_kill(ctrl);
+		return ret;
+	}
+	if (!ctrl->frozen)
+		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
+	return 0;
+}
+
+/**
+ * nvdio_ctrl_reset() - reset a controller at a user's wish
+ * @ctrl: controller
+ *
+ * I/O in flight is let end first, I/O that comes meanwhile waits.
+ *
+ * Context: may sleep.
+ * Return: 0 or -errno; -EBUSY while the machine, or the device, sleeps.
+ */
+int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
+{
+	int ret;
+
+	nvdio_ctrl_lock_urgent(ctrl);
+	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
+		ctrl_stop(ctrl, true, false);
+	if (ctrl->state == NVDIO_CTRL_RESETTING)
+		ret = ctrl->held ? -EBUSY : ctrl_restart(ctrl);
+	else
+		ret = -ENODEV;
+	mutex_unlock(&ctrl->lock);
+	return ret;
+}
+
+/**
+ * nvdio_ctrl_suspend() - stop a controller that others will reset or turn off
+ * @ctrl: controller
+ * @shutdown: it may lose its power
+ *
+ * I/O in flight is let end first, I/O that comes waits for
+ * nvdio_ctrl_resume(). No register is touched in between.
+ *
+ * Context: may sleep.
+ * Return: 0.
+ */
+int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown)
+{
+	nvdio_ctrl_lock_urgent(ctrl);
+	ctrl->held = true;
+	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
+		ctrl_stop(ctrl, true, shutdown);
+	mutex_unlock(&ctrl->lock);
+	cancel_delayed_work_sync(&ctrl->watchdog);
+	return 0;
+}
+
+/**
+ * nvdio_ctrl_resume() - go on after nvdio_ctrl_suspend()
+ * @ctrl: controller, powered, its configuration space restored
+ *
+ * Context: may sleep.
+ * Return: 0; -errno, and the controller is given up.
+ */
+int nvdio_ctrl_resume(struct nvdio_ctrl *ctrl)
+{
+	int ret = 0;
+
+	mutex_lock(&ctrl->lock);
+	ctrl->held = false;
+	if (ctrl->state == NVDIO_CTRL_RESETTING)
+		ret = ctrl_restart(ctrl);
+	if (ctrl->state == NVDIO_CTRL_LIVE)
+		queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
+	mutex_unlock(&ctrl->lock);
+	return ret;
+}
+
+/**
+ * nvdio_ctrl_freeze() - let all I/O end, and hold what comes
+ * @ctrl: controller
+ *
+ * A read-modify-write of the copy path is not cut in two either. Admin commands
+ * go on, and resets too, which do not end the freeze.
+ *
+ * Context: may sleep, for as long as I/O commands take.
+ * Return: 0, and nvdio_ctrl_unfreeze() has to follow; -ENODEV; -EBUSY if
+ * commands do not end.
+ */
+int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl)
+{
+	int ret;
+
+	mutex_lock(&ctrl->freeze_lock);
+	/* Claims come first: who holds one may need to send to give it up. */
+	ret = nvdio_ns_claim_all(ctrl);
+	if (ret) {
+		mutex_unlock(&ctrl->freeze_lock);
+		return ret;
+	}
+	mutex_lock(&ctrl->lock);
+	ctrl->frozen = true;
+	if (ctrl->state == NVDIO_CTRL_LIVE)
+		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_FROZEN);
+	mutex_unlock(&ctrl->lock);
+	if (nvdio_ctrl_gone(ctrl)) {
+		nvdio_ctrl_unfreeze(ctrl);
+		return -ENODEV;
+	}
+	if (!nvdio_ctrl_drain(ctrl, nvdio_timeout(nvdio_io_timeout))) {
+		nvdio_ctrl_unfreeze(ctrl);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* Let I/O go on, and handle an event that came meanwhile. */
+void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->lock);
+	ctrl->frozen = false;
+	if (ctrl->state == NVDIO_CTRL_LIVE) {
+		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
+		if (ctrl->event_pending)
+			queue_work(ctrl->reset_wq, &ctrl->event_work);
+	}
+	ctrl->event_pending = false;
+	mutex_unlock(&ctrl->lock);
+	nvdio_ns_release_all(ctrl);
+	mutex_unlock(&ctrl->freeze_lock);
+}
+
+/**
+ * nvdio_ctrl_want_reset() - have a controller reset that does not work
+ * @ctrl: controller
+ * @resets: its @resets, read before that was noticed: if it was reset since
+ *	then, nothing is done
+ *
+ * Context: any task.
+ */
+void nvdio_ctrl_want_reset(struct nvdio_ctrl *ctrl, u32 resets)
+{
+	WRITE_ONCE(ctrl->reset_wanted, resets);
+	queue_work(ctrl->reset_wq, &ctrl->reset_work);
+}
+
+/* A controller that is LIVE but does not work, or was stopped before. */
+static void ctrl_reset_work(struct work_struct *work)
+{
+	struct nvdio_ctrl *ctrl = container_of(work, struct nvdio_ctrl,
+					       reset_work);
+
+	nvdio_ctrl_lock_urgent(ctrl);
+	if (ctrl->resets == READ_ONCE(ctrl->reset_wanted) &&
+	    nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
+		ctrl_stop(ctrl, false, false);
+	if (ctrl->state == NVDIO_CTRL_RESETTING && !ctrl->held)
+		ctrl_restart(ctrl);
+	mutex_unlock(&ctrl->lock);
+}
+
+/*
+ * Has nothing ended in a queue since the last look, though something is in
+ * flight? @busy is set if there is; if not, nothing in it can be overdue.
+ */
+static bool ctrl_stands(struct nvdio_ctrl *ctrl, struct nvdio_queue *q,
+			bool *busy)
+{
+	u32 resting = q == ctrl->admin && READ_ONCE(ctrl->event_armed);
+	u16 head = READ_ONCE(q->cq_head), last = q->watched;
+
+	q->watched = head;
+	*busy = nvdio_queue_in_flight(q) != resting;
+	return *busy && head == last;
+}
+
+/*
+ * Once a second: is a command overdue, or the controller in a fatal state? No
+ * timer is armed for each command (invariant 4). A lost interrupt is made up
+ * for by polling; everything else is a case for a reset. A controller that has
+ * nothing to do is left alone, so that it may save power.
+ */
+static void ctrl_watchdog(struct work_struct *work)
+{
+	struct nvdio_ctrl *ctrl = container_of(to_delayed_work(work),
+					       struct nvdio_ctrl, watchdog);
+	/* Before all else, see nvdio_ctrl_want_reset(). */
+	u32 csts, resets = smp_load_acquire(&ctrl->resets);
+	bool stands = false, bad = false;
+	unsigned int i;
+
+	if (READ_ONCE(ctrl->state) != NVDIO_CTRL_LIVE)
+		goto again;
+	/* The admin queue last: it has user space's commands. */
+	for (i = 0; i <= ctrl->nr_io && !bad; i++) {
+		struct nvdio_queue *q = i < ctrl->nr_io ? ctrl->io[i] :
+							  ctrl->admin;
+		bool busy;
+
+		stands |= ctrl_stands(ctrl, q, &busy);
+		if (!busy || !nvdio_queue_timed_out(q))
+			continue;
+		dev_warn(&ctrl->dev, "queue %u: command timed out, resetting\n",
+			 q->qid);
+		bad = true;
+	}
+	if (stands && !bad && nvdio_regs_failed(ctrl, &csts)) {
+		bad = READ_ONCE(ctrl->resets) == resets;
+		if (bad)
+			dev_warn(&ctrl->dev,
+				 "controller failed, resetting (CSTS %#x)\n",
+				 csts);
+	}
+	if (bad)
+		nvdio_ctrl_want_reset(ctrl, resets);
+again:
+	queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
+}
+
+static void ctrl_users_gone(struct percpu_ref *ref)
+{
+	complete(&container_of(ref, struct nvdio_ctrl, users)->users_gone);
+}
+
+static void ctrl_release(struct device *dev)
+{
+	struct nvdio_ctrl *ctrl = container_of(dev, struct nvdio_ctrl, dev);
+	unsigned int i;
+
+	for (i = 0; i < ctrl->nr_alloc; i++)
+		nvdio_queue_free(ctrl->io[i]);
+	if (ctrl->admin)
+		nvdio_queue_free(ctrl->admin);
+	kfree(ctrl->effects);
+	kfree(ctrl->io);
+	kfree(ctrl->cpu_queue);
+	kfree(ctrl->cpu_poll_queue);
+	percpu_ref_exit(&ctrl->users);
+	pci_dev_put(ctrl->pdev);
+	ida_free(&nvdio_ctrl_ida, ctrl->instance);
+	kfree(ctrl);
+}
+
+/**
+ * nvdio_ctrl_alloc() - allocate a controller
+ * @pdev: its device
+ *
+ * Return: the controller with one reference to its device; or ERR_PTR().
+ */
+struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
+{
+	struct nvdio_ctrl *ctrl;
+	int ret;
+
+	ctrl = kzalloc_node(sizeof(*ctrl), GFP_KERNEL, dev_to_node(&pdev->dev));
+	if (!ctrl)
+		return ERR_PTR(-ENOMEM);
+	ret = ida_alloc(&nvdio_ctrl_ida, GFP_KERNEL);
+	if (ret < 0)
+		goto free;
+	ctrl->instance = ret;
+	ret = percpu_ref_init(&ctrl->users, ctrl_users_gone, 0,
+			      GFP_KERNEL);
+	if (ret)
+		goto free_ida;
+	init_completion(&ctrl->users_gone);
+	spin_lock_init(&ctrl->state_lock);
+	init_waitqueue_head(&ctrl->state_wait);
+	init_waitqueue_head(&ctrl->map_wait);
+	ctrl->shutdown_timeout = NVDIO_SHUTDOWN_MIN * HZ;
+	mutex_init(&ctrl->lock);
+	mutex_init(&ctrl->freeze_lock);
+	INIT_LIST_HEAD(&ctrl->namespaces);
+	INIT_LIST_HEAD(&ctrl->frozen_ns);
+	init_llist_head(&ctrl->dirty);
+	INIT_WORK(&ctrl->dirty_work, nvdio_direct_dirty_work);
+	INIT_WORK(&ctrl->reset_work, ctrl_reset_work);
+	INIT_WORK(&ctrl->event_work, nvdio_events_work);
+	INIT_DELAYED_WORK(&ctrl->watchdog, ctrl_watchdog);
+	ctrl->pdev = pci_dev_get(pdev);
+	nvdio_node_init(&ctrl->dev, &pdev->dev, ctrl_release);
+	dev_set_name(&ctrl->dev, "nvdio%d", ctrl->instance);
+	return ctrl;
+
+free_ida:
+	ida_free(&nvdio_ctrl_ida, ctrl->instance);
+free:
+	kfree(ctrl);
+	return ERR_PTR(ret);
+}
+
+/* The part of nvdio_ctrl_start() that talks to the controller; lock held. */
+static int ctrl_bring_up(struct nvdio_ctrl *ctrl)
+{
+	unsigned int i;
+	int ret;
+
+	ret = nvdio_regs_enable(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_admin_identify_ctrl(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_ctrl_alloc_queues(ctrl);
+	if (ret)
+		return ret;
+	for (i = 0; i < ctrl->nr_io; i++) {
+		ret = nvdio_queue_irq_on(ctrl->io[i]);
+		if (ret)
+			return ret;
+	}
+	ret = nvdio_ctrl_set_affinity(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_ctrl_create_queues(ctrl);
+	if (ret)
+		return ret;
+	ret = nvdio_bounce_pool_alloc(ctrl, max(nvdio_bounce_buffers, 1U));
+	if (ret)
+		return ret;
+	if (!nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE))
+		return -EIO;
+	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
+
+	ret = nvdio_node_add(&ctrl->dev, &ctrl->cdev, &nvdio_ctrl_fops);
+	if (ret)
+		return ret;
+	nvdio_events_enable(ctrl);
+	return nvdio_ns_scan(ctrl);
+}
+
+/**
+ * nvdio_ctrl_start() - bring up a controller whose BAR and vectors are there
+ * @ctrl: controller
+ *
+ * Return: 0 or -errno; on error nvdio_ctrl_remove() cleans up.
+ */
+int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
+{
+	struct device *dev = ctrl->dev.parent;
+	int ret;
+
+	ret = nvdio_regs_read_caps(ctrl);
+	if (ret)
+		return ret;
+
+	/*
+	 * One for each thing that its work may wait for, so that nothing stands
+	 * in a queue behind what waits for it (invariant 12). Unbound, since
+	 * copying takes its time.
+	 */
+	ctrl->copy_wq = alloc_workqueue("nvdio%d-copy",
+					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					ctrl->instance);
+	ctrl->send_wq = alloc_workqueue("nvdio%d-send",
+					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					ctrl->instance);
+	/* Those who wait for room must not keep others from giving some. */
+	if (!ctrl->linear)
+		ctrl->map_wq = alloc_workqueue("nvdio%d-map",
+					       WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					       ctrl->instance);
+	ctrl->finish_wq = alloc_workqueue("nvdio%d-finish",
+					  WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					  ctrl->instance);
+	ctrl->reset_wq = alloc_workqueue("nvdio%d-reset",
+					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+					 ctrl->instance);
+	ctrl->lists = dma_pool_create("nvdio lists", dev, NVDIO_MPS, NVDIO_MPS,
+				      0);
+	ctrl->admin = nvdio_queue_alloc(ctrl, 0, NVDIO_ADMIN_DEPTH,
+					dev_to_node(dev));
+	if (!ctrl->copy_wq || !ctrl->send_wq ||
+	    !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists ||
+	    !ctrl->admin || (!ctrl->linear && !ctrl->map_wq))
+		return -ENOMEM;
+	ctrl->admin->vector = 0;
+	ctrl->admin->irq_shared = ctrl->nr_vectors == 1;
+	ctrl->admin->timeout = nvdio_timeout(nvdio_admin_timeout);
+	ret = nvdio_queue_irq_on(ctrl->admin);
+	if (ret)
+		return ret;
+
+	mutex_lock(&ctrl->lock);
+	ret = ctrl_bring_up(ctrl);
+	mutex_unlock(&ctrl->lock);
+	if (ret)
+		return ret;
+	queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
+	return 0;
+}
+
+/*
+ * Whoever holds the lock is hurried up, and nobody starts anything any more.
+ * Some work items may still be running when it is theirs to notice.
+ */
+static void ctrl_leave(struct nvdio_ctrl *ctrl)
+{
+	WRITE_ONCE(ctrl->leaving, true);
+	nvdio_ctrl_lock_urgent(ctrl);
+	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DELETING);
+	mutex_unlock(&ctrl->lock);
+	cancel_delayed_work_sync(&ctrl->watchdog);
+	cancel_work_sync(&ctrl->event_work);
+	cancel_work_sync(&ctrl->reset_work);
+}
+
+/* The last time that the controller is used; @drain: let I/O end first. */
+static void ctrl_finish(struct nvdio_ctrl *ctrl, bool drain)
+{
+	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
+	if (drain)
+		nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
+	if (ctrl->admin)
+		nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
+	ctrl_halt(ctrl, true, NVDIO_SC_GONE);
+}
+
+/**
+ * nvdio_ctrl_remove() - undo nvdio_ctrl_start(), however far it came
+ * @ctrl: controller; open files may still refer to it afterwards
+ *
+ * New calls are refused, those under way get some seconds, then the controller
+ * is stopped and what is left ends with -ENODEV (invariants 2 and 10).
+ *
+ * Context: may sleep.
+ */
+void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
+{
+	struct device *dev = ctrl->dev.parent;
+	bool present = pci_device_is_present(ctrl->pdev);
+	unsigned int i;
+
+	ctrl_leave(ctrl);
+	mutex_lock(&ctrl->lock);
+	nvdio_ns_remove_all(ctrl);
+	mutex_unlock(&ctrl->lock);
+	nvdio_node_remove(&ctrl->dev, &ctrl->cdev);
+
+	percpu_ref_kill(&ctrl->users);
+	ctrl_finish(ctrl, present);
+
+	wait_for_completion(&ctrl->users_gone);
+	if (ctrl->copy_wq)
+		destroy_workqueue(ctrl->copy_wq);
+	if (ctrl->map_wq)
+		destroy_workqueue(ctrl->map_wq);
+	if (ctrl->send_wq)
+		destroy_workqueue(ctrl->send_wq);
+	if (ctrl->finish_wq)
+		destroy_workqueue(ctrl->finish_wq);
+	if (ctrl->reset_wq)
+		destroy_workqueue(ctrl->reset_wq);
+	/* What is left are requests between two states, which take no time. */
+	nvdio_ctrl_drain(ctrl, MAX_SCHEDULE_TIMEOUT / 2);
+
+	nvdio_ctrl_clear_affinity(ctrl);
+	for (i = 0; i < ctrl->nr_alloc; i++) {
+		nvdio_queue_irq_off(ctrl->io[i]);
+		nvdio_queue_free_dma(ctrl->io[i]);
+	}
+	if (ctrl->admin) {
+		nvdio_queue_irq_off(ctrl->admin);
+		nvdio_queue_free_dma(ctrl->admin);
+	}
+	nvdio_bounce_pool_free(ctrl);
+	dma_pool_destroy(ctrl->lists);
+	ctrl->lists = NULL;
+	if (ctrl->dbbuf_dbs)
+		dma_free_coherent(dev, NVDIO_MPS, ctrl->dbbuf_dbs,
+				  ctrl->dbbuf_dbs_dma);
+	if (ctrl->dbbuf_eis)
+		dma_free_coherent(dev, NVDIO_MPS, ctrl->dbbuf_eis, ctrl->dbbuf_eis_dma);
+}
+
+/**
+ * nvdio_ctrl_shutdown() - the machine goes down: let the controller save
+ * @ctrl: controller
+ */
+void nvdio_ctrl_shutdown(struct nvdio_ctrl *ctrl)
+{
+	ctrl_leave(ctrl);
+	mutex_lock(&ctrl->lock);
+	ctrl_finish(ctrl, true);
+	mutex_unlock(&ctrl->lock);
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Asynchronous events of a controller (NVMe Base 2.0, 5.2).
+ *
+ * One Asynchronous Event Request is always in the admin queue; it has no
+ * timeout. Its end is handled by a work item, which reads the log page that
+ * the event is about, as otherwise there would be no further event of its
+ * kind, and sends the next request.
+ */
+#include <linux/kobject.h>
+#include <linux/slab.h>
+
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "ctrl/admin.h"
+#include "ctrl/events.h"
+
+/* Dword 0 of the completion. */
+#define EVENT_TYPE(event)	((event) & 7)
+#define EVENT_INFO(event)	((event) >> 8 & 0xff)
+#define EVENT_LOG(event)	((event) >> 16 & 0xff)
+
+static bool events_end(struct nvdio_request *req, u16 status,
+		       struct nvdio_completion *done)
+{
+	struct nvdio_ctrl *ctrl = req->owner;
+
+	WRITE_ONCE(req->state, NVDIO_REQ_RESERVED);
+	WRITE_ONCE(ctrl->event_armed, false);
+	/* Any error, a reset among them, ends it until the next reset. */
+	if (!status) {
+		ctrl->event_last = req->result;
+		queue_work(ctrl->reset_wq, &ctrl->event_work);
+	}
+	return false;
+}
+
+/* Send the request; the controller's lock is held. */
+static void events_arm(struct nvdio_ctrl *ctrl)
+{
+	struct nvdio_queue *q = ctrl->admin;
+	struct nvdio_request *req;
+	struct nvme_command *cmd;
+
+	if (ctrl->event_armed)
+		return;
+	req = nvdio_req_reserved(q, NVDIO_RESERVED_EVENT);
+	spin_lock(&q->sq_lock);
+	if (q->state == NVDIO_QUEUE_LIVE) {
+		WRITE_ONCE(ctrl->event_armed, true);
+		req->owner = ctrl;
+		req->end = events_end;
+		req->len = 0;
+		req->flags = NVDIO_REQ_NO_TIMEOUT;
+		req->ns = NULL;
+		cmd = nvdio_queue_sqe(q);
+		memset(cmd, 0, sizeof(*cmd));
+		cmd->common.opcode = nvme_admin_async_event;
+		nvdio_queue_submit(q, req);
+	}
+	spin_unlock(&q->sq_lock);
+}
+
+/*
+ * Which events the controller reports now. After a reset that is what the
+ * vendor, or somebody who saved it, wants it to report.
+ */
+static u32 events_configured(struct nvdio_ctrl *ctrl)
+{
+	struct nvme_command cmd = {};
+	u64 result;
+
+	cmd.features.opcode = nvme_admin_get_features;
+	cmd.features.fid = cpu_to_le32(NVME_FEAT_ASYNC_EVENT);
+	return nvdio_admin_cmd(ctrl, &cmd, &result) ? 0 : lower_32_bits(result);
+}
+
+/* Every critical warning of the SMART log (NVMe Base 2.0, 5.27.1.8). */
+#define EVENTS_SMART	(NVME_SMART_CRIT_SPARE | NVME_SMART_CRIT_TEMPERATURE | \
+			 NVME_SMART_CRIT_RELIABILITY | NVME_SMART_CRIT_MEDIA | \
+			 NVME_SMART_CRIT_VOLATILE_MEMORY)
+
+/**
+ * nvdio_events_enable() - ask for events
+ * @ctrl: controller whose admin queue has just become live, its lock held
+ *
+ * A controller that reports no events is as good.
+ *
+ * Context: may sleep.
+ */
+void nvdio_events_enable(struct nvdio_ctrl *ctrl)
+{
+	struct nvme_command cmd = {};
+	u32 events = events_configured(ctrl) | EVENTS_SMART |
+		     (ctrl->oaes & NVME_AEN_CFG_NS_ATTR);
+	int ret;
+
+	cmd.features.opcode = nvme_admin_set_features;
+	cmd.features.fid = cpu_to_le32(NVME_FEAT_ASYNC_EVENT);
+	cmd.features.dword11 = cpu_to_le32(events);
+	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
+	if (ret)
+		dev_warn(&ctrl->dev,
+			 "events %#x cannot be asked for: %#x\n", events, ret);
+	events_arm(ctrl);
+}
+
+static void events_read_log(struct nvdio_ctrl *ctrl, u8 lid)
+{
+	void *log = kmalloc(NVDIO_MPS, GFP_KERNEL);
+	u32 len = lid == NVME_LOG_ERROR ? 64 :
+		  lid == NVME_LOG_CHANGED_NS ? NVDIO_MPS : 512;
+
+	if (log && lid)
+		nvdio_admin_get_log(ctrl, lid, log, len);
+	kfree(log);
+}
+
+/**
+ * nvdio_events_work() - handle an event
+ * @work: the controller's event_work
+ */
+void nvdio_events_work(struct work_struct *work)
+{
+	struct nvdio_ctrl *ctrl = container_of(work, struct nvdio_ctrl,
+					       event_work);
+	u32 event = ctrl->event_last;
+
+	mutex_lock(&ctrl->lock);
+	if (ctrl->state != NVDIO_CTRL_LIVE)
+		goto unlock;
+	/*
+	 * A Format, say, may hold up other admin commands, and namespaces are
+	 * not to be looked at meanwhile. nvdio_ctrl_unfreeze() comes back.
+	 */
+	if (ctrl->frozen) {
+		ctrl->event_pending = true;
+		goto unlock;
+	}
+	events_read_log(ctrl, EVENT_LOG(event));
+	switch (EVENT_TYPE(event)) {
+	case NVME_AER_ERROR:
+		dev_err(&ctrl->dev, "the controller reports an error: %#x\n",
+			event);
+		if (EVENT_INFO(event) == NVME_AER_ERROR_PERSIST_INT_ERR)
+			nvdio_ctrl_want_reset(ctrl, READ_ONCE(ctrl->resets));
+		break;
+	case NVME_AER_SMART:
+		dev_warn(&ctrl->dev, "health: %#x, see its SMART log\n", event);
+		kobject_uevent(&ctrl->dev.kobj, KOBJ_CHANGE);
+		break;
+	case NVME_AER_NOTICE:
+		if (EVENT_INFO(event) == NVME_AER_NOTICE_NS_CHANGED) {
+			dev_info(&ctrl->dev, "namespaces have changed\n");
+			nvdio_ns_scan(ctrl);
+		}
+		break;
+	}
+	events_arm(ctrl);
+unlock:
+	mutex_unlock(&ctrl->lock);
+}

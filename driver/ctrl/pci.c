@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Binding to a PCI function: BAR, DMA limits, interrupt vectors. */
+#include <linux/dma-mapping.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/sizes.h>
+
+#include "core/compat.h"
+#include "core/ctrl.h"
+#include "ctrl/pci.h"
+#include "ctrl/sysfs.h"
+
+/* Registers and, at least, the admin queue's and one I/O queue's doorbells. */
+#define NVDIO_BAR_MIN	(NVME_REG_DBS + 4096)
+
+/* An entry of what is to be buf: room is found more easily for short ones. */
+#define NVDIO_BOUNCED_MAP	SZ_64K
+
+/*
+ * What a mapping costs and how long it may be: there is a limit where it may
+ * have to go through swiotlb. The constant of a linear mapping is read off the
+ * API itself.
+ */
+static void nvdio_pci_dma(struct nvdio_ctrl *ctrl)
+{
+	struct device *dev = &ctrl->pdev->dev;
+	size_t max = dma_max_mapping_size(dev);
+	struct page *page;
+	dma_addr_t dma;
+
+	ctrl->bounces = max < SIZE_MAX;
+	ctrl->max_map_bytes = min_t(size_t, max, ctrl->bounces ? NVDIO_BOUNCED_MAP :
+								 SZ_1G) & PAGE_MASK;
+	if (!nvdio_dma_is_linear(dev))
+		return;
+	page = alloc_page(GFP_KERNEL);
+	if (!page)
+		return;
+	dma = dma_map_page(dev, page, 0, PAGE_SIZE, DMA_TO_DEVICE);
+	if (!dma_mapping_error(dev, dma)) {
+		ctrl->dma_offset = dma - page_to_phys(page);
+		dma_unmap_page(dev, dma, PAGE_SIZE, DMA_TO_DEVICE);
+		ctrl->linear = nvdio_dma_is_linear(dev);
+	}
+	__free_page(page);
+}
+
+static int nvdio_pci_map(struct nvdio_ctrl *ctrl)
+{
+	struct pci_dev *pdev = ctrl->pdev;
+	struct device *dev = &pdev->dev;
+	int ret;
+
+	ret = pci_enable_device_mem(pdev);
+	if (ret)
+		return ret;
+	ret = pci_request_mem_regions(pdev, KBUILD_MODNAME);
+	if (ret)
+		goto disable;
+	ctrl->bar_size = pci_resource_len(pdev, 0);
+	if (ctrl->bar_size < NVDIO_BAR_MIN) {
+		dev_err(dev, "BAR 0 has %zu bytes\n", ctrl->bar_size);
+		ret = -ENODEV;
+		goto release;
+	}
+	ctrl->bar = ioremap(pci_resource_start(pdev, 0), ctrl->bar_size);
+	if (!ctrl->bar) {
+		ret = -ENOMEM;
+		goto release;
+	}
+	ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	if (ret)
+		goto unmap;
+	/*
+	 * The splitter cuts segments as PRPs and SGLs need it; the defaults of
+	 * PCI would only cut them once more. swiotlb has to keep the offset
+	 * within a page, for PRPs depend on it.
+	 */
+	dma_set_max_seg_size(dev, UINT_MAX);
+	dma_set_seg_boundary(dev, ULONG_MAX);
+	dma_set_min_align_mask(dev, NVDIO_MPS_MASK);
+	nvdio_pci_dma(ctrl);
+	return 0;
+
+unmap:
+	iounmap(ctrl->bar);
+	ctrl->bar = NULL;
+release:
+	pci_release_mem_regions(pdev);
+disable:
+	pci_disable_device(pdev);
+	return ret;
+}
+
+static void nvdio_pci_unmap(struct nvdio_ctrl *ctrl)
+{
+	pci_clear_master(ctrl->pdev);
+	iounmap(ctrl->bar);
+	ctrl->bar = NULL;
+	pci_release_mem_regions(ctrl->pdev);
+	pci_disable_device(ctrl->pdev);
+}
+
+/* MSI-X, else MSI, else INTx; one vector for each queue if there are enough. */
+static int nvdio_pci_vectors(struct nvdio_ctrl *ctrl)
+{
+	struct pci_dev *pdev = ctrl->pdev;
+	int ret;
+
+	ret = pci_alloc_irq_vectors(pdev, 1, num_possible_cpus() + 1,
+				    PCI_IRQ_MSIX | PCI_IRQ_MSI | PCI_IRQ_INTX);
+	if (ret < 0)
+		return ret;
+	ctrl->nr_vectors = ret;
+	ctrl->irq_mode = pdev->msix_enabled ? "msix" :
+			 pdev->msi_enabled ? "msi" : "intx";
+	return 0;
+}
+
+static int nvdio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct nvdio_ctrl *ctrl;
+	int ret;
+
+	/* driver_override binds to whatever it is told: look what it is. */
+	if (pdev->class != PCI_CLASS_STORAGE_EXPRESS) {
+		dev_err(&pdev->dev, "not an NVMe controller (class %06x)\n",
+			pdev->class);
+		return -ENODEV;
+	}
+	ctrl = nvdio_ctrl_alloc(pdev);
+	if (IS_ERR(ctrl))
+		return PTR_ERR(ctrl);
+	ctrl->dev.groups = nvdio_ctrl_groups;
+	ret = nvdio_pci_map(ctrl);
+	if (ret)
+		goto put;
+	ret = nvdio_pci_vectors(ctrl);
+	if (ret)
+		goto unmap;
+	pci_set_drvdata(pdev, ctrl);
+	ret = nvdio_ctrl_start(ctrl);
+	if (!ret)
+		return 0;
+
+	dev_err(&pdev->dev, "cannot bring up the controller: %d\n", ret);
+	nvdio_ctrl_remove(ctrl);
+	pci_free_irq_vectors(pdev);
+unmap:
+	nvdio_pci_unmap(ctrl);
+put:
+	put_device(&ctrl->dev);
+	return ret;
+}
+
+static void nvdio_pci_remove(struct pci_dev *pdev)
+{
+	struct nvdio_ctrl *ctrl = pci_get_drvdata(pdev);
+
+	nvdio_ctrl_remove(ctrl);
+	pci_free_irq_vectors(pdev);
+	nvdio_pci_unmap(ctrl);
+	put_device(&ctrl->dev);
+}
+
+static void nvdio_pci_shutdown(struct pci_dev *pdev)
+{
+	nvdio_ctrl_shutdown(pci_get_drvdata(pdev));
+}
+
+/* Asleep the device may be without power. */
+static int nvdio_pci_suspend(struct device *dev)
+{
+	return nvdio_ctrl_suspend(dev_get_drvdata(dev), true);
+}
+
+static int nvdio_pci_resume(struct device *dev)
+{
+	return nvdio_ctrl_resume(dev_get_drvdata(dev));
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(nvdio_pci_pm, nvdio_pci_suspend,
+				nvdio_pci_resume);
+
+/* Around a function level reset, or another one of the PCI core. */
+static void nvdio_pci_reset_prepare(struct pci_dev *pdev)
+{
+	nvdio_ctrl_suspend(pci_get_drvdata(pdev), false);
+}
+
+static void nvdio_pci_reset_done(struct pci_dev *pdev)
+{
+	nvdio_ctrl_resume(pci_get_drvdata(pdev));
+}
+
+static const struct pci_error_handlers nvdio_pci_errors = {
+	.reset_prepare = nvdio_pci_reset_prepare,
+	.reset_done = nvdio_pci_reset_done,
+};
+
+/*
+ * No table of ids: the driver binds only where driver_override names it, so
+ * that loading the module never takes a disk away from its system.
+ */
+struct pci_driver nvdio_pci_driver = {
+	.name = "nvdio",
+	.probe = nvdio_pci_probe,
+	.remove = nvdio_pci_remove,
+	.shutdown = nvdio_pci_shutdown,
+	.err_handler = &nvdio_pci_errors,
+	.driver.pm = pm_sleep_ptr(&nvdio_pci_pm),
+};

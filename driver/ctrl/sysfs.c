@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Attributes of the nodes in sysfs: one value a file. */
+#include <linux/device.h>
+#include <linux/sysfs.h>
+
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "ctrl/sysfs.h"
+
+static struct nvdio_ns *to_ns(struct device *dev)
+{
+	return container_of(dev, struct nvdio_ns, dev);
+}
+
+static struct nvdio_ctrl *to_ctrl(struct device *dev)
+{
+	return container_of(dev, struct nvdio_ctrl, dev);
+}
+
+static ssize_t stat_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	struct dev_ext_attribute *ext;
+
+	ext = container_of(attr, struct dev_ext_attribute, attr);
+	return sysfs_emit(buf, "%llu\n",
+			  nvdio_stats_sum(to_ns(dev)->stats,
+					  (size_t)ext->var));
+}
+
+#define STAT_ATTR(name, offset)						\
+	static struct dev_ext_attribute stat_##name = {			\
+		.attr = __ATTR(name, 0444, stat_show, NULL),		\
+		.var = (void *)(offset),				\
+	}
+#define STAT(member)	offsetof(struct nvdio_stats, member)
+
+STAT_ATTR(direct, STAT(direct));
+STAT_ATTR(copy, STAT(copy));
+STAT_ATTR(polled, STAT(polled));
+STAT_ATTR(nowait_eagain, STAT(nowait_eagain));
+STAT_ATTR(read_bytes, STAT(read_bytes));
+STAT_ATTR(write_bytes, STAT(write_bytes));
+STAT_ATTR(errors, STAT(errors));
+STAT_ATTR(flush, STAT(flush));
+STAT_ATTR(discard, STAT(discard));
+STAT_ATTR(write_zeroes, STAT(write_zeroes));
+STAT_ATTR(passthrough, STAT(passthrough));
+STAT_ATTR(pages_pinned, STAT(pages_pinned));
+STAT_ATTR(segments_mapped, STAT(segments_mapped));
+STAT_ATTR(bounce_buffers, STAT(bounce_buffers));
+
+static struct attribute *stats_attrs[] = {
+	&stat_direct.attr.attr,
+	&stat_copy.attr.attr,
+	&stat_polled.attr.attr,
+	&stat_nowait_eagain.attr.attr,
+	&stat_read_bytes.attr.attr,
+	&stat_write_bytes.attr.attr,
+	&stat_errors.attr.attr,
+	&stat_flush.attr.attr,
+	&stat_discard.attr.attr,
+	&stat_write_zeroes.attr.attr,
+	&stat_passthrough.attr.attr,
+	NULL
+};
+
+static const struct attribute_group stats_group = {
+	.name = "stats",
+	.attrs = stats_attrs,
+};
+
+static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	struct nvdio_ns *ns = to_ns(dev);
+	u32 nr = 0;
+	unsigned int i;
+
+	for (i = 0; i < ns->ctrl->nr_io; i++)
+		nr += nvdio_queue_in_use(ns->ctrl->io[i], ns);
+	return sysfs_emit(buf, "%u\n", nr);
+}
+
+/* It costs a look at every request of the controller. */
+static DEVICE_ATTR_ADMIN_RO(requests);
+
+/* What is taken and must come back: all 0 when nothing is under way. */
+static struct attribute *leaks_attrs[] = {
+	&dev_attr_requests.attr,
+	&stat_pages_pinned.attr.attr,
+	&stat_segments_mapped.attr.attr,
+	&stat_bounce_buffers.attr.attr,
+	NULL
+};
+
+static const struct attribute_group leaks_group = {
+	.name = "leaks",
+	.attrs = leaks_attrs,
+};
+
+/* As block devices have it: in units of 512 bytes. */
+static ssize_t size_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", nvdio_ns_size(to_ns(dev)) >> 9);
+}
+static DEVICE_ATTR_RO(size);
+
+static ssize_t nsid_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%u\n", to_ns(dev)->nsid);
+}
+static DEVICE_ATTR_RO(nsid);
+
+static ssize_t lba_size_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%u\n", to_ns(dev)->lba_mask + 1);
+}
+static DEVICE_ATTR_RO(lba_size);
+
+static struct attribute *ns_attrs[] = {
+	&dev_attr_size.attr,
+	&dev_attr_nsid.attr,
+	&dev_attr_lba_size.attr,
+	NULL
+};
+
+static const struct attribute_group ns_group = {
+	.attrs = ns_attrs,
+};
+
+const struct attribute_group *nvdio_ns_groups[] = {
+	&ns_group,
+	&stats_group,
+	&leaks_group,
+	NULL
+};
+
+static const char * const state_names[] = {
+	[NVDIO_CTRL_NEW] = "new",
+	[NVDIO_CTRL_LIVE] = "live",
+	[NVDIO_CTRL_RESETTING] = "resetting",
+	[NVDIO_CTRL_DELETING] = "deleting",
+	[NVDIO_CTRL_DEAD] = "dead",
+};
+
+#define CTRL_ATTR(name, fmt, value)					\
+	static ssize_t name##_show(struct device *dev,			\
+				   struct device_attribute *attr,	\
+				   char *buf)				\
+	{								\
+		struct nvdio_ctrl *ctrl = to_ctrl(dev);			\
+									\
+		return sysfs_emit(buf, fmt "\n", value);		\
+	}								\
+	static DEVICE_ATTR_RO(name)
+
+CTRL_ATTR(model, "%s", ctrl->model);
+CTRL_ATTR(serial, "%s", ctrl->serial);
+CTRL_ATTR(firmware_rev, "%s", ctrl->firmware);
+CTRL_ATTR(state, "%s", state_names[READ_ONCE(ctrl->state)]);
+CTRL_ATTR(queue_count, "%u", ctrl->nr_io);
+CTRL_ATTR(poll_queue_count, "%u", ctrl->nr_io - ctrl->nr_irq);
+CTRL_ATTR(queue_depth, "%u", ctrl->io_depth);
+CTRL_ATTR(sgls, "%d", ctrl->sgls);
+CTRL_ATTR(mdts_bytes, "%u", ctrl->max_bytes);
+CTRL_ATTR(irq_mode, "%s", ctrl->irq_mode);
+CTRL_ATTR(shadow_doorbells, "%d", ctrl->dbbuf_on);
+
+static struct attribute *ctrl_attrs[] = {
+	&dev_attr_model.attr,
+	&dev_attr_serial.attr,
+	&dev_attr_firmware_rev.attr,
+	&dev_attr_state.attr,
+	&dev_attr_queue_count.attr,
+	&dev_attr_poll_queue_count.attr,
+	&dev_attr_queue_depth.attr,
+	&dev_attr_sgls.attr,
+	&dev_attr_mdts_bytes.attr,
+	&dev_attr_irq_mode.attr,
+	&dev_attr_shadow_doorbells.attr,
+	NULL
+};
+
+static const struct attribute_group ctrl_group = {
+	.attrs = ctrl_attrs,
+};
+
+const struct attribute_group *nvdio_ctrl_groups[] = {
+	&ctrl_group,
+	NULL
+};

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The zero-copy path, for what most programs send most of the time: one range
+ * of memory that is contiguous for the controller and fits into one command.
+ * Everything else goes on in xfer.c. Here each instruction counts; nothing is
+ * allocated, and one hold of one lock sends the command (invariant 4). The
+ * functions are shaped so that their arguments stay in registers: nothing on the
+ * stack has its address taken on the way of a registered buffer.
+ */
+#include <linux/mm.h>
+
+#include "core/ctrl.h"
+#include "io/claim.h"
+#include "io/direct.h"
+#include "io/dma.h"
+#include "io/pages.h"
+#include "io/xfer.h"
+
+/* NVMe Base 2.0, 4.1.1: PRP1 may have an offset of whole dwords. */
+#define NVDIO_DMA_MASK	3
+
+/*
+ * Send contiguous memory as the command of @req. It begins *@offset bytes from
+ * the beginning of *@page; @nr_pinned pages of it are pinned.
+ *
+ * Context: sq_lock held, and released on return.
+ * Return: -EIOCBQUEUED; or -ENOMEM, the memory could not be mapped, nothing was
+ * sent and @req was given back.
+ */
+static __always_inline ssize_t
+direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
+	    struct nvdio_request *req, struct kiocb *iocb,
+	    struct page **page, size_t *offset, size_t len,
+	    unsigned int nr_pinned, const bool write)
+	__releases(&q->sq_lock)
+{
+	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
+						    DMA_FROM_DEVICE;
+	const u64 slba = nvdio_ns_lba(ns, iocb->ki_pos);
+	const u32 nlb = len >> ns->lba_shift;
+	struct nvdio_stats __percpu *stats;
+	u8 flags = write ? NVDIO_REQ_WRITE : 0;
+	struct nvme_command *cmd;
+	dma_addr_t dma;
+
+	/* Under the lock, since teardown takes it before the device goes. */
+	if (unlikely(!q->linear)) {
+		/* Kept here, no register has to hold them over the call. */
+		req->page = *page;
+		req->dma = *offset;
+	}
+	dma = nvdio_dma_map_one(q, *page, *offset, len, dir, &flags);
+	if (unlikely(dma == DMA_MAPPING_ERROR)) {
+		*page = req->page;
+		*offset = req->dma;
+		nvdio_req_put(q, req);
+		spin_unlock(&q->sq_lock);
+		return -ENOMEM;
+	}
+
+	stats = ns->stats;
+	if (unlikely(flags & NVDIO_REQ_UNMAP))
+		this_cpu_inc(stats->segments_mapped);
+	if (nr_pinned) {
+		flags |= NVDIO_REQ_PINNED;
+		req->page = *page;
+		req->nr_pages = nr_pinned;
+	}
+	req->iocb = iocb;
+	req->end = NULL;
+	req->dma = dma;
+	req->len = len;
+	req->flags = flags;
+	req->ns = ns;
+	req->slba = slba;
+
+	cmd = nvdio_queue_sqe(q);
+	cmd->rw.opcode = write ? nvme_cmd_write : nvme_cmd_read;
+	cmd->rw.nsid = cpu_to_le32(ns->nsid);
+	cmd->rw.cdw2 = 0;
+	cmd->rw.cdw3 = 0;
+	cmd->rw.metadata = 0;
+	nvdio_cmd_dptr_run(cmd, dma, len);
+	cmd->rw.slba = cpu_to_le64(slba);
+	cmd->rw.length = cpu_to_le16(nlb - 1);
+	cmd->rw.control = write && ns->fua && iocb_is_dsync(iocb) ?
+			  cpu_to_le16(NVME_RW_FUA) : 0;
+	cmd->rw.dsmgmt = 0;
+	cmd->rw.reftag = 0;
+	cmd->rw.lbat = 0;
+	cmd->rw.lbatm = 0;
+
+	this_cpu_inc(stats->direct);
+	nvdio_stats_bytes(stats, write, len);
+
+	/* For ->iopoll: the queue outlives the request, the request does not. */
+	if (iocb->ki_flags & IOCB_HIPRI)
+		iocb->private = q;
+	nvdio_queue_submit_sqe(q, req, cmd, write);
+	spin_unlock(&q->sq_lock);
+	return -EIOCBQUEUED;
+}
+
+/*
+ * No request was free, the queue or a claim is in the way, or @no_room to map
+ * the memory.
+ */
+static noinline ssize_t direct_wait(struct nvdio_ns *ns,
+				    struct kiocb *iocb, struct page *page,
+				    size_t offset, size_t len,
+				    unsigned int nr_pinned, bool write,
+				    bool no_room)
+{
+	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
+						    DMA_FROM_DEVICE;
+	const u64 nlb = write ? len >> ns->lba_shift : 0;
+	const bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	ssize_t ret = 0;
+
+	for (;;) {
+		struct nvdio_request *req;
+		struct nvdio_queue *q;
+
+		if (no_room)
+			ret = nvdio_dma_wait_one(ns->ctrl, page, offset, len,
+						 dir, nowait);
+		if (ret)
+			break;
+		q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
+		req = nvdio_req_get(q, ns, nvdio_ns_lba(ns, iocb->ki_pos), nlb,
+				    nowait);
+		ret = PTR_ERR_OR_ZERO(req);
+		if (ret)
+			break;
+		/* To sparse: see nvdio_req_get(). */
+		__acquire(&q->sq_lock);
+		ret = direct_send(ns, q, req, iocb, &page, &offset, len,
+				  nr_pinned, write);
+		if (ret == -EIOCBQUEUED)
+			return ret;
+		no_room = true;
+		ret = 0;
+	}
+	if (ret == -EAGAIN)
+		this_cpu_inc(ns->stats->nowait_eagain);
+	if (nr_pinned)
+		nvdio_pages_unpin_run(ns, page, nr_pinned);
+	return ret;
+}
+
+/*
+ * Send contiguous memory as one command. It begins @offset bytes from the
+ * beginning of @page; @nr_pinned pages of it are pinned, and let go of if the
+ * command cannot be sent.
+ * Return: -EIOCBQUEUED, or an error; nothing was sent then.
+ */
+static __always_inline ssize_t
+direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
+	   size_t offset, size_t len, unsigned int nr_pinned,
+	   const bool write)
+{
+	struct nvdio_request *req;
+	struct nvdio_queue *q;
+	ssize_t ret;
+
+	q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
+	spin_lock(&q->sq_lock);
+	if (unlikely(q->state != NVDIO_QUEUE_LIVE || ns->dead))
+		goto wait;
+	if (write && nvdio_claim_stops(ns, nvdio_ns_lba(ns, iocb->ki_pos),
+				       len >> ns->lba_shift))
+		goto wait;
+	req = nvdio_req_pop(q);
+	if (likely(req)) {
+		ret = direct_send(ns, q, req, iocb, &page, &offset, len,
+				  nr_pinned, write);
+		if (likely(ret == -EIOCBQUEUED))
+			return ret;
+		return direct_wait(ns, iocb, page, offset, len, nr_pinned,
+				   write, true);
+	}
+wait:
+	spin_unlock(&q->sq_lock);
+	return direct_wait(ns, iocb, page, offset, len, nr_pinned, write,
+			   false);
+}
+
+/* User memory that is not registered: one segment, of at most two pages. */
+static __always_inline ssize_t direct_user(struct nvdio_ns *ns,
+					   struct kiocb *iocb,
+					   struct iov_iter *iter,
+					   size_t len, const bool write)
+{
+	struct page *page;
+	unsigned long addr;
+	int nr;
+
+	if (likely(iter_is_ubuf(iter)))
+		addr = (unsigned long)iter->ubuf + iter->iov_offset;
+	else if (iter_is_iovec(iter) &&
+		 iter_iov(iter)->iov_len >= iter->iov_offset + len)
+		addr = (unsigned long)iter_iov(iter)->iov_base +
+		       iter->iov_offset;
+	else
+		return nvdio_xfer_rw(ns, iocb, iter, len, write);
+	if (unlikely(addr & NVDIO_DMA_MASK))
+		return -EINVAL;
+	if (len > ns->single_max || offset_in_page(addr) + len > 2 * PAGE_SIZE)
+		return nvdio_xfer_rw(ns, iocb, iter, len, write);
+	nr = nvdio_pages_pin_run(ns, addr, len, !write, &page);
+	if (unlikely(nr <= 0))
+		return nr ?: nvdio_xfer_rw(ns, iocb, iter, len, write);
+	if (!write && unlikely(!nvdio_pages_run_is_dirty(page, nr)))
+		nvdio_pages_dirty_run(page, nr);
+	return direct_one(ns, iocb, page, offset_in_page(addr), len, nr,
+			  write);
+}
+
+/**
+ * nvdio_direct_read_user() - read, for nvdio_direct_rw(), what is no BVEC
+ * @ns: namespace
+ * @iocb: with ki_complete
+ * @iter: memory
+ * @len: bytes
+ */
+ssize_t nvdio_direct_read_user(struct nvdio_ns *ns, struct kiocb *iocb,
+			       struct iov_iter *iter, size_t len)
+{
+	return direct_user(ns, iocb, iter, len, false);
+}
+
+/**
+ * nvdio_direct_write_user() - write, for nvdio_direct_rw(), what is no BVEC
+ * @ns: namespace
+ * @iocb: with ki_complete
+ * @iter: memory
+ * @len: bytes
+ */
+ssize_t nvdio_direct_write_user(struct nvdio_ns *ns, struct kiocb *iocb,
+				struct iov_iter *iter, size_t len)
+{
+	return direct_user(ns, iocb, iter, len, true);
+}
+
+/* Registered buffers: pinned by their owner until we are done. */
+static __always_inline ssize_t direct_bvec(struct nvdio_ns *ns,
+					   struct kiocb *iocb,
+					   struct iov_iter *iter,
+					   size_t len, const bool write)
+{
+	const struct bio_vec *bv = iter->bvec;
+	const size_t skip = iter->iov_offset;
+	const size_t offset = bv->bv_offset + skip;
+
+	if (unlikely(len > ns->single_max || bv->bv_len < skip + len ||
+		     offset & NVDIO_DMA_MASK))
+		return nvdio_xfer_rw(ns, iocb, iter, len, write);
+	return direct_one(ns, iocb, bv->bv_page, offset, len, 0, write);
+}
+
+/**
+ * nvdio_direct_read_bvec() - read, for nvdio_direct_rw(), to a BVEC
+ * @ns: namespace
+ * @iocb: with ki_complete
+ * @iter: BVEC
+ * @len: bytes
+ */
+ssize_t nvdio_direct_read_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
+			       struct iov_iter *iter, size_t len)
+{
+	return direct_bvec(ns, iocb, iter, len, false);
+}
+
+/**
+ * nvdio_direct_write_bvec() - write, for nvdio_direct_rw(), from a BVEC
+ * @ns: namespace
+ * @iocb: with ki_complete
+ * @iter: BVEC
+ * @len: bytes
+ */
+ssize_t nvdio_direct_write_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
+				struct iov_iter *iter, size_t len)
+{
+	return direct_bvec(ns, iocb, iter, len, true);
+}
+
+/**
+ * nvdio_direct_sync() - nvdio_direct_rw() for a caller that waits
+ * @ns: namespace
+ * @iocb: without ki_complete; one of our own takes its place, whose completion
+ *	wakes the caller
+ * @iter: memory; advanced by what is returned
+ * @len: bytes
+ * @write: write, not read
+ */
+ssize_t nvdio_direct_sync(struct nvdio_ns *ns, struct kiocb *iocb,
+			  struct iov_iter *iter, size_t len, bool write)
+{
+	const size_t before = iov_iter_count(iter);
+	struct nvdio_sync sync __uninitialized;
+	size_t moved;
+	ssize_t ret;
+
+	nvdio_sync_init(&sync, iocb);
+	ret = nvdio_direct_rw(ns, &sync.iocb, iter, len, write);
+	if (ret == -EIOCBQUEUED)
+		ret = nvdio_sync_wait(&sync);
+	if (ret > 0) {
+		iocb->ki_pos += ret;
+		/* Some ways have moved it already; callers in the kernel look. */
+		moved = before - iov_iter_count(iter);
+		if (!iter_is_ubuf(iter) && moved != ret)
+			iov_iter_advance(iter, ret - moved);
+	}
+	return ret;
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Discarding and zeroing of blocks: Dataset Management and Write Zeroes (NVM
+ * Command Set 1.0, 3.2.3 and 3.2.8).
+ *
+ * A controller without Dataset Management refuses to discard. One without Write
+ * Zeroes is sent zeroes, from a bounce buffer. Blocks that were zeroed stay
+ * allocated (no Deallocate bit), as BLKZEROOUT promises.
+ *
+ * Both count as writes where the copy path reads, modifies and writes.
+ */
+#include <linux/blkdev.h>
+#include <linux/dma-mapping.h>
+#include <linux/overflow.h>
+
+#include "core/compat.h"
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "io/claim.h"
+#include "io/discard.h"
+#include "io/pool.h"
+#include "io/submit_sync.h"
+
+/*
+ * What block devices ask of a range, too.
+ * Return: 0 or -errno.
+ */
+static int discard_check(const struct nvdio_ns *ns, u64 start, u64 len)
+{
+	u64 end;
+
+	if (nvdio_ns_gone(ns))
+		return -ENODEV;
+	if (nvdio_ns_read_only(ns))
+		return -EPERM;
+	if (!len || (start | len) & ns->lba_mask)
+		return -EINVAL;
+	if (check_add_overflow(start, len, &end) || end > nvdio_ns_size(ns))
+		return -EINVAL;
+	return 0;
+}
+
+/* One range in list memory, and the command that deallocates it. */
+static void discard_fill(const struct nvdio_ns *ns, struct nvme_command *cmd,
+			 const struct nvdio_desc_page *list, u64 slba, u32 nlb)
+{
+	struct nvme_dsm_range *range = list->mem.virt;
+
+	range->cattr = 0;
+	range->nlb = cpu_to_le32(nlb);
+	range->slba = cpu_to_le64(slba);
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->dsm.opcode = nvme_cmd_dsm;
+	cmd->dsm.nsid = cpu_to_le32(ns->nsid);
+	cmd->dsm.dptr.prp1 = cpu_to_le64(list->mem.dma);
+	cmd->dsm.attributes = cpu_to_le32(NVME_DSMGMT_AD);
+}
+
+/**
+ * nvdio_discard() - deallocate blocks
+ * @ns: namespace
+ * @start: first byte, a multiple of the LBA size
+ * @len: bytes, a multiple of the LBA size
+ *
+ * Context: may sleep.
+ * Return: 0; -EOPNOTSUPP if the controller cannot do it; -EPERM if the
+ * namespace is read-only; -EINVAL if the range is not whole blocks inside of
+ * it; or another -errno.
+ */
+int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
+{
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+	u64 slba = nvdio_ns_lba(ns, start), left = nvdio_ns_lba(ns, len);
+	struct nvme_command cmd;
+	struct nvdio_desc_page *list;
+	u32 max;
+	int ret;
+
+	ret = discard_check(ns, start, len);
+	if (ret)
+		return ret;
+	/* Once: a reset may find another. */
+	max = READ_ONCE(ctrl->max_discard);
+	if (!max)
+		return -EOPNOTSUPP;
+	if (!nvdio_ctrl_enter(ctrl))
+		return -ENODEV;
+	list = nvdio_desc_page_get(ctrl, GFP_KERNEL);
+	ret = list ? 0 : -ENOMEM;
+	while (left && !ret) {
+		u32 nlb = min_t(u64, left, max);
+
+		discard_fill(ns, &cmd, list, slba, nlb);
+		this_cpu_inc(ns->stats->discard);
+		ret = nvdio_submit_sync_cmd(ns, &cmd, slba, nlb, false);
+		slba += nlb;
+		left -= nlb;
+		if (left && signal_pending(current) && !ret)
+			ret = -EINTR;
+		cond_resched();
+	}
+	if (list)
+		nvdio_desc_page_put(ctrl, list);
+	nvdio_ctrl_exit(ctrl);
+	return ret > 0 ? nvdio_status_to_errno(ret) : ret;
+}
+
+/*
+ * Write zeroes once where the controller cannot make them by itself. Claim,
+ * buffer, tag: in this order, and all given back after each command, since
+ * others wait for them (invariant 12).
+ */
+static int zeroout_write_one(struct nvdio_ns *ns, u64 slba, u32 nlb)
+{
+	const u32 bytes = nlb << ns->lba_shift;
+	struct nvme_command cmd = {};
+	struct nvdio_bounce *bounce;
+	struct nvdio_claim claim;
+	int ret;
+
+	nvdio_claim_set(&claim, slba, nlb, false);
+	nvdio_claim_wait(ns, &claim);
+	bounce = nvdio_bounce_get_wait(ns);
+	memset(bounce->virt, 0, bytes);
+	dma_sync_single_for_device(ns->ctrl->dev.parent, bounce->dma, bytes,
+				   DMA_TO_DEVICE);
+	cmd.rw.opcode = nvme_cmd_write;
+	cmd.rw.nsid = cpu_to_le32(ns->nsid);
+	cmd.rw.slba = cpu_to_le64(slba);
+	cmd.rw.length = cpu_to_le16(nlb - 1);
+	cmd.rw.dptr.prp1 = cpu_to_le64(bounce->dma);
+	if (bytes > 2 * NVDIO_MPS)
+		cmd.rw.dptr.prp2 = cpu_to_le64(bounce->prps_dma +
+					       sizeof(__le64));
+	else if (bytes > NVDIO_MPS)
+		cmd.rw.dptr.prp2 = cpu_to_le64(bounce->dma + NVDIO_MPS);
+	ret = nvdio_submit_sync_cmd(ns, &cmd, slba, nlb, true);
+	nvdio_bounce_put(ns, bounce);
+	nvdio_claim_release(ns, &claim);
+	return ret;
+}
+
+static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
+{
+	u32 max = min_t(u32, NVDIO_BOUNCE_BYTES, ns->limits.max_bytes);
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+	int ret = 0;
+
+	if (!nvdio_ctrl_enter(ctrl))
+		return -ENODEV;
+	while (left && !ret) {
+		u32 nlb = min_t(u64, left, max >> ns->lba_shift);
+
+		ret = zeroout_write_one(ns, slba, nlb);
+		slba += nlb;
+		left -= nlb;
+		if (left && signal_pending(current) && !ret)
+			ret = -EINTR;
+		cond_resched();
+	}
+	nvdio_ctrl_exit(ctrl);
+	return ret;
+}
+
+/**
+ * nvdio_zeroout() - make blocks read as zeroes
+ * @ns: namespace
+ * @start: first byte, a multiple of the LBA size
+ * @len: bytes, a multiple of the LBA size
+ *
+ * Context: may sleep.
+ * Return: 0; -EPERM if the namespace is read-only; -EINVAL if the range is not
+ * whole blocks inside of it; or another -errno.
+ */
+int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len)
+{
+	u64 slba = nvdio_ns_lba(ns, start), left = nvdio_ns_lba(ns, len);
+	u64 max = nvdio_ns_lba(ns, ns->ctrl->max_zeroes);
+	struct nvme_command cmd = {};
+	int ret;
+
+	ret = discard_check(ns, start, len);
+	if (ret)
+		return ret;
+	cmd.write_zeroes.opcode = nvme_cmd_write_zeroes;
+	cmd.write_zeroes.nsid = cpu_to_le32(ns->nsid);
+	while (left && !ret && max) {
+		/* NLB is 0's based and has 16 bits. */
+		u32 nlb = min3(left, max, 65536ULL);
+
+		cmd.write_zeroes.slba = cpu_to_le64(slba);
+		cmd.write_zeroes.length = cpu_to_le16(nlb - 1);
+		this_cpu_inc(ns->stats->write_zeroes);
+		ret = nvdio_submit_sync_cmd(ns, &cmd, slba, nlb, false);
+		if (ret > 0 && (ret & 0x7ff) == NVME_SC_INVALID_OPCODE) {
+			/* ONCS promised too much. */
+			ret = 0;
+			break;
+		}
+		slba += nlb;
+		left -= nlb;
+		if (left && signal_pending(current) && !ret)
+			ret = -EINTR;
+		cond_resched();
+	}
+	if (left && !ret)
+		ret = zeroout_write(ns, slba, left);
+	return ret > 0 ? nvdio_status_to_errno(ret) : ret;
+}
+
+/**
+ * struct nvdio_discard_pdu - a discard under way, in io_uring's command
+ * @list: holds the range
+ * @res: result
+ */
+struct nvdio_discard_pdu {
+	struct nvdio_desc_page *list;
+	int res;
+};
+
+static void discard_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct nvdio_discard_pdu *pdu;
+
+	pdu = io_uring_cmd_to_pdu(ioucmd, struct nvdio_discard_pdu);
+	nvdio_uring_done(ioucmd, pdu->res, issue_flags);
+}
+
+NVDIO_URING_TASK_WORK(discard_done_work, discard_done);
+
+static bool discard_end(struct nvdio_request *req, u16 status,
+			struct nvdio_completion *done)
+{
+	struct io_uring_cmd *ioucmd = req->owner;
+	struct nvdio_ctrl *ctrl = req->ns->ctrl;
+	struct nvdio_discard_pdu *pdu;
+
+	pdu = io_uring_cmd_to_pdu(ioucmd, struct nvdio_discard_pdu);
+	pdu->res = nvdio_status_to_errno(status);
+	nvdio_desc_page_put(ctrl, pdu->list);
+	io_uring_cmd_do_in_task_lazy(ioucmd, discard_done_work);
+	nvdio_ctrl_exit(ctrl);
+	return false;
+}
+
+/* One command, whose end completes the io_uring request. */
+static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
+			 u64 slba, u32 nlb)
+{
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+	struct nvdio_discard_pdu *pdu;
+	struct nvdio_request *req;
+	struct nvdio_queue *q;
+
+	if (!nvdio_ctrl_enter(ctrl))
+		return -ENODEV;
+	pdu = io_uring_cmd_to_pdu(ioucmd, struct nvdio_discard_pdu);
+	pdu->list = nvdio_desc_page_get(ctrl, GFP_NOWAIT | __GFP_NOWARN);
+	if (!pdu->list) {
+		nvdio_ctrl_exit(ctrl);
+		return -EAGAIN;
+	}
+	q = nvdio_ns_queue(ns, false);
+	req = nvdio_req_get(q, ns, slba, nlb, true);
+	if (IS_ERR(req)) {
+		nvdio_desc_page_put(ctrl, pdu->list);
+		nvdio_ctrl_exit(ctrl);
+		return PTR_ERR(req);
+	}
+	req->owner = ioucmd;
+	req->end = discard_end;
+	req->len = nlb;
+	req->flags = NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS;
+	req->ns = ns;
+	req->slba = slba;
+	discard_fill(ns, nvdio_queue_sqe(q), pdu->list, slba, nlb);
+	this_cpu_inc(ns->stats->discard);
+	nvdio_queue_submit(q, req);
+	nvdio_queue_unlock(q);
+	return -EIOCBQUEUED;
+}
+
+/**
+ * nvdio_discard_uring() - BLOCK_URING_CMD_DISCARD
+ * @ns: namespace, open for writing
+ * @ioucmd: addr is the first byte, addr3 the number of bytes
+ * @issue_flags: from io_uring
+ *
+ * What one command can do is done without waiting; for more, or when something
+ * is short, io_uring is asked for a worker thread.
+ *
+ * Context: may sleep, unless @issue_flags forbid it.
+ * Return: -EIOCBQUEUED, 0, -EAGAIN only if it may not sleep, or -errno.
+ */
+int nvdio_discard_uring(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
+			unsigned int issue_flags)
+{
+	const struct io_uring_sqe *sqe = ioucmd->sqe;
+	u64 start = READ_ONCE(sqe->addr);
+	u64 len = READ_ONCE(sqe->addr3);
+	int ret;
+
+	if (sqe->ioprio || sqe->__pad1 || sqe->len || sqe->rw_flags ||
+	    sqe->file_index)
+		return -EINVAL;
+	ret = discard_check(ns, start, len);
+	if (ret)
+		return ret;
+	if (!ns->ctrl->max_discard)
+		return -EOPNOTSUPP;
+	ret = -EAGAIN;
+	if (nvdio_ns_lba(ns, len) <= ns->ctrl->max_discard)
+		ret = discard_async(ns, ioucmd, nvdio_ns_lba(ns, start),
+				    nvdio_ns_lba(ns, len));
+	if (ret == -EAGAIN && !(issue_flags & IO_URING_F_NONBLOCK))
+		ret = nvdio_discard(ns, start, len);
+	return ret;
+}

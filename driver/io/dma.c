@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+/* DMA mapping of a whole read or write, and the commands' data pointers. */
+#include <linux/dma-mapping.h>
+
+#include "core/compat.h"
+#include "core/ctrl.h"
+#include "io/dma.h"
+#include "io/pool.h"
+
+/* Bytes of a window where mapping may copy: the pool is everybody's. */
+#define NVDIO_WINDOW_BYTES	SZ_1M
+
+static enum dma_data_direction dma_dir(const struct nvdio_xfer *xfer)
+{
+	return xfer->write ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
+}
+
+/* Where mapping is only an addition, without a call for each entry. */
+static void dma_map_linear(struct nvdio_xfer *xfer, dma_addr_t offset)
+{
+	struct scatterlist *sg = xfer->sg.sgl, *end = sg + xfer->sg.nents;
+
+	for (; sg < end; sg++) {
+		sg_dma_address(sg) = sg_phys(sg) + offset;
+		sg_dma_len(sg) = sg->length;
+	}
+}
+
+/* May mapping succeed another time, if it failed with this? */
+static bool dma_may_retry(const struct nvdio_ctrl *ctrl, int error)
+{
+	/* No memory for page tables, or for addresses; or swiotlb is full. */
+	return error == -ENOMEM || (error == -EIO && ctrl->bounces);
+}
+
+/*
+ * Wait until a mapping that failed is worth another try. Whoever waits here
+ * has mapped nothing, and what others have mapped ends without him. Others'
+ * unmapping of swiotlb memory may be other drivers', which tell nobody.
+ * Return: 0; -EAGAIN under @nowait; -ENODEV; -EINTR if the caller is killed.
+ */
+static int dma_wait(struct nvdio_ctrl *ctrl, int unmaps, bool nowait)
+{
+	long ret;
+
+	if (nvdio_ctrl_gone(ctrl))
+		return -ENODEV;
+	if (nowait)
+		return -EAGAIN;
+	ret = wait_event_killable_timeout(ctrl->map_wait,
+					  atomic_read(&ctrl->unmaps) != unmaps,
+					  DIV_ROUND_UP(HZ, 50));
+	return ret < 0 ? -EINTR : 0;
+}
+
+/* Bytes of a window when there is room for all that comes. */
+static size_t dma_most(const struct nvdio_xfer *xfer)
+{
+	return xfer->ns->ctrl->bounces ? NVDIO_WINDOW_BYTES : xfer->len;
+}
+
+/*
+ * Choose the next window: so many entries that they hold at least @want bytes.
+ * Return: number of entries; @bytes is set to the whole blocks in them.
+ */
+static unsigned int dma_window(const struct nvdio_xfer *xfer, size_t want,
+			       size_t *bytes)
+{
+	const struct scatterlist *end = xfer->sg.sgl + xfer->sg.nents;
+	const struct scatterlist *sg = xfer->next.sg;
+	size_t have = sg->length - xfer->next.offset;
+
+	if (want >= xfer->rest) {
+		*bytes = xfer->rest;
+		return end - sg;
+	}
+	while (have < want)
+		have += (++sg)->length;
+	*bytes = min(have & ~(size_t)xfer->limits->lba_mask, xfer->rest);
+	return sg + 1 - xfer->next.sg;
+}
+
+static int dma_map_window(struct nvdio_xfer *xfer, unsigned int nents)
+{
+	struct device *dev = xfer->ns->ctrl->dev.parent;
+	struct scatterlist *sg = xfer->next.sg, *last = sg + nents - 1;
+	int ret;
+
+	/* It may have been mapped before, as the last window's last entry. */
+	nvdio_sg_set(sg, sg_page(sg), sg->offset, sg->length);
+	sg_mark_end(last);
+	xfer->sgt.sgl = sg;
+	xfer->sgt.orig_nents = nents;
+	ret = dma_map_sgtable(dev, &xfer->sgt, dma_dir(xfer), DMA_ATTR_NO_WARN);
+	xfer->need_unmap = !ret && nvdio_dma_need_unmap(dev);
+	if (xfer->need_unmap)
+		 this_cpu_add(xfer->ns->stats->segments_mapped, nents);
+	else
+		sg_unmark_end(last);
+	return ret;
+}
+
+/* Go on to behind the window, by the lengths that entries have of themselves. */
+static void dma_skip_window(struct nvdio_xfer *xfer, size_t bytes)
+{
+	struct nvdio_cursor *next = &xfer->next;
+
+	xfer->left = bytes;
+	xfer->rest -= bytes;
+	bytes += next->offset;
+	while (xfer->rest && bytes >= next->sg->length)
+		bytes -= (next->sg++)->length;
+	next->offset = bytes;
+}
+
+/**
+ * nvdio_dma_map_next() - map as much of what is left as there is room for
+ * @xfer: with nothing mapped, and bytes behind the window
+ * @whole: all of it, or nothing
+ * @nowait: do not wait for room
+ *
+ * Context: may sleep, unless @nowait.
+ * Return: 0; -EAGAIN under @nowait; -ENODEV; -EINTR if the caller is killed; or
+ * -EINVAL or -EREMOTEIO from the DMA API for memory that cannot be mapped.
+ */
+int nvdio_dma_map_next(struct nvdio_xfer *xfer, bool whole, bool nowait)
+{
+	const size_t least = xfer->limits->lba_mask + 1;
+	struct nvdio_ctrl *ctrl = xfer->ns->ctrl;
+	struct nvdio_cursor start = xfer->next;
+	size_t want = whole ? xfer->rest : xfer->window;
+	unsigned int nents;
+	size_t bytes;
+	int ret;
+
+	for (;;) {
+		int unmaps = atomic_read(&ctrl->unmaps);
+
+		nents = dma_window(xfer, want, &bytes);
+		ret = dma_map_window(xfer, nents);
+		if (likely(!ret))
+			break;
+		if (!dma_may_retry(ctrl, ret))
+			return ret;
+		if (!whole && want > least && nents > 1) {
+			want = max(min(want, bytes) / 2, least);
+			continue;
+		}
+		ret = dma_wait(ctrl, unmaps, nowait);
+		if (ret)
+			return ret;
+	}
+	xfer->cur = start;
+	dma_skip_window(xfer, bytes);
+	/* Not at once as much again as there was no room for. */
+	xfer->window = min(2 * want, dma_most(xfer));
+	xfer->sleeps = ctrl->bounces || xfer->rest;
+	return 0;
+}
+
+/**
+ * nvdio_dma_map() - map the scatterlist of a read or write, or its first part
+ * @xfer: with its scatterlist built
+ * @whole: all of it, or nothing
+ * @nowait: do not wait for room
+ *
+ * Where mapping needs room, of addresses or of memory to copy to, and there is
+ * not enough for all, the call goes on in windows: nvdio_dma_map_next() maps
+ * the next one when the commands of this one are over and it is unmapped.
+ *
+ * Context: may sleep, unless @nowait.
+ * Return: as nvdio_dma_map_next(); -E2BIG if commands cannot describe it all.
+ */
+int nvdio_dma_map(struct nvdio_xfer *xfer, bool whole, bool nowait)
+{
+	struct nvdio_ctrl *ctrl = xfer->ns->ctrl;
+
+	xfer->cur.sg = xfer->sg.sgl;
+	xfer->cur.offset = 0;
+	/*
+	 * What is a gap in memory is one wherever it is mapped to, and whether
+	 * a block can be described does not depend on what is sent with it.
+	 */
+	if (likely(ctrl->linear) || xfer->sg.gaps)
+		dma_map_linear(xfer, ctrl->dma_offset);
+	if (xfer->sg.gaps &&
+	    !nvdio_dptr_possible(xfer->sg.sgl, xfer->len, xfer->limits))
+		 return -E2BIG;
+	if (likely(ctrl->linear))
+		return 0;
+	xfer->next = xfer->cur;
+	xfer->left = 0;
+	xfer->rest = xfer->len;
+	xfer->window = dma_most(xfer);
+	return nvdio_dma_map_next(xfer, whole, nowait);
+}
+
+/**
+ * nvdio_dma_map_table() - map a scatterlist that cannot be mapped in parts
+ * @ctrl: controller; the caller has called nvdio_ctrl_enter()
+ * @sgt: scatterlist; no entry longer than @ctrl->max_map_bytes
+ * @dir: direction
+ * @attrs: DMA_ATTR_*
+ * @nowait: do not wait for room
+ *
+ * Context: may sleep, unless @nowait.
+ * Return: as nvdio_dma_map_next().
+ */
+int nvdio_dma_map_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
+			enum dma_data_direction dir, unsigned long attrs,
+			bool nowait)
+{
+	int ret;
+
+	for (;;) {
+		int unmaps = atomic_read(&ctrl->unmaps);
+
+		ret = dma_map_sgtable(ctrl->dev.parent, sgt, dir,
+				      attrs | DMA_ATTR_NO_WARN);
+		if (!ret || !dma_may_retry(ctrl, ret))
+			return ret;
+		ret = dma_wait(ctrl, unmaps, nowait);
+		if (ret)
+			return ret;
+	}
+}
+
+/**
+ * nvdio_dma_wait_one() - wait until memory that could not be mapped may be
+ * @ctrl: controller
+ * @page: page that @offset counts from
+ * @offset: bytes
+ * @len: bytes
+ * @dir: direction
+ * @nowait: do not wait
+ *
+ * For nvdio_dma_map_one(), which is called under a lock and does not say what
+ * the matter is: the memory is mapped here, to find out, and unmapped.
+ *
+ * Context: may sleep, unless @nowait; no lock held.
+ * Return: 0: try again; else as nvdio_dma_map_next().
+ */
+int nvdio_dma_wait_one(struct nvdio_ctrl *ctrl, struct page *page,
+		       size_t offset, size_t len, enum dma_data_direction dir,
+		       bool nowait)
+{
+	struct scatterlist sg;
+	struct sg_table sgt = { .sgl = &sg, .orig_nents = 1 };
+	int ret;
+
+	if (!nvdio_ctrl_enter(ctrl))
+		return -ENODEV;
+	sg_init_table(&sg, 1);
+	sg_set_page(&sg, page, len, offset);
+	ret = nvdio_dma_map_table(ctrl, &sgt, dir, DMA_ATTR_SKIP_CPU_SYNC,
+				  nowait);
+	if (!ret)
+		dma_unmap_sgtable(ctrl->dev.parent, &sgt, dir,
+				  DMA_ATTR_SKIP_CPU_SYNC);
+	nvdio_ctrl_exit(ctrl);
+	return ret;
+}
+
+/* Those who wait for room may try again. */
+static void dma_made_room(struct nvdio_ctrl *ctrl)
+{
+	if (!ctrl->bounces)
+		return;
+	atomic_inc(&ctrl->unmaps);
+	if (wq_has_sleeper(&ctrl->map_wait))
+		wake_up_all(&ctrl->map_wait);
+}
+
+/**
+ * nvdio_dma_unmap() - undo nvdio_dma_map() or nvdio_dma_map_next(), if it was
+ * done
+ * @xfer: whose commands are all over
+ *
+ * Context: any; but a task, where mapping may copy.
+ */
+void nvdio_dma_unmap(struct nvdio_xfer *xfer)
+{
+	struct nvdio_ctrl *ctrl = xfer->ns->ctrl;
+	unsigned int nents;
+
+	if (!xfer->need_unmap)
+		 return;
+	xfer->need_unmap = false;
+	nents = xfer->sgt.orig_nents;
+	this_cpu_sub(xfer->ns->stats->segments_mapped, nents);
+	dma_unmap_sgtable(ctrl->dev.parent, &xfer->sgt, dma_dir(xfer), 0);
+	/* The next window may reach beyond. */
+	sg_unmark_end(xfer->sgt.sgl + nents - 1);
+	dma_made_room(ctrl);
+}
+
+/**
+ * nvdio_dma_unmap_table() - undo nvdio_dma_map_table()
+ * @ctrl: controller
+ * @sgt: scatterlist
+ * @dir: direction
+ *
+ * Context: any; but a task, where mapping may copy.
+ */
+void nvdio_dma_unmap_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
+			   enum dma_data_direction dir)
+{
+	dma_unmap_sgtable(ctrl->dev.parent, sgt, dir, 0);
+	dma_made_room(ctrl);
+}
+
+/**
+ * nvdio_dma_command() - cut the next command off a mapped read or write
+ * @xfer: with bytes left to be sent; moved behind the command
+ * @gfp: how list memory may be allocated
+ * @bytes: set to what the command moves
+ * @dptr: set to the command's data pointer
+ * @sgl: set if that is an SGL
+ *
+ * Context: as @gfp says.
+ * Return: 0, -ENOMEM, or -EINVAL if no command can describe what comes next.
+ */
+int nvdio_dma_command(struct nvdio_xfer *xfer, gfp_t gfp, u32 *bytes,
+		      union nvme_data_ptr *dptr, bool *sgl)
+{
+	struct nvdio_desc_mem lists[NVDIO_MAX_LISTS];
+	struct nvdio_dptr_plan plan;
+	u32 nr = 0;
+
+	nvdio_dptr_plan(&xfer->cur, xfer->left, xfer->limits, &plan);
+	if (unlikely(!plan.bytes))
+		return -EINVAL;
+
+	if (plan.entries && !xfer->inline_desc_used && xfer->inline_desc.virt &&
+	    nvdio_dptr_lists(&plan, xfer->inline_desc.bytes) == 1) {
+		lists[0] = xfer->inline_desc;
+		xfer->inline_desc_used = true;
+	} else if (plan.entries) {
+		for (nr = 0; nr < nvdio_dptr_lists(&plan, NVDIO_MPS); nr++) {
+			struct nvdio_desc_page *list;
+
+			list = nvdio_desc_page_get(xfer->ns->ctrl, gfp);
+			if (!list)
+				return -ENOMEM;
+			list->next = xfer->lists;
+			xfer->lists = list;
+			lists[nr] = list->mem;
+		}
+	}
+	nvdio_dptr_build(&xfer->cur, &plan, lists, dptr);
+	*bytes = plan.bytes;
+	*sgl = plan.sgl;
+	return 0;
+}

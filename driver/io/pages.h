@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Pinning user pages, and letting them go again. */
+#ifndef NVDIO_PAGES_H
+#define NVDIO_PAGES_H
+
+#include <linux/mm.h>
+#include <linux/uio.h>
+
+#include "core/ns.h"
+#include "io/sg.h"
+
+void nvdio_pages_dirty_run(struct page *page, unsigned int nr);
+void nvdio_pages_dirty_sg(const struct nvdio_sg *sg);
+bool nvdio_pages_sg_is_dirty(const struct nvdio_sg *sg);
+void nvdio_pages_unpin_sg(struct nvdio_ns *ns, const struct nvdio_sg *sg,
+			  unsigned int nr);
+void nvdio_pages_unpin(struct nvdio_ns *ns, struct page **pages,
+		       unsigned int nr);
+ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
+			    size_t len, struct page **pages,
+			    unsigned int max_pages, size_t *offset);
+
+/**
+ * nvdio_pages_pin_run() - pin one page, or two that are contiguous
+ * @ns: for the leak counter
+ * @addr: user address
+ * @len: bytes; the range touches at most two pages
+ * @dest: the controller will write to the pages
+ * @page: the first page
+ *
+ * Context: may sleep.
+ * Return: pages pinned; 0 if there are two that are not contiguous (none is
+ * pinned then); -EFAULT or another error if one cannot be had.
+ */
+static inline int nvdio_pages_pin_run(struct nvdio_ns *ns, unsigned long addr,
+				      size_t len, bool dest, struct page **page)
+{
+	unsigned int nr = (offset_in_page(addr) + len + PAGE_SIZE - 1) >>
+			  PAGE_SHIFT;
+	struct page *pages[2] __uninitialized;
+	int pinned;
+
+	pinned = pin_user_pages_fast(addr, nr, dest ? FOLL_WRITE : 0, pages);
+	if (unlikely(pinned != nr)) {
+		if (pinned > 0)
+			unpin_user_page(pages[0]);
+		return pinned < 0 ? pinned : -EFAULT;
+	}
+	if (nr > 1 && pages[1] != pages[0] + 1) {
+		unpin_user_pages(pages, nr);
+		return 0;
+	}
+	this_cpu_add(ns->stats->pages_pinned, nr);
+	*page = pages[0];
+	return nr;
+}
+
+/**
+ * nvdio_pages_unpin_run() - let go of what nvdio_pages_pin_run() pinned
+ * @ns: for the leak counter
+ * @page: first page
+ * @nr: number of pages
+ *
+ * Context: any.
+ */
+static inline void nvdio_pages_unpin_run(struct nvdio_ns *ns,
+					 struct page *page, unsigned int nr)
+{
+	this_cpu_sub(ns->stats->pages_pinned, nr);
+	if (likely(nr == 1))
+		unpin_user_page(page);
+	else
+		unpin_user_page_range_dirty_lock(page, nr, false);
+}
+
+/* Is every page of a run dirty, so that nothing needs to be done about it? */
+static __always_inline bool
+nvdio_pages_run_is_dirty(struct page *page, unsigned int nr)
+{
+	return folio_test_dirty(page_folio(page)) &&
+	       (nr == 1 || folio_test_dirty(page_folio(page + 1)));
+}
+
+#endif /* NVDIO_PAGES_H */

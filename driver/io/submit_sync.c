@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+/* I/O commands that are not reads or writes, sent one at a time. */
+#include <linux/completion.h>
+
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "io/submit_sync.h"
+
+struct nvdio_sync_cmd {
+	struct completion done;
+	u16 status;
+};
+
+static bool sync_cmd_end(struct nvdio_request *req, u16 status,
+			 struct nvdio_completion *done)
+{
+	struct nvdio_sync_cmd *wait = req->owner;
+
+	wait->status = status;
+	complete(&wait->done);
+	return false;
+}
+
+/**
+ * nvdio_submit_sync_cmd() - send an I/O command and wait for it
+ * @ns: namespace
+ * @cmd: command; command_id is set here
+ * @slba: first block that it changes
+ * @nlb: number of blocks that it changes, 0 if none
+ * @claimed: the caller has a claim to these
+ *
+ * Context: may sleep.
+ * Return: 0, -errno, or the controller's status, which is above 0.
+ */
+int nvdio_submit_sync_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
+			  u32 nlb, bool claimed)
+{
+	struct nvdio_sync_cmd wait = {};
+	struct nvdio_request *req;
+	struct nvdio_queue *q;
+
+	init_completion(&wait.done);
+	q = nvdio_ns_queue(ns, false);
+	req = nvdio_req_get(q, ns, slba, claimed ? 0 : nlb, false);
+	if (IS_ERR(req))
+		return PTR_ERR(req);
+	req->owner = &wait;
+	req->end = sync_cmd_end;
+	req->len = nlb;
+	req->flags = nlb ? NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS : 0;
+	req->ns = ns;
+	req->slba = slba;
+	*nvdio_queue_sqe(q) = *cmd;
+	nvdio_queue_submit(q, req);
+	nvdio_queue_unlock(q);
+
+	wait_for_completion_io(&wait.done);
+	if (wait.status >= NVDIO_SC_GONE)
+		return nvdio_status_to_errno(wait.status);
+	return wait.status;
+}

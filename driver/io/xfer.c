@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Zero-copy reads and writes of more than one contiguous range, or of more
+ * than one command.
+ *
+ * All pages are pinned before the first command is sent, so that a buffer with
+ * a hole is refused before anything has moved (invariant 11). They are mapped
+ * by then, too, if there is room for all of them. If not, they are mapped in
+ * windows, one after the other. The commands of a window share one mapping,
+ * which ends with the last of them. A window's end, and mapping the next, is
+ * work: the first never waits, so that others get its room, the second may.
+ */
+#include <linux/mm.h>
+
+#include "core/ctrl.h"
+#include "io/copy.h"
+#include "io/dma.h"
+#include "io/pages.h"
+#include "io/pool.h"
+#include "io/xfer.h"
+
+/*
+ * An interrupt lets go of so many pages at most, for each may be a folio of its
+ * own, whether its neighbours in the scatterlist are contiguous or not; and
+ * unmaps, and frees the list memory of, as many pages' bytes at most.
+ */
+#define NVDIO_IRQ_PAGES		256
+#define NVDIO_IRQ_BYTES		(NVDIO_IRQ_PAGES * PAGE_SIZE)
+
+static void xfer_work(struct work_struct *work);
+
+/**
+ * nvdio_xfer_release() - undo nvdio_xfer_prepare()
+ * @xfer: whose commands are all over; gone on return
+ *
+ * Pages are not dirtied here.
+ *
+ * Context: any.
+ */
+void nvdio_xfer_release(struct nvdio_xfer *xfer)
+{
+	nvdio_dma_unmap(xfer);
+	if (xfer->pinned_once)
+		 nvdio_pages_unpin_sg(xfer->ns, &xfer->sg, xfer->nr_pages);
+	else if (xfer->pinned)
+		nvdio_pages_unpin(xfer->ns, xfer->pages, xfer->nr_pages);
+	nvdio_xfer_put(xfer);
+}
+
+/* The last command is over: release all and say what to complete. */
+static void xfer_finish(struct nvdio_xfer *xfer, struct nvdio_completion *done)
+{
+	struct nvdio_ns *ns = xfer->ns;
+
+	done->iocb = xfer->iocb;
+	done->res = xfer->len;
+	if (unlikely(xfer->error)) {
+		done->res = xfer->error;
+		this_cpu_inc(ns->stats->errors);
+		nvdio_stats_bytes(ns->stats, xfer->write, -(s64)xfer->len);
+	}
+	nvdio_xfer_release(xfer);
+	nvdio_ctrl_exit(ns->ctrl);
+}
+
+/*
+ * May an interrupt release all, under the lock that xfer_end() is called with?
+ * Arrays from vmalloc() may not be freed there.
+ */
+static bool xfer_ends_at_once(const struct nvdio_xfer *xfer)
+{
+	return !xfer->sleeps && xfer->nr_pages <= NVDIO_IRQ_PAGES &&
+	       xfer->len <= NVDIO_IRQ_BYTES &&
+	       !is_vmalloc_addr(xfer->sg.sgl) && !is_vmalloc_addr(xfer->pages) &&
+	       (!xfer->dirty || nvdio_pages_sg_is_dirty(&xfer->sg));
+}
+
+static bool xfer_end(struct nvdio_request *req, u16 status,
+		     struct nvdio_completion *done)
+{
+	struct nvdio_xfer *xfer = req->owner;
+
+	if (unlikely(status))
+		cmpxchg(&xfer->error, 0, nvdio_status_to_errno(status));
+	if (!atomic_dec_and_test(&xfer->pending))
+		return false;
+	if (!xfer_ends_at_once(xfer)) {
+		xfer->step = NVDIO_XFER_ENDED;
+		queue_work(xfer->ns->ctrl->finish_wq, &xfer->work);
+		return false;
+	}
+	xfer_finish(xfer, done);
+	return true;
+}
+
+static void xfer_fill(struct nvdio_xfer *xfer, struct nvdio_request *req,
+		      struct nvme_command *cmd, u64 slba, u32 bytes,
+		      const union nvme_data_ptr *dptr, bool sgl)
+{
+	struct nvdio_ns *ns = xfer->ns;
+
+	req->owner = xfer;
+	req->end = xfer_end;
+	req->len = bytes;
+	req->flags = xfer->write ? NVDIO_REQ_WRITE : 0;
+	req->ns = ns;
+	req->slba = slba;
+
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->rw.opcode = xfer->write ? nvme_cmd_write : nvme_cmd_read;
+	cmd->rw.flags = sgl ? NVME_CMD_SGL_METABUF : 0;
+	cmd->rw.nsid = cpu_to_le32(ns->nsid);
+	cmd->rw.dptr = *dptr;
+	cmd->rw.slba = cpu_to_le64(slba);
+	cmd->rw.length = cpu_to_le16((bytes >> ns->lba_shift) - 1);
+	cmd->rw.control = xfer->fua ? cpu_to_le16(NVME_RW_FUA) : 0;
+}
+
+/*
+ * Send what is left of the window. The caller holds one of @xfer->pending,
+ * which the last command takes over.
+ * Return: 0 if all was sent, and @xfer may be gone; else -EAGAIN (under
+ * @nowait), -ENODEV, -ENOMEM or -EINVAL, and the caller still holds its part.
+ */
+static int xfer_send(struct nvdio_xfer *xfer, bool nowait)
+{
+	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
+	struct nvdio_ns *ns = xfer->ns;
+	bool last;
+
+	do {
+		struct nvdio_cursor start = xfer->cur;
+		u64 slba = nvdio_ns_lba(ns, xfer->pos);
+		union nvme_data_ptr dptr;
+		struct nvdio_request *req;
+		struct nvdio_queue *q;
+		u32 bytes;
+		bool sgl;
+		int ret;
+
+		ret = nvdio_dma_command(xfer, gfp, &bytes, &dptr, &sgl);
+		if (unlikely(ret))
+			return ret == -ENOMEM && nowait ? -EAGAIN : ret;
+
+		q = xfer->poll_queue ?: nvdio_ns_queue(ns, false);
+		req = nvdio_req_get(q, ns, slba, xfer->write ?
+				    bytes >> ns->lba_shift : 0, nowait);
+		if (IS_ERR(req)) {
+			xfer->cur = start;
+			return PTR_ERR(req);
+		}
+		last = bytes == xfer->left;
+		if (!last)
+			atomic_inc(&xfer->pending);
+		xfer->pos += bytes;
+		xfer->left -= bytes;
+		xfer_fill(xfer, req, nvdio_queue_sqe(q), slba, bytes, &dptr,
+			  sgl);
+		nvdio_queue_submit(q, req);
+		nvdio_queue_unlock(q);
+	} while (!last);
+	return 0;
+}
+
+/* Sending came to an end too early, but something had been sent. */
+static void xfer_send_failed(struct nvdio_xfer *xfer, int error)
+{
+	struct nvdio_completion done;
+
+	cmpxchg(&xfer->error, 0, error);
+	if (!atomic_dec_and_test(&xfer->pending))
+		return;
+	if (xfer->dirty)
+		 nvdio_pages_dirty_sg(&xfer->sg);
+	xfer_finish(xfer, &done);
+	nvdio_complete(&done);
+}
+
+static void xfer_work(struct work_struct *work)
+{
+	struct nvdio_xfer *xfer = container_of(work, struct nvdio_xfer, work);
+	struct nvdio_completion done;
+	int ret = 0;
+
+	if (xfer->step == NVDIO_XFER_ENDED) {
+		nvdio_dma_unmap(xfer);
+		if (xfer->rest && !xfer->error) {
+			xfer->step = NVDIO_XFER_NEXT;
+			queue_work(xfer->ns->ctrl->map_wq, &xfer->work);
+			return;
+		}
+		if (xfer->dirty)
+			 nvdio_pages_dirty_sg(&xfer->sg);
+		xfer_finish(xfer, &done);
+		nvdio_complete(&done);
+		return;
+	}
+	if (xfer->step == NVDIO_XFER_NEXT) {
+		atomic_set(&xfer->pending, 1);
+		ret = nvdio_dma_map_next(xfer, false, false);
+	}
+	if (!ret)
+		ret = xfer_send(xfer, false);
+	if (ret)
+		xfer_send_failed(xfer, ret);
+}
+
+/* Pin, or list, all pages and build the scatterlist. */
+static int xfer_extract(struct nvdio_xfer *xfer, struct iov_iter *iter)
+{
+	size_t left = xfer->len;
+
+	if (iov_iter_is_bvec(iter)) {
+		nvdio_sg_add_bvecs(&xfer->sg, iter, left);
+		return 0;
+	}
+	xfer->pinned = user_backed_iter(iter);
+	/* Of an IOVEC, two segments may share a page, which is pinned twice. */
+	xfer->pinned_once = iter_is_ubuf(iter);
+	while (left) {
+		struct page **pages = xfer->pages + xfer->nr_pages;
+		size_t offset;
+		ssize_t bytes;
+
+		if (xfer->nr_pages == xfer->max_pages)
+			 return -EINVAL;
+		bytes = nvdio_pages_extract(xfer->ns, iter, left, pages,
+					    xfer->max_pages - xfer->nr_pages,
+					    &offset);
+		if (bytes < 0)
+			return bytes;
+		nvdio_sg_add_pages(&xfer->sg, pages, offset, bytes);
+		xfer->nr_pages += DIV_ROUND_UP(offset + bytes, PAGE_SIZE);
+		left -= bytes;
+	}
+	return 0;
+}
+
+/**
+ * nvdio_xfer_aligned() - does all memory begin and end on a dword?
+ * @iter: UBUF, IOVEC, KVEC or BVEC
+ * @len: bytes, at most what @iter has
+ *
+ * PRPs and SGLs demand it.
+ */
+bool nvdio_xfer_aligned(const struct iov_iter *iter, size_t len)
+{
+	size_t skip = iter->iov_offset;
+	unsigned long bits = 0, i;
+
+	if (iter_is_ubuf(iter))
+		return !(((unsigned long)iter->ubuf + skip) & 3);
+	for (i = 0; len; i++) {
+		size_t seg;
+
+		if (iov_iter_is_bvec(iter)) {
+			const struct bio_vec *bv = &iter->bvec[i];
+
+			seg = min_t(size_t, len, bv->bv_len - skip);
+			if (seg)
+				bits |= (bv->bv_offset + skip) | seg;
+		} else {
+			/* A kvec has the layout of an iovec. */
+			const struct iovec *iov = iter_iov(iter) + i;
+
+			seg = min_t(size_t, len, iov->iov_len - skip);
+			if (seg)
+				bits |= ((unsigned long)iov->iov_base + skip) |
+					seg;
+		}
+		len -= seg;
+		skip = 0;
+	}
+	return !(bits & 3);
+}
+
+/**
+ * nvdio_xfer_prepare() - pin and map memory
+ * @ns: namespace; on success nvdio_ctrl_enter() was called
+ * @iter: UBUF, IOVEC, KVEC or BVEC; advanced, also in part on error
+ * @len: bytes, more than 0, at most what @iter has
+ * @write: the controller will read the memory
+ * @limits: what commands may look like; lives as long as the xfer
+ * @whole: map all of it, however long there is no room for that
+ * @gfp: how to allocate what is not preallocated
+ *
+ * User pages that the controller will write to are dirty on return.
+ *
+ * Context: may sleep, under GFP_NOWAIT only to bring in user pages.
+ * Return: a xfer ready for nvdio_dma_command(), to be undone with
+ * nvdio_xfer_release(); or ERR_PTR(): -E2BIG if commands cannot describe the
+ * memory; -EAGAIN, for want of room to map it, only under GFP_NOWAIT.
+ */
+struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
+				      size_t len, bool write,
+				      const struct nvdio_dptr_limits *limits,
+				      bool whole, gfp_t gfp)
+{
+	const bool bvec = iov_iter_is_bvec(iter);
+	struct nvdio_xfer *xfer;
+	unsigned int nr;
+	int ret;
+
+	nr = bvec ? nvdio_sg_bvecs(iter, len, ns->ctrl->max_map_bytes) :
+		    iov_iter_npages(iter, INT_MAX);
+	xfer = nvdio_xfer_get(ns, nr, !bvec, gfp);
+	if (!xfer)
+		 return ERR_PTR(-ENOMEM);
+	xfer->ns = ns;
+	xfer->limits = limits;
+	xfer->error = 0;
+	xfer->write = write;
+	xfer->pinned = false;
+	xfer->pinned_once = false;
+	xfer->dirty = !write && user_backed_iter(iter);
+	xfer->need_unmap = false;
+	xfer->sleeps = false;
+	xfer->inline_desc_used = false;
+	xfer->step = NVDIO_XFER_SEND;
+	xfer->nr_pages = 0;
+	xfer->sg.nents = 0;
+	xfer->sg.gaps = false;
+	xfer->sg.max_len = ns->ctrl->max_map_bytes;
+	xfer->left = len;
+	xfer->rest = 0;
+	xfer->len = len;
+	xfer->lists = NULL;
+	xfer->poll_queue = NULL;
+
+	/*
+	 * User memory first, which may not come for ever: neither the
+	 * controller nor room to map it is kept from others meanwhile.
+	 */
+	ret = xfer_extract(xfer, iter);
+	if (ret)
+		goto release;
+	if (xfer->dirty)
+		 nvdio_pages_dirty_sg(&xfer->sg);
+	ret = -ENODEV;
+	if (!nvdio_ctrl_enter(ns->ctrl))
+		goto release;
+	ret = nvdio_dma_map(xfer, whole, !gfpflags_allow_blocking(gfp));
+	if (!ret)
+		return xfer;
+	nvdio_ctrl_exit(ns->ctrl);
+release:
+	nvdio_xfer_release(xfer);
+	return ERR_PTR(ret);
+}
+
+/**
+ * nvdio_xfer_rw() - read or write without a copy, whatever the memory
+ * @ns: namespace
+ * @iocb: with ki_complete set
+ * @iter: memory
+ * @len: bytes
+ * @write: write, not read
+ *
+ * Context and arguments as nvdio_direct_rw().
+ * Return: -EIOCBQUEUED, or -errno and nothing was sent.
+ */
+ssize_t nvdio_xfer_rw(struct nvdio_ns *ns, struct kiocb *iocb,
+		      struct iov_iter *iter, size_t len, bool write)
+{
+	const bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	struct nvdio_xfer *xfer;
+	size_t before;
+	int ret;
+
+	if (!iov_iter_is_bvec(iter) && !iter_is_ubuf(iter) &&
+	    !iter_is_iovec(iter) && !iov_iter_is_kvec(iter))
+		return nvdio_copy_rw(ns, iocb, iter, len, write);
+	if (!nvdio_xfer_aligned(iter, len))
+		return -EINVAL;
+
+	before = iov_iter_count(iter);
+	xfer = nvdio_xfer_prepare(ns, iter, len, write, &ns->limits, false,
+				  nowait ? GFP_NOWAIT | __GFP_NOWARN :
+					   GFP_KERNEL);
+	if (IS_ERR(xfer)) {
+		ret = PTR_ERR(xfer);
+		if (ret == -E2BIG) {
+			iov_iter_revert(iter, before - iov_iter_count(iter));
+			return nvdio_copy_rw(ns, iocb, iter, len, write);
+		}
+		if (nowait && ret == -ENOMEM)
+			ret = -EAGAIN;
+		goto out;
+	}
+	xfer->iocb = iocb;
+	atomic_set(&xfer->pending, 1);
+	xfer->fua = write && ns->fua && iocb_is_dsync(iocb);
+	xfer->pos = iocb->ki_pos;
+	INIT_WORK(&xfer->work, xfer_work);
+	if (iocb->ki_flags & IOCB_HIPRI) {
+		xfer->poll_queue = nvdio_ns_queue(ns, true);
+		iocb->private = xfer->poll_queue;
+	}
+
+	this_cpu_inc(ns->stats->direct);
+	nvdio_stats_bytes(ns->stats, write, len);
+	ret = xfer_send(xfer, nowait);
+	if (likely(!ret))
+		return -EIOCBQUEUED;
+
+	if (xfer->left + xfer->rest < len) {
+		/* Too late to take it back. */
+		if (ret == -EAGAIN)
+			queue_work(ns->ctrl->send_wq, &xfer->work);
+		else
+			xfer_send_failed(xfer, ret);
+		return -EIOCBQUEUED;
+	}
+	this_cpu_sub(ns->stats->direct, 1);
+	nvdio_stats_bytes(ns->stats, write, -(s64)len);
+	nvdio_xfer_release(xfer);
+	nvdio_ctrl_exit(ns->ctrl);
+out:
+	if (ret == -EAGAIN)
+		this_cpu_inc(ns->stats->nowait_eagain);
+	return ret;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The seldom taken parts of the tag allocator; see tags.h. */
+#include "pure/tags.h"
+
+/**
+ * nvdio_tags_init() - make all tags free
+ * @tags: to be initialised
+ * @next: the caller's memory, @depth entries, lives as long as @tags
+ * @depth: number of tags, 1 to NVDIO_TAGS_MAX
+ */
+void nvdio_tags_init(struct nvdio_tags *tags, u16 *next, u32 depth)
+{
+	tags->free = NVDIO_TAG_NONE;
+	tags->fresh = 0;
+	tags->depth = depth;
+	tags->next = next;
+	tags->returned = NVDIO_TAG_NONE;
+}
+
+/**
+ * nvdio_tags_refill() - take a tag when the stack is empty
+ * @tags: the queue's tags, with an empty stack
+ *
+ * Tags that came back are preferred to fresh ones: theirs are warm.
+ *
+ * Context: any; the caller holds the lock that serialises takers.
+ * Return: a tag, or NVDIO_TAG_NONE if all are in use.
+ */
+u32 nvdio_tags_refill(struct nvdio_tags *tags)
+{
+	u32 tag = READ_ONCE(tags->returned);
+
+	if (tag != NVDIO_TAG_NONE) {
+		tag = xchg(&tags->returned, NVDIO_TAG_NONE);
+		tags->free = tags->next[tag];
+		return tag;
+	}
+	if (tags->fresh < tags->depth)
+		return tags->fresh++;
+	return NVDIO_TAG_NONE;
+}
+
+/**
+ * nvdio_tags_relink_chain() - give back a chain, when others gave back, or
+ * the taker collected, since it was begun
+ * @tags: the queue's tags
+ * @chain: the chain
+ * @nr: how many tags are in it
+ *
+ * Context: as nvdio_tags_put_chain().
+ */
+void nvdio_tags_relink_chain(struct nvdio_tags *tags,
+			     const struct nvdio_tag_chain *chain, u32 nr)
+{
+	u32 old = READ_ONCE(tags->returned);
+	u32 last = chain->first;
+
+	/* By number: a tag that was below the chain may be in it now. */
+	while (--nr)
+		last = tags->next[last];
+	do {
+		WRITE_ONCE(tags->next[last], old);
+	} while (!try_cmpxchg(&tags->returned, &old, chain->first));
+}
+
+/**
+ * nvdio_tags_in_use() - count the tags that are taken
+ * @tags: the queue's tags
+ *
+ * Context: any; the caller holds the lock that serialises takers.
+ * Return: number of tags taken and not yet given back.
+ */
+u32 nvdio_tags_in_use(struct nvdio_tags *tags)
+{
+	u32 in_use = tags->fresh;
+	u32 tag = xchg(&tags->returned, NVDIO_TAG_NONE);
+
+	while (tag != NVDIO_TAG_NONE) {
+		u32 next = tags->next[tag];
+
+		tags->next[tag] = tags->free;
+		tags->free = tag;
+		tag = next;
+	}
+	for (tag = tags->free; tag != NVDIO_TAG_NONE; tag = tags->next[tag])
+		in_use--;
+	return in_use;
+}

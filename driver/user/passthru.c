@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands that user space makes, with its own memory: what ioctls and io_uring
+ * have in common.
+ *
+ * A command whose number of bytes is known (filter.h) gets user memory itself,
+ * pinned and mapped, if that is dword aligned and the command is one for the
+ * I/O queues. All others go through a bounce buffer (buf.c).
+ *
+ * Commands that may change what a namespace is are sent with all I/O stopped;
+ * before it goes on the namespaces are looked at again.
+ */
+#include <linux/capability.h>
+#include <linux/completion.h>
+#include <linux/slab.h>
+
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "io/dma.h"
+#include "io/pages.h"
+#include "io/pool.h"
+#include "io/xfer.h"
+#include "user/passthru.h"
+#include "user/passthru_buf.h"
+
+/* A wait is cut into such slices, so that it is not taken for a hung task. */
+#define NVDIO_WAIT_SLICE	(5 * HZ)
+
+/**
+ * nvdio_passthru_import() - the user memory of a command
+ * @opcode: its opcode, which holds the direction
+ * @addr: address of the memory, or of its segments
+ * @len: bytes of memory, or number of segments
+ * @vec: segments
+ * @mem: set to the memory
+ *
+ * Context: may sleep.
+ * Return: 0; or -errno, and there is nothing to be freed.
+ */
+int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
+			  struct nvdio_user_mem *mem)
+{
+	const int dir = opcode & 1 ? ITER_SOURCE : ITER_DEST;
+	/* One segment is made a UBUF, two and more are allocated. */
+	struct iovec one = {};
+	ssize_t ret;
+
+	mem->iov = NULL;
+	if (!vec)
+		return import_ubuf(dir, addr, len, &mem->iter);
+	mem->iov = &one;
+	ret = import_iovec(dir, addr, len, 1, &mem->iov, &mem->iter);
+	if (ret)
+		return min(ret, 0);
+	/* Segments without a byte are allocated, too; none at all are @one. */
+	nvdio_user_mem_free(mem);
+	return import_ubuf(dir, NULL, 0, &mem->iter);
+}
+
+/* Free what memory stands on. Context: any. */
+void nvdio_user_mem_free(struct nvdio_user_mem *mem)
+{
+	kfree(mem->iov);
+	mem->iov = NULL;
+}
+
+/**
+ * nvdio_passthru_check() - may this command be sent?
+ * @ctrl: controller
+ * @ns: namespace for an I/O command, NULL for an admin command
+ * @ucmd: command; a copy that user space cannot change
+ * @data_len: bytes of its memory
+ * @writable: the file was opened for writing
+ * @filter: set to what the command will do
+ *
+ * Context: any task.
+ * Return: 0, -EACCES, -EPERM or -EINVAL.
+ */
+int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
+			 const struct nvme_uring_cmd *ucmd, u64 data_len,
+			 bool writable, struct nvdio_filter *filter)
+{
+	const struct nvdio_filter_cmd cmd = {
+		.opcode = ucmd->opcode,
+		.flags = ucmd->flags,
+		.nsid = ucmd->nsid,
+		.cdw = { ucmd->cdw10, ucmd->cdw11, ucmd->cdw12, ucmd->cdw13,
+			 ucmd->cdw14, ucmd->cdw15 },
+		.data_len = data_len,
+		/* Without a pointer a length is nothing, as with nvme. */
+		.metadata_len = ucmd->metadata ? ucmd->metadata_len : 0,
+	};
+	struct nvdio_filter_env env = { .writable = writable };
+	enum nvdio_filter_verdict verdict;
+
+	if (ns) {
+		env.nsid = ns->nsid;
+		env.lba_shift = ns->lba_shift;
+		env.read_only = nvdio_ns_read_only(ns);
+		env.effects = ctrl->effects ? ctrl->effects->iocs : NULL;
+		verdict = nvdio_filter_io(&cmd, &env, filter);
+	} else {
+		env.effects = ctrl->effects ? ctrl->effects->acs : NULL;
+		verdict = nvdio_filter_admin(&cmd, &env, filter);
+	}
+	switch (verdict) {
+	case NVDIO_FILTER_ALL:
+		break;
+	case NVDIO_FILTER_ADMIN:
+		if (!capable(CAP_SYS_ADMIN))
+			return -EACCES;
+		break;
+	case NVDIO_FILTER_REFUSED:
+		return -EACCES;
+	case NVDIO_FILTER_READ_ONLY:
+		return -EPERM;
+	default:
+		return -EINVAL;
+	}
+	return filter->bytes > ctrl->max_bytes ? -EINVAL : 0;
+}
+
+/* A command but for its data pointer. PSDT, FUSE and MPTR stay 0. */
+void nvdio_passthru_fill(struct nvme_command *cmd,
+			 const struct nvme_uring_cmd *ucmd)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->common.opcode = ucmd->opcode;
+	cmd->common.nsid = cpu_to_le32(ucmd->nsid);
+	cmd->common.cdw2[0] = cpu_to_le32(ucmd->cdw2);
+	cmd->common.cdw2[1] = cpu_to_le32(ucmd->cdw3);
+	cmd->common.cdw10 = cpu_to_le32(ucmd->cdw10);
+	cmd->common.cdw11 = cpu_to_le32(ucmd->cdw11);
+	cmd->common.cdw12 = cpu_to_le32(ucmd->cdw12);
+	cmd->common.cdw13 = cpu_to_le32(ucmd->cdw13);
+	cmd->common.cdw14 = cpu_to_le32(ucmd->cdw14);
+	cmd->common.cdw15 = cpu_to_le32(ucmd->cdw15);
+}
+
+/* Milliseconds of user space to jiffies; 0 stays 0. */
+u32 nvdio_passthru_timeout(u32 timeout_ms)
+{
+	return min_t(unsigned long, msecs_to_jiffies(timeout_ms),
+		     NVDIO_TIMEOUT_MAX);
+}
+
+/* What user space gets: a status of the controller is above 0. */
+int nvdio_passthru_result(u16 status)
+{
+	if (status == NVDIO_SC_RESET)
+		return -EINTR;
+	if (status == NVDIO_SC_GONE)
+		return -ENODEV;
+	return status;
+}
+
+/*
+ * Pin and map user memory, and call nvdio_ctrl_enter().
+ * Return: 0; -E2BIG if PRPs cannot describe it.
+ */
+static int pt_map_xfer(struct nvdio_passthru *pt, struct iov_iter *iter,
+		       gfp_t gfp)
+{
+	const u32 len = pt->filter.bytes;
+	struct nvdio_xfer *xfer;
+	bool sgl;
+	u32 bytes;
+	int ret;
+
+	xfer = nvdio_xfer_prepare(pt->ns, iter, len,
+				  pt->filter.dir == NVDIO_FILTER_TO_CTRL,
+				  &pt->ns->raw_limits, true, gfp);
+	if (IS_ERR(xfer))
+		return PTR_ERR(xfer);
+	ret = nvdio_dma_command(xfer, gfp, &bytes, &pt->cmd.common.dptr, &sgl);
+	if (ret == -EINVAL || (!ret && bytes != len))
+		ret = -E2BIG;
+	if (ret) {
+		nvdio_xfer_release(xfer);
+		nvdio_ctrl_exit(pt->ctrl);
+		return ret;
+	}
+	if (sgl)
+		pt->cmd.common.flags = NVME_CMD_SGL_METABUF;
+	pt->xfer = xfer;
+	return 0;
+}
+
+static int pt_map(struct nvdio_passthru *pt, bool nowait)
+{
+	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
+	const struct nvdio_filter *filter = &pt->filter;
+	struct iov_iter *iter = &pt->mem.iter;
+	int ret;
+
+	if (filter->dir == NVDIO_FILTER_NO_DATA)
+		return nvdio_ctrl_enter(pt->ctrl) ? 0 : -ENODEV;
+	iov_iter_truncate(iter, filter->bytes);
+	if (pt->ns && filter->exact && nvdio_xfer_aligned(iter, filter->bytes)) {
+		struct iov_iter pin = *iter;
+
+		ret = pt_map_xfer(pt, &pin, gfp);
+		if (ret != -E2BIG)
+			return ret;
+	}
+	pt->buf = nvdio_passthru_buf_map(pt->ctrl, filter, iter,
+					 &pt->cmd.common.dptr, gfp);
+	if (IS_ERR(pt->buf)) {
+		ret = PTR_ERR(pt->buf);
+		pt->buf = NULL;
+		return ret;
+	}
+	return 0;
+}
+
+/* The controller is done with the memory. Context: any. */
+static void pt_unmap(struct nvdio_passthru *pt)
+{
+	if (pt->xfer) {
+		nvdio_dma_unmap(pt->xfer);
+		nvdio_xfer_put_lists(pt->xfer);
+	}
+	if (pt->buf)
+		nvdio_passthru_buf_unmap(pt->ctrl, pt->buf);
+}
+
+/* Free all that is left. */
+static void pt_free(struct nvdio_passthru *pt)
+{
+	if (pt->xfer) {
+		if (pt->xfer->dirty)
+			nvdio_pages_dirty_sg(&pt->xfer->sg);
+		nvdio_xfer_release(pt->xfer);
+	}
+	if (pt->buf)
+		nvdio_passthru_buf_free(pt->buf);
+	nvdio_user_mem_free(&pt->mem);
+	kfree(pt);
+}
+
+/**
+ * nvdio_passthru_prepare() - make a command and map its memory
+ * @ctrl: controller
+ * @ns: namespace for an I/O command, NULL for an admin command
+ * @ucmd: command, as it was given to nvdio_passthru_check()
+ * @filter: from there
+ * @mem: memory, as many bytes as were given there; taken over, also on error
+ * @nowait: do not sleep, other than to bring in user pages
+ *
+ * Context: may sleep, see @nowait.
+ * Return: what nvdio_passthru_send() sends, or nvdio_passthru_abandon() frees;
+ * or ERR_PTR(): -EAGAIN only under @nowait, -ENOMEM, -EFAULT, -ENODEV.
+ */
+struct nvdio_passthru *
+nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
+		       const struct nvme_uring_cmd *ucmd,
+		       const struct nvdio_filter *filter,
+		       struct nvdio_user_mem *mem, bool nowait)
+{
+	struct nvdio_passthru *pt;
+	int ret;
+
+	pt = kzalloc(sizeof(*pt), nowait ? GFP_NOWAIT | __GFP_NOWARN :
+					   GFP_KERNEL);
+	if (!pt) {
+		nvdio_user_mem_free(mem);
+		return ERR_PTR(nowait ? -EAGAIN : -ENOMEM);
+	}
+	pt->mem = *mem;
+	pt->ctrl = ctrl;
+	pt->ns = ns;
+	pt->filter = *filter;
+	pt->timeout = nvdio_passthru_timeout(ucmd->timeout_ms);
+	nvdio_passthru_fill(&pt->cmd, ucmd);
+	ret = pt_map(pt, nowait);
+	if (!ret)
+		return pt;
+	pt_free(pt);
+	return ERR_PTR(nowait && ret == -ENOMEM ? -EAGAIN : ret);
+}
+
+/* Free a command that could not be sent. Context: may sleep. */
+void nvdio_passthru_abandon(struct nvdio_passthru *pt)
+{
+	struct nvdio_ctrl *ctrl = pt->ctrl;
+
+	pt_unmap(pt);
+	pt_free(pt);
+	nvdio_ctrl_exit(ctrl);
+}
+
+static void pt_over(struct nvdio_passthru *pt)
+{
+	struct nvdio_ctrl *ctrl = pt->ctrl;
+
+	pt_unmap(pt);
+	pt->done(pt);
+	nvdio_ctrl_exit(ctrl);
+}
+
+static void pt_over_work(struct work_struct *work)
+{
+	pt_over(container_of(work, struct nvdio_passthru, work));
+}
+
+static bool pt_end(struct nvdio_request *req, u16 status,
+		   struct nvdio_completion *done)
+{
+	struct nvdio_passthru *pt = req->owner;
+
+	pt->status = status;
+	pt->result = req->result;
+	if (pt->ctrl->bounces) {
+		/* Unmapping copies. */
+		INIT_WORK(&pt->work, pt_over_work);
+		queue_work(pt->ctrl->finish_wq, &pt->work);
+	} else {
+		pt_over(pt);
+	}
+	return false;
+}
+
+/* Which blocks the command changes, for the copy path's read-modify-writes. */
+static void pt_extent(const struct nvdio_passthru *pt, u64 *slba, u64 *nlb,
+		      u8 *flags)
+{
+	*slba = 0;
+	*nlb = 0;
+	*flags = 0;
+	switch (pt->filter.changes) {
+	case NVDIO_FILTER_CHANGES_RANGE:
+		*slba = pt->filter.slba;
+		*nlb = pt->filter.nlb;
+		*flags = NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS;
+		break;
+	case NVDIO_FILTER_CHANGES_ANY:
+		*nlb = nvdio_ns_lba(pt->ns, nvdio_ns_size(pt->ns));
+		*flags = NVDIO_REQ_WRITE | NVDIO_REQ_ALL;
+		break;
+	}
+}
+
+/**
+ * nvdio_passthru_send() - send a prepared command
+ * @pt: command with @done set; must not be touched on success
+ * @q: queue
+ * @nowait: do not sleep
+ *
+ * Context: may sleep, unless @nowait.
+ * Return: 0; -EAGAIN only under @nowait, or -ENODEV, and nothing was sent.
+ */
+int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
+			bool nowait)
+{
+	struct nvdio_request *req;
+	u64 slba, nlb;
+	u32 timeout;
+	u8 flags;
+
+	timeout = pt->timeout;
+	pt_extent(pt, &slba, &nlb, &flags);
+	req = nvdio_req_get(q, pt->ns, slba, nlb, nowait);
+	if (IS_ERR(req))
+		return PTR_ERR(req);
+	pt->queue = q;
+	req->owner = pt;
+	req->end = pt_end;
+	req->len = nlb;
+	req->flags = flags;
+	req->ns = pt->ns;
+	req->slba = slba;
+	*nvdio_queue_sqe(q) = pt->cmd;
+	if (pt->ns)
+		this_cpu_inc(pt->ns->stats->passthrough);
+	nvdio_queue_submit(q, req);
+	nvdio_passthru_extend(q, req, timeout);
+	nvdio_queue_unlock(q);
+	return 0;
+}
+
+/**
+ * nvdio_passthru_finish() - give the memory back to user space
+ * @pt: command that is over; gone on return
+ *
+ * Context: may sleep; the task that issued the command, or one without memory
+ * of its own.
+ * Return: the controller's status, which is 0 or more; or -errno.
+ */
+int nvdio_passthru_finish(struct nvdio_passthru *pt)
+{
+	int ret = nvdio_passthru_result(pt->status);
+
+	if (pt->buf && !ret && pt->filter.dir & NVDIO_FILTER_FROM_CTRL &&
+	    pt->filter.bytes) {
+		/* A dying ring completes in a kernel thread. */
+		if (!current->mm && user_backed_iter(&pt->mem.iter))
+			ret = -EINTR;
+		else
+			ret = nvdio_passthru_buf_copy_out(pt->buf,
+							  &pt->mem.iter);
+		/* An opcode that may lie need not: constants stay as they are. */
+		if (ret == -EFAULT &&
+		    pt->cmd.common.opcode & NVDIO_FILTER_TO_CTRL)
+			ret = 0;
+	}
+	pt_free(pt);
+	return ret;
+}
+
+static void pt_wake(struct nvdio_passthru *pt)
+{
+	complete(pt->owner);
+}
+
+/**
+ * nvdio_passthru_wait() - send a prepared command and wait for it
+ * @pt: command; gone on return
+ * @result: set to Dword 0 and 1 of the CQE, if the controller answered
+ *
+ * Not interruptible, as the controller may be using the memory (invariant 2).
+ * The watchdog ends what takes too long.
+ *
+ * Context: may sleep.
+ * Return: as nvdio_passthru_finish().
+ */
+int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
+{
+	const bool freeze = pt->filter.freeze, rescan = pt->filter.rescan;
+	const u32 nsid = le32_to_cpu(pt->cmd.common.nsid);
+	DECLARE_COMPLETION_ONSTACK(done);
+	struct nvdio_ctrl *ctrl = pt->ctrl;
+	int ret;
+
+	/* pt_end() lets go of the controller, which is needed longer. */
+	if (!nvdio_ctrl_enter(ctrl)) {
+		nvdio_passthru_abandon(pt);
+		return -ENODEV;
+	}
+	if (freeze) {
+		ret = nvdio_ctrl_freeze(ctrl);
+		if (ret) {
+			nvdio_passthru_abandon(pt);
+			goto exit;
+		}
+	}
+	pt->done = pt_wake;
+	pt->owner = &done;
+	ret = nvdio_passthru_send(pt, pt->ns ? nvdio_ns_queue(pt->ns, false) :
+					       ctrl->admin, false);
+	if (ret) {
+		nvdio_passthru_abandon(pt);
+		pt = NULL;
+	}
+	/* Formatting may take hours. */
+	while (pt && !wait_for_completion_io_timeout(&done, NVDIO_WAIT_SLICE))
+		continue;
+	/* Whatever the controller said, it may have begun. */
+	if (rescan)
+		nvdio_ns_rescan_changed(ctrl, nsid);
+	if (freeze)
+		nvdio_ctrl_unfreeze(ctrl);
+exit:
+	nvdio_ctrl_exit(ctrl);
+	if (ret)
+		return ret;
+	/* With nothing held, since the caller's memory may not come for ever. */
+	*result = pt->result;
+	return nvdio_passthru_finish(pt);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Commands that user space makes, with its own memory. */
+#ifndef NVDIO_PASSTHRU_H
+#define NVDIO_PASSTHRU_H
+
+#include <linux/capability.h>
+#include <linux/nvme.h>
+#include <linux/nvme_ioctl.h>
+#include <linux/uio.h>
+#include <linux/workqueue.h>
+
+#include "pure/filter.h"
+#include "hw/queue.h"
+
+struct nvdio_passthru_buf;
+struct nvdio_ctrl;
+struct nvdio_xfer;
+struct nvdio_ns;
+
+/**
+ * struct nvdio_user_mem - the user memory of a command
+ * @iter: the memory
+ * @iov: what @iter stands on, if that was allocated; or NULL
+ *
+ * Filled by nvdio_passthru_import(). Whoever holds it hands it to
+ * nvdio_passthru_prepare(), or frees it with nvdio_user_mem_free().
+ */
+struct nvdio_user_mem {
+	struct iov_iter iter;
+	struct iovec *iov;
+};
+
+/**
+ * struct nvdio_passthru - a command of user space under way
+ * @ctrl: controller
+ * @ns: namespace of an I/O command, NULL for an admin command
+ * @queue: where it was sent
+ * @cmd: the command
+ * @filter: what it will do
+ * @timeout: jiffies, 0 for the queue's own
+ * @mem: memory behind a bounce buffer that is to be filled at the end
+ * @xfer: the memory, pinned and mapped; or NULL
+ * @buf: the memory's stand-in; or NULL
+ * @done: called when the command is over and its memory unmapped; in
+ *	interrupts, too
+ * @owner: for @done
+ * @work: unmaps where that may take long
+ * @status: the controller's, or NVDIO_SC_*
+ * @result: Dword 0 and 1 of the CQE
+ */
+struct nvdio_passthru {
+	struct nvdio_ctrl *ctrl;
+	struct nvdio_ns *ns;
+	struct nvdio_queue *queue;
+	struct nvme_command cmd;
+	struct nvdio_filter filter;
+	u32 timeout;
+	struct nvdio_user_mem mem;
+	struct nvdio_xfer *xfer;
+	struct nvdio_passthru_buf *buf;
+	void (*done)(struct nvdio_passthru *pt);
+	void *owner;
+	struct work_struct work;
+	u16 status;
+	u64 result;
+};
+
+int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
+			  struct nvdio_user_mem *mem);
+void nvdio_user_mem_free(struct nvdio_user_mem *mem);
+int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
+			 const struct nvme_uring_cmd *ucmd, u64 data_len,
+			 bool writable, struct nvdio_filter *filter);
+struct nvdio_passthru *
+nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
+		       const struct nvme_uring_cmd *ucmd,
+		       const struct nvdio_filter *filter,
+		       struct nvdio_user_mem *mem, bool nowait);
+int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
+			bool nowait);
+void nvdio_passthru_abandon(struct nvdio_passthru *pt);
+int nvdio_passthru_finish(struct nvdio_passthru *pt);
+int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result);
+
+void nvdio_passthru_fill(struct nvme_command *cmd,
+			 const struct nvme_uring_cmd *ucmd);
+u32 nvdio_passthru_timeout(u32 timeout_ms);
+int nvdio_passthru_result(u16 status);
+
+/**
+ * nvdio_passthru_extend() - give a command more time than others
+ * @q: queue, sq_lock held since the command was sent
+ * @req: its request, even if it has ended: nobody else can have taken it
+ * @timeout: jiffies; nothing is done if that is less than usual
+ *
+ * A command that is never given up holds what others need: its blocks, its
+ * tag, a reset. So more than usual is for those with CAP_SYS_ADMIN.
+ */
+static inline void nvdio_passthru_extend(struct nvdio_queue *q,
+					 struct nvdio_request *req, u32 timeout)
+{
+	if (timeout > q->timeout && capable(CAP_SYS_ADMIN))
+		WRITE_ONCE(req->deadline, (u32)jiffies + timeout);
+}
+
+#endif /* NVDIO_PASSTHRU_H */

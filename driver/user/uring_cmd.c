@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IORING_OP_URING_CMD on the nodes: passthrough commands, and discards.
+ *
+ * A Read or Write of contiguous memory has a short way, as in direct.c: nothing
+ * is allocated, and one hold of one lock sends the command. All other commands
+ * go through passthru.c.
+ *
+ * An interrupt may not complete an io_uring command itself: it asks for task
+ * work, in which pages are let go of, too. The same is done for what is found
+ * by polling, unless the poller is the command's own ring.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <uapi/linux/blkdev.h>
+
+#include "core/compat.h"
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "io/claim.h"
+#include "io/discard.h"
+#include "io/dma.h"
+#include "io/pages.h"
+#include "user/passthru.h"
+#include "user/uring_cmd.h"
+
+/* What SQEs and CQEs have to be like. */
+#define URING_BIG	(IO_URING_F_SQE128 | IO_URING_F_CQE32)
+
+/**
+ * struct nvdio_uring_pdu - what is kept in io_uring's command
+ * @result: Dword 0 and 1 of the CQE
+ * @queue: where to poll for it
+ * @next: the next command that its own ring found by polling
+ * @pt: the command, if it went the long way
+ * @page: first pinned page, on the short way
+ * @status: the controller's, or NVDIO_SC_*
+ * @nr_pinned: number of pinned pages
+ * @write: the controller only read them
+ */
+struct nvdio_uring_pdu {
+	u64 result;
+	union {
+		struct nvdio_queue *queue;
+		struct io_uring_cmd *next;
+	};
+	union {
+		struct nvdio_passthru *pt;
+		struct page *page;
+	};
+	u16 status;
+	u8 nr_pinned;
+	bool write;
+};
+
+static struct nvdio_uring_pdu *uring_pdu(struct io_uring_cmd *ioucmd)
+{
+	return io_uring_cmd_to_pdu(ioucmd, struct nvdio_uring_pdu);
+}
+
+static void uring_pt_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	u64 result = pdu->pt->result;
+	int ret;
+
+	ret = nvdio_passthru_finish(pdu->pt);
+	nvdio_uring_done32(ioucmd, ret, result, issue_flags);
+}
+
+NVDIO_URING_TASK_WORK(uring_pt_work, uring_pt_done);
+
+static void uring_pt_end(struct nvdio_passthru *pt)
+{
+	io_uring_cmd_do_in_task_lazy(pt->owner, uring_pt_work);
+}
+
+/* The memory of a command; @data_len counts segments if @vec. */
+static int uring_import(struct io_uring_cmd *ioucmd,
+			const struct nvme_uring_cmd *ucmd, bool vec,
+			unsigned int issue_flags, struct nvdio_user_mem *mem)
+{
+	const int dir = ucmd->opcode & 1 ? ITER_SOURCE : ITER_DEST;
+	u64 addr = ucmd->addr;
+
+	mem->iov = NULL;
+	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
+		if (vec)
+			return nvdio_uring_import_vec(ioucmd,
+						      u64_to_user_ptr(addr),
+						      ucmd->data_len, dir,
+						      &mem->iter, issue_flags);
+		/* A buffer may be for one direction only. */
+		if (ucmd->data_len && nvdio_filter_both(ucmd->opcode)) {
+			int ret;
+
+			ret = nvdio_uring_import(ioucmd, addr, ucmd->data_len,
+						 !dir, &mem->iter, issue_flags);
+			if (ret)
+				return ret;
+		}
+		if (ucmd->data_len)
+			return nvdio_uring_import(ioucmd, addr, ucmd->data_len,
+						  dir, &mem->iter, issue_flags);
+	}
+	return nvdio_passthru_import(ucmd->opcode, u64_to_user_ptr(addr),
+				     ucmd->data_len, vec, mem);
+}
+
+/*
+ * The way of all commands.
+ * Return: as nvdio_ns_uring_cmd().
+ */
+static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
+		      struct io_uring_cmd *ioucmd,
+		      const struct nvme_uring_cmd *ucmd, bool vec,
+		      unsigned int issue_flags)
+{
+	const bool nowait = issue_flags & IO_URING_F_NONBLOCK;
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	struct nvdio_passthru *pt;
+	struct nvdio_user_mem mem;
+	struct nvdio_filter filter;
+	struct nvdio_queue *q;
+	u64 result = 0;
+	int ret;
+
+	ret = uring_import(ioucmd, ucmd, vec, issue_flags, &mem);
+	if (ret)
+		return ret;
+	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&mem.iter),
+				   ioucmd->file->f_mode & FMODE_WRITE, &filter);
+	/* What must stop all I/O first has to wait for it. */
+	if (!ret && nowait && (filter.freeze || filter.rescan))
+		ret = -EAGAIN;
+	if (ret) {
+		nvdio_user_mem_free(&mem);
+		return ret;
+	}
+	pt = nvdio_passthru_prepare(ctrl, ns, ucmd, &filter, &mem, nowait);
+	if (IS_ERR(pt))
+		return PTR_ERR(pt);
+	if (filter.freeze || filter.rescan) {
+		ret = nvdio_passthru_wait(pt, &result);
+		nvdio_uring_done32(ioucmd, ret, result, issue_flags);
+		return -EIOCBQUEUED;
+	}
+
+	q = ns ? nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL) :
+		 ctrl->admin;
+	pdu->pt = pt;
+	pdu->queue = q;
+	pt->done = uring_pt_end;
+	pt->owner = ioucmd;
+	ret = nvdio_passthru_send(pt, q, nowait);
+	if (!ret)
+		return -EIOCBQUEUED;
+	nvdio_passthru_abandon(pt);
+	return ret;
+}
+
+static void uring_rw_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+
+	if (pdu->nr_pinned) {
+		struct nvdio_ns *ns = ioucmd->file->private_data;
+
+		if (!pdu->write &&
+		    unlikely(!nvdio_pages_run_is_dirty(pdu->page,
+						       pdu->nr_pinned)))
+			nvdio_pages_dirty_run(pdu->page, pdu->nr_pinned);
+		nvdio_pages_unpin_run(ns, pdu->page, pdu->nr_pinned);
+	}
+	nvdio_uring_done32(ioucmd, likely(!pdu->status) ? 0 :
+			   nvdio_passthru_result(pdu->status),
+			   pdu->result, issue_flags);
+}
+
+NVDIO_URING_TASK_WORK(uring_rw_work, uring_rw_done);
+
+static bool uring_rw_end(struct nvdio_request *req, u16 status,
+			 struct nvdio_completion *done)
+{
+	struct io_uring_cmd *ioucmd = req->owner;
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+
+	pdu->status = status;
+	pdu->result = req->result;
+	if (unlikely(req->flags & NVDIO_REQ_POLLED)) {
+		struct nvdio_queue *q = pdu->queue;
+
+		if (q->poller == nvdio_uring_ring(ioucmd)) {
+			pdu->next = q->ended;
+			q->ended = ioucmd;
+			return false;
+		}
+	}
+	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
+	return false;
+}
+
+/*
+ * Find the one range of memory of a Read or Write.
+ * Return: its offset in @page, which is pinned if pdu->nr_pinned is set;
+ * -ENOENT if it has to go the long way; or another -errno.
+ */
+static __always_inline long uring_rw_span(struct nvdio_ns *ns,
+					  struct io_uring_cmd *ioucmd, u64 addr,
+					  u32 len, const bool write,
+					  unsigned int issue_flags,
+					  struct page **page)
+{
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	int ret;
+
+	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
+		struct iov_iter iter __uninitialized;
+		const struct bio_vec *bv;
+		u32 offset;
+
+		ret = nvdio_uring_import(ioucmd, addr, len,
+					 write ? ITER_SOURCE : ITER_DEST, &iter,
+					 issue_flags);
+		if (unlikely(ret))
+			return ret;
+		if (unlikely(!iov_iter_is_bvec(&iter)))
+			return -ENOENT;
+		bv = iter.bvec;
+		offset = bv->bv_offset + iter.iov_offset;
+		if (bv->bv_len < iter.iov_offset + len || offset & 3)
+			return -ENOENT;
+		pdu->nr_pinned = 0;
+		*page = bv->bv_page;
+		return offset;
+	}
+	if (unlikely(addr & 3) || offset_in_page(addr) + len > 2 * PAGE_SIZE)
+		return -ENOENT;
+	ret = nvdio_pages_pin_run(ns, addr, len, !write, page);
+	if (unlikely(ret <= 0))
+		return ret ?: -ENOENT;
+	pdu->page = *page;
+	pdu->nr_pinned = ret;
+	pdu->write = write;
+	if (!write && unlikely(!nvdio_pages_run_is_dirty(*page, ret)))
+		nvdio_pages_dirty_run(*page, ret);
+	return offset_in_page(addr);
+}
+
+/* Two dwords in one load, the first of them low; user space may change them. */
+static __always_inline u64 uring_dwords(const u32 *first)
+{
+	u64 dwords = READ_ONCE(*(const u64 *)first);
+
+	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? dwords << 32 | dwords >> 32 :
+						   dwords;
+}
+
+/*
+ * The short way of a Read or Write, whose opcode and flags were looked at. Each
+ * member of the command is loaded once. Its dwords lie as in an SQ entry, so
+ * that most are only passed on.
+ * Return: as nvdio_ns_uring_cmd(); -ENOENT if it has to go the long way.
+ */
+static __always_inline int uring_rw(struct nvdio_ns *ns,
+				    struct io_uring_cmd *ioucmd,
+				    const struct nvme_uring_cmd *ucmd,
+				    const bool write, unsigned int issue_flags)
+{
+	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
+						    DMA_FROM_DEVICE;
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	const u64 slba = uring_dwords(&ucmd->cdw10);
+	const u64 cdw12 = uring_dwords(&ucmd->cdw12);
+	const u64 lens = uring_dwords(&ucmd->metadata_len);
+	const u32 nlb = (cdw12 & 0xffff) + 1;
+	const u64 len = (u64)nlb << ns->lba_shift;
+	struct nvdio_ctrl *ctrl = ns->ctrl;
+	struct nvdio_request *req = NULL;
+	struct nvme_command *cmd;
+	struct nvdio_queue *q;
+	struct page *page;
+	u32 timeout_ms;
+	dma_addr_t dma;
+	u8 flags;
+	long offset;
+	bool plain;
+	int ret;
+
+	/* Whatever is not as usual is looked at by the filter. */
+	if (unlikely(READ_ONCE(ucmd->nsid) != ns->nsid || (u32)lens ||
+		     len > (write ? ns->write_max : ns->single_max) ||
+		     len > lens >> 32))
+		return -ENOENT;
+	if (write)
+		plain = ctrl->unpriv_write && ioucmd->file->f_mode & FMODE_WRITE;
+	else
+		plain = ctrl->unpriv_read;
+	if (unlikely(!plain) && !capable(CAP_SYS_ADMIN))
+		return -ENOENT;
+
+	offset = uring_rw_span(ns, ioucmd, READ_ONCE(ucmd->addr), len, write,
+			       issue_flags, &page);
+	if (unlikely(offset < 0))
+		return offset;
+	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
+	spin_lock(&q->sq_lock);
+	if (likely(q->state == NVDIO_QUEUE_LIVE && !ns->dead) &&
+	    !(write && nvdio_claim_stops(ns, slba, nlb)))
+		req = nvdio_req_pop(q);
+	if (unlikely(!req)) {
+		spin_unlock(&q->sq_lock);
+		req = nvdio_req_get(q, ns, slba, write ? nlb : 0,
+				    issue_flags & IO_URING_F_NONBLOCK);
+		ret = PTR_ERR(req);
+		if (IS_ERR(req))
+			goto unpin;
+		/* To sparse: see nvdio_req_get(). */
+		__acquire(&q->sq_lock);
+	}
+	flags = write ? NVDIO_REQ_WRITE : 0;
+	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
+		flags |= NVDIO_REQ_POLLED;
+		pdu->queue = q;
+	}
+	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
+	if (unlikely(dma == DMA_MAPPING_ERROR)) {
+		nvdio_req_put(q, req);
+		spin_unlock(&q->sq_lock);
+		/* The long way waits for room. */
+		ret = -ENOENT;
+		goto unpin;
+	}
+	req->owner = ioucmd;
+	req->end = uring_rw_end;
+	req->dma = dma;
+	req->len = len;
+	req->flags = flags;
+	req->ns = ns;
+	req->slba = slba;
+
+	cmd = nvdio_queue_sqe(q);
+	cmd->common.opcode = write ? nvme_cmd_write : nvme_cmd_read;
+	cmd->common.nsid = cpu_to_le32(ns->nsid);
+	cmd->common.cdw2[0] = cpu_to_le32(READ_ONCE(ucmd->cdw2));
+	cmd->common.cdw2[1] = cpu_to_le32(READ_ONCE(ucmd->cdw3));
+	cmd->common.metadata = 0;
+	nvdio_cmd_dptr_run(cmd, dma, len);
+	cmd->rw.slba = cpu_to_le64(slba);
+	cmd->common.cdw12 = cpu_to_le32(cdw12);
+	cmd->common.cdw13 = cpu_to_le32(cdw12 >> 32);
+	cmd->common.cdw14 = cpu_to_le32(READ_ONCE(ucmd->cdw14));
+	cmd->common.cdw15 = cpu_to_le32(READ_ONCE(ucmd->cdw15));
+	timeout_ms = READ_ONCE(ucmd->timeout_ms);
+	this_cpu_inc(ns->stats->passthrough);
+	if (unlikely(flags & NVDIO_REQ_UNMAP))
+		this_cpu_inc(ns->stats->segments_mapped);
+	nvdio_queue_submit_sqe(q, req, cmd, write);
+	if (unlikely(timeout_ms))
+		nvdio_passthru_extend(q, req,
+				      nvdio_passthru_timeout(timeout_ms));
+	spin_unlock(&q->sq_lock);
+	return -EIOCBQUEUED;
+
+unpin:
+	if (pdu->nr_pinned)
+		nvdio_pages_unpin_run(ns, page, pdu->nr_pinned);
+	return ret;
+}
+
+/* Have SQE and CQE room for a command and its result? */
+static bool uring_is_big(unsigned int issue_flags)
+{
+	return (issue_flags & URING_BIG) == URING_BIG;
+}
+
+/* Take a command out of its SQE, which user space may change at any time. */
+static void uring_take(const struct io_uring_cmd *ioucmd,
+		       struct nvme_uring_cmd *ucmd, unsigned int issue_flags)
+{
+	memcpy(ucmd, nvdio_uring_cmd_of(ioucmd), sizeof(*ucmd));
+	/* Not a second time. */
+	barrier();
+	if (unlikely(issue_flags & IO_URING_F_COMPAT))
+		ucmd->addr = (u32)ucmd->addr;
+}
+
+/* A discard, or a command that goes the long way. */
+static noinline int uring_other(struct nvdio_ns *ns,
+				struct io_uring_cmd *ioucmd,
+				unsigned int issue_flags)
+{
+	struct nvme_uring_cmd ucmd;
+
+	switch (ioucmd->cmd_op) {
+	case BLOCK_URING_CMD_DISCARD:
+		if (!(ioucmd->file->f_mode & FMODE_WRITE))
+			return -EBADF;
+		return nvdio_discard_uring(ns, ioucmd, issue_flags);
+	case NVME_URING_CMD_IO:
+	case NVME_URING_CMD_IO_VEC:
+		if (!uring_is_big(issue_flags))
+			return -EOPNOTSUPP;
+		if (nvdio_ns_gone(ns))
+			return -ENODEV;
+		uring_take(ioucmd, &ucmd, issue_flags);
+		return uring_send(ns->ctrl, ns, ioucmd, &ucmd,
+				  ioucmd->cmd_op == NVME_URING_CMD_IO_VEC,
+				  issue_flags);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/**
+ * nvdio_ns_uring_cmd() - a command through io_uring, for a namespace
+ * @ioucmd: command: NVME_URING_CMD_IO, NVME_URING_CMD_IO_VEC or
+ *	BLOCK_URING_CMD_DISCARD
+ * @issue_flags: from io_uring
+ *
+ * Context: may sleep, unless @issue_flags forbid it.
+ * Return: -EIOCBQUEUED, a result, -EAGAIN only if it may not sleep, or -errno.
+ */
+int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct nvdio_ns *ns = ioucmd->file->private_data;
+	int ret = -ENOENT;
+
+	if (likely(ioucmd->cmd_op == NVME_URING_CMD_IO &&
+		   (issue_flags & (URING_BIG | IO_URING_F_COMPAT)) ==
+		   URING_BIG)) {
+		const struct nvme_uring_cmd *ucmd = nvdio_uring_cmd_of(ioucmd);
+		/* Opcode, and flags above it, which have to be 0. */
+		u16 op = le16_to_cpu(READ_ONCE(*(const __le16 *)ucmd));
+
+		if (op == nvme_cmd_read)
+			ret = uring_rw(ns, ioucmd, ucmd, false, issue_flags);
+		else if (op == nvme_cmd_write)
+			ret = uring_rw(ns, ioucmd, ucmd, true, issue_flags);
+	}
+	if (likely(ret == -EIOCBQUEUED))
+		return ret;
+	/* The long way starts from the beginning, whatever was seen here. */
+	if (ret == -ENOENT)
+		ret = uring_other(ns, ioucmd, issue_flags);
+	if (ret == -EAGAIN) {
+		this_cpu_inc(ns->stats->nowait_eagain);
+		nvdio_uring_keep_sqe(ioucmd, issue_flags);
+	}
+	return ret;
+}
+
+/**
+ * nvdio_ns_uring_cmd_iopoll() - poll for a command of nvdio_ns_uring_cmd()
+ * @ioucmd: command that was answered with -EIOCBQUEUED
+ * @iob: not used
+ * @poll_flags: BLK_POLL_*
+ *
+ * Commands of the ring that polls are completed here, under its lock; others
+ * in task work.
+ *
+ * Context: task, the ring's uring_lock held.
+ * Return: number of commands that ended.
+ */
+int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
+			      struct io_comp_batch *iob,
+			      unsigned int poll_flags)
+{
+	struct io_uring_cmd *next;
+	void *ended;
+	int found;
+
+	/* A discard is never in a polled queue. */
+	if (ioucmd->cmd_op == BLOCK_URING_CMD_DISCARD)
+		return 0;
+	found = nvdio_queue_poll_for(uring_pdu(ioucmd)->queue,
+				     nvdio_uring_ring(ioucmd), &ended);
+	for (ioucmd = ended; ioucmd; ioucmd = next) {
+		/* It is not ours any more once it is done. */
+		next = uring_pdu(ioucmd)->next;
+		uring_rw_done(ioucmd, 0);
+	}
+	return found;
+}
+
+/**
+ * nvdio_ctrl_uring_cmd() - a command through io_uring, for a controller
+ * @ioucmd: command: NVME_URING_CMD_ADMIN or NVME_URING_CMD_ADMIN_VEC
+ * @issue_flags: from io_uring
+ *
+ * Context: may sleep, unless @issue_flags forbid it.
+ * Return: as nvdio_ns_uring_cmd().
+ */
+int nvdio_ctrl_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct nvdio_ctrl *ctrl = ioucmd->file->private_data;
+	bool vec = ioucmd->cmd_op == NVME_URING_CMD_ADMIN_VEC;
+	struct nvme_uring_cmd ucmd;
+	int ret;
+
+	if (ioucmd->cmd_op != NVME_URING_CMD_ADMIN && !vec)
+		return -ENOTTY;
+	if (issue_flags & IO_URING_F_IOPOLL || !uring_is_big(issue_flags))
+		return -EOPNOTSUPP;
+	if (nvdio_ctrl_gone(ctrl))
+		return -ENODEV;
+	uring_take(ioucmd, &ucmd, issue_flags);
+	ret = uring_send(ctrl, NULL, ioucmd, &ucmd, vec, issue_flags);
+	if (unlikely(ret == -EAGAIN))
+		nvdio_uring_keep_sqe(ioucmd, issue_flags);
+	return ret;
+}

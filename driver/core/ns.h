@@ -14,7 +14,8 @@
 #include "pure/ns_ids.h"
 #include "core/ctrl.h"
 #include "core/stats.h"
-#include "hw/queue.h"
+
+struct nvdio_queue;
 
 /**
  * struct nvdio_ns - a namespace
@@ -148,14 +149,5 @@ static inline u64 nvdio_ns_lba(const struct nvdio_ns *ns, u64 pos)
 {
 	return pos >> ns->lba_shift;
 }
-
-int nvdio_ns_scan(struct nvdio_ctrl *ctrl);
-int nvdio_ns_rescan(struct nvdio_ctrl *ctrl);
-void nvdio_ns_rescan_changed(struct nvdio_ctrl *ctrl, u32 nsid);
-void nvdio_ns_doubt(struct nvdio_ctrl *ctrl, u32 nsid);
-void nvdio_ns_drop_doubtful(struct nvdio_ctrl *ctrl);
-void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl);
-int nvdio_ns_claim_all(struct nvdio_ctrl *ctrl);
-void nvdio_ns_release_all(struct nvdio_ctrl *ctrl);
 
 #endif /* NVDIO_NS_H */

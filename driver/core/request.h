@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One command in flight, and how its issuer is completed. */
+/* One command in flight, and what its end leaves to be done. */
 #ifndef NVDIO_REQUEST_H
 #define NVDIO_REQUEST_H
 
@@ -9,13 +9,8 @@
 #include <linux/types.h>
 
 struct nvdio_ns;
-struct nvdio_queue;
 struct nvdio_request;
 struct page;
-
-/* Status beside those of the controller (15 bits): it is gone, or was reset. */
-#define NVDIO_SC_GONE		0x8000
-#define NVDIO_SC_RESET		0x8001
 
 /**
  * struct nvdio_completion - a kiocb that is ready to be completed
@@ -28,50 +23,69 @@ struct nvdio_completion {
 };
 
 /**
+ * enum nvdio_end - what the end of a command leaves to be done
+ * @NVDIO_END_NONE: nothing; the tag is free
+ * @NVDIO_END_KIOCB: there is a kiocb to be completed; the tag is free
+ * @NVDIO_END_LATER: the request is still somebody's, who gives back the tag
+ */
+enum nvdio_end {
+	NVDIO_END_NONE,
+	NVDIO_END_KIOCB,
+	NVDIO_END_LATER,
+};
+
+/**
  * typedef nvdio_end_fn - what is done when a command has ended
- * @req: the request; its tag is given back right after the call, unless the
- *	callee has set its state to NVDIO_REQ_RESERVED
+ * @req: the request, in the state IDLE
  * @status: the controller's status without the phase bit, or NVDIO_SC_*
- * @done: to be filled if the call returns true
+ * @done: to be filled for NVDIO_END_KIOCB
  *
  * Context: under the queue's cq_lock, interrupts off. The controller cannot
  * touch the command's memory any more (invariant 2).
- * Return: true if @done holds a kiocb that shall be completed now.
+ * Return: enum nvdio_end; the reap loop acts on it (io/complete.c).
  */
-typedef bool nvdio_end_fn(struct nvdio_request *req, u16 status,
-			  struct nvdio_completion *done);
+typedef enum nvdio_end nvdio_end_fn(struct nvdio_request *req, u16 status,
+				    struct nvdio_completion *done);
 
+/**
+ * enum nvdio_req_state - who a request belongs to
+ * @NVDIO_REQ_IDLE: nobody, or a submitter that fills it
+ * @NVDIO_REQ_IN_FLIGHT: the controller
+ * @NVDIO_REQ_DIRTYING: complete, but its pages are still to be dirtied
+ * @NVDIO_REQ_RESERVED: ended, and never in the pool (enum nvdio_reserved)
+ */
 enum nvdio_req_state {
-	NVDIO_REQ_IDLE,		/* free, or being prepared by a submitter */
-	NVDIO_REQ_IN_FLIGHT,	/* the controller has it */
-	NVDIO_REQ_DIRTYING,	/* complete, but its pages are still to be dirtied */
-	NVDIO_REQ_RESERVED,	/* ended, and never in the pool: see queue.h */
+	NVDIO_REQ_IDLE,
+	NVDIO_REQ_IN_FLIGHT,
+	NVDIO_REQ_DIRTYING,
+	NVDIO_REQ_RESERVED,
 };
 
 /* Flags of a request. */
-#define NVDIO_REQ_WRITE		0x01	/* moves data to the namespace's blocks */
+#define NVDIO_REQ_WRITE		0x01	/* changes blocks of the namespace */
 #define NVDIO_REQ_UNMAP		0x02	/* @dma is to be unmapped */
 #define NVDIO_REQ_PINNED	0x04	/* @page is pinned, @nr_pages of them */
 #define NVDIO_REQ_WATCHED	0x08	/* a claim waits for its end */
 #define NVDIO_REQ_BLOCKS	0x10	/* @len counts blocks, not bytes */
-#define NVDIO_REQ_ALL		0x20	/* changes who knows which blocks */
-#define NVDIO_REQ_NO_TIMEOUT	0x40	/* is never lost, however long it takes */
-#define NVDIO_REQ_POLLED	0x80	/* a command of a ring that polls for it */
+#define NVDIO_REQ_ALL		0x20	/* changes blocks that are not known */
+#define NVDIO_REQ_NO_TIMEOUT	0x40	/* may take forever */
+#define NVDIO_REQ_POLLED	0x80	/* of a ring that polls for it */
 
 /**
  * struct nvdio_request - a tag's request; one cache line
- * @iocb: whom to complete, if @end is NULL
+ * @iocb: kiocb to complete, if @end is NULL
  * @owner: whatever @end needs, otherwise
  * @end: NULL for a direct read or write that is one command
  * @dma: mapped address, for NVDIO_REQ_UNMAP
  * @len: bytes that the command moves to or from the namespace, or, with
  *	NVDIO_REQ_BLOCKS, blocks that it changes
  * @cid: command identifier: tag, and a generation above it
- * @state: enum nvdio_req_state, under cq_lock once the command is sent
+ * @state: enum nvdio_req_state, under cq_lock once the command is submitted
  * @flags: NVDIO_REQ_*
  * @page: first of the pinned pages, which are contiguous
  * @deadline: jiffies at which the command counts as lost
  * @nr_pages: pinned pages
+ * @qid: queue that the request belongs to; does not change
  * @ns: namespace, NULL for an admin command
  * @slba: first LBA, for the writes that an exclusive claim must wait for
  * @result: Dword 0 and 1 of the CQE, set before @end is called
@@ -90,7 +104,8 @@ struct nvdio_request {
 	u8 flags;
 	struct page *page;
 	u32 deadline;
-	u32 nr_pages;
+	u16 nr_pages;
+	u16 qid;
 	struct nvdio_ns *ns;
 	union {
 		u64 slba;
@@ -100,29 +115,33 @@ struct nvdio_request {
 } ____cacheline_aligned;
 
 /**
- * struct nvdio_sync - stands in for a kiocb whose caller waits
- * @iocb: given to the path below in place of the caller's
- * @task: the caller
- * @done: set when @res is valid
- * @res: result
+ * nvdio_req_fill() - say what a command is, and how it ends
+ * @req: request from nvdio_req_get()
+ * @owner: what @end needs; the kiocb, if @end is NULL
+ * @end: called when the command has ended
+ * @ns: namespace, NULL for an admin command
+ * @slba: first block that it changes
+ * @len: bytes that it moves, or blocks (NVDIO_REQ_BLOCKS)
+ * @flags: NVDIO_REQ_*
+ *
+ * @dma, @page and @nr_pages are left to those who need them.
+ *
+ * Context: the queue's sq_lock held.
  */
-struct nvdio_sync {
-	struct kiocb iocb;
-	struct task_struct *task;
-	bool done;
-	long res;
-};
-
-void nvdio_sync_init(struct nvdio_sync *sync, const struct kiocb *caller);
-ssize_t nvdio_sync_wait(struct nvdio_sync *sync);
-
-int nvdio_status_to_errno(u16 status);
-bool nvdio_direct_end_slow(struct nvdio_request *req, u16 status,
-			   struct nvdio_completion *done);
-void nvdio_direct_dirty_work(struct work_struct *work);
+static __always_inline void
+nvdio_req_fill(struct nvdio_request *req, void *owner, nvdio_end_fn *end,
+	       struct nvdio_ns *ns, u64 slba, u32 len, u8 flags)
+{
+	req->owner = owner;
+	req->end = end;
+	req->len = len;
+	req->flags = flags;
+	req->ns = ns;
+	req->slba = slba;
+}
 
 /**
- * nvdio_completion() - complete a kiocb
+ * nvdio_complete() - complete a kiocb
  * @done: which, and with what
  *
  * Context: any. The kiocb, its file and the file's references may be gone on

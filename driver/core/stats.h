@@ -7,6 +7,8 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
+#include "core/ns.h"
+
 /**
  * struct nvdio_stats - one CPU's share of a namespace's counters
  * @direct: reads and writes sent by the zero-copy path

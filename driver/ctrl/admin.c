@@ -3,10 +3,18 @@
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
 
+#include "pure/ctrl_state.h"
+#include "pure/dptr.h"
 #include "pure/filter.h"
+#include "pure/status.h"
 #include "core/ctrl.h"
+#include "core/params.h"
+#include "core/request.h"
+#include "hw/queue.h"
 #include "hw/regs.h"
+#include "io/complete.h"
 #include "ctrl/admin.h"
+#include "ctrl/state.h"
 
 /* How long who wants the controller's lock leaves a command that it waits for. */
 #define NVDIO_ADMIN_GRACE	(2 * HZ)
@@ -18,8 +26,8 @@ struct admin_wait {
 	u64 result;
 };
 
-static bool admin_end(struct nvdio_request *req, u16 status,
-		      struct nvdio_completion *done)
+static enum nvdio_end admin_end(struct nvdio_request *req, u16 status,
+				struct nvdio_completion *done)
 {
 	struct admin_wait *wait = req->owner;
 	struct nvdio_ctrl *ctrl = wait->ctrl;
@@ -30,7 +38,7 @@ static bool admin_end(struct nvdio_request *req, u16 status,
 	/* The waiter, and @wait, are gone as soon as it sees this. */
 	smp_store_release(&wait->done, true);
 	wake_up(&ctrl->state_wait);
-	return false;
+	return NVDIO_END_LATER;
 }
 
 static bool admin_done(struct admin_wait *wait)
@@ -45,7 +53,7 @@ static bool admin_done(struct admin_wait *wait)
  */
 static bool admin_busy(struct nvdio_queue *q)
 {
-	return nvdio_queue_in_use(q, NULL) && !nvdio_queue_expired(q);
+	return nvdio_queue_in_use(q) && !nvdio_queue_expired(q);
 }
 
 /*
@@ -112,11 +120,7 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 		spin_unlock(&q->sq_lock);
 		return nvdio_ctrl_gone(ctrl) ? -ENODEV : -EIO;
 	}
-	req->owner = &wait;
-	req->end = admin_end;
-	req->len = 0;
-	req->flags = 0;
-	req->ns = NULL;
+	nvdio_req_fill(req, &wait, admin_end, NULL, 0, 0, 0);
 	*nvdio_queue_sqe(q) = *cmd;
 	nvdio_queue_submit(q, req);
 	/* This task waits: a plug must not keep the doorbell. */

@@ -4,110 +4,26 @@
 #include <linux/dmapool.h>
 #include <linux/slab.h>
 
+#include "pure/ctrl_state.h"
+#include "pure/dptr.h"
+#include "pure/status.h"
 #include "core/ctrl.h"
-#include "core/ns.h"
+#include "core/params.h"
+#include "hw/queue.h"
 #include "hw/regs.h"
-#include "io/pool.h"
+#include "io/bounce.h"
+#include "io/complete.h"
+#include "io/direct_end.h"
+#include "io/xfer_pool.h"
 #include "ctrl/admin.h"
+#include "ctrl/ctrl.h"
 #include "ctrl/events.h"
 #include "ctrl/node.h"
+#include "ctrl/ns.h"
 #include "ctrl/queues.h"
-#include "user/file.h"
-
-/* How long unbind waits for I/O to end by itself before it stops it. */
-#define NVDIO_DRAIN_TIMEOUT	(5 * HZ)
+#include "ctrl/state.h"
 
 static DEFINE_IDA(nvdio_ctrl_ida);
-
-/*
- * The one place in which the state changes.
- * Return: false, and nothing is changed, if it must not (ctrl_state.h).
- */
-static bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl,
-				 enum nvdio_ctrl_state state)
-{
-	bool ok;
-
-	spin_lock(&ctrl->state_lock);
-	ok = nvdio_ctrl_may_become(ctrl->state, state);
-	if (ok)
-		WRITE_ONCE(ctrl->state, state);
-	spin_unlock(&ctrl->state_lock);
-	return ok;
-}
-
-/*
- * Take the lock in order to stop the controller. Who holds it and waits for an
- * admin command gives that up soon (nvdio_admin_cmd()).
- */
-static void nvdio_ctrl_lock_urgent(struct nvdio_ctrl *ctrl)
-{
-	atomic_inc(&ctrl->urgent);
-	wake_up_all(&ctrl->state_wait);
-	mutex_lock(&ctrl->lock);
-	atomic_dec(&ctrl->urgent);
-}
-
-/*
- * Take the controller away from queues that let nobody through, and end what
- * is left in them with @status (invariant 2).
- */
-static void ctrl_halt(struct nvdio_ctrl *ctrl, bool shutdown, u16 status)
-{
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_queue_unhook(ctrl->io[i]);
-	if (ctrl->admin)
-		nvdio_queue_unhook(ctrl->admin);
-	nvdio_regs_disable(ctrl, shutdown);
-	nvdio_ctrl_cancel_all(ctrl, status);
-}
-
-/*
- * The first half of a reset: hold all that comes, disable the controller, end
- * what is in flight. The lock is held, the state is RESETTING.
- */
-static void ctrl_stop(struct nvdio_ctrl *ctrl, bool drain, bool shutdown)
-{
-	WRITE_ONCE(ctrl->resets, ctrl->resets + 1);
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_FROZEN);
-	if (drain)
-		nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
-	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_FROZEN);
-	ctrl_halt(ctrl, shutdown, NVDIO_SC_RESET);
-}
-
-/* Give it up: what is in flight, and what comes, gets -ENODEV. */
-static void ctrl_kill(struct nvdio_ctrl *ctrl)
-{
-	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DEAD);
-	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
-	ctrl_halt(ctrl, false, NVDIO_SC_GONE);
-	/* It may be half way between CC.EN = 1 and CSTS.RDY = 1. */
-	pci_clear_master(ctrl->pdev);
-}
-
-/**
- * nvdio_ctrl_lost() - an admin command of the driver does not come back
- * @ctrl: controller, its lock held
- * @drain: let I/O end for a while: it may be that only the admin queue stands
- *
- * A live controller is stopped now and restarted by a work item. One that is
- * being brought up or reset is given up: unbinding is all that is left.
- *
- * Context: may sleep. On return nothing is in flight.
- */
-void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl, bool drain)
-{
-	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING)) {
-		ctrl_stop(ctrl, drain, false);
-		queue_work(ctrl->reset_wq, &ctrl->reset_work);
-	} else {
-		ctrl_kill(ctrl);
-	}
-}
 
 /*
  * What the driver knows of the controller may have changed with a reset; it is
@@ -152,17 +68,17 @@ static int ctrl_restart(struct nvdio_ctrl *ctrl)
 
 	ret = nvdio_regs_enable(ctrl);
 	if (!ret)
+		nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_CONNECTING);
+	if (!ret)
 		ret = ctrl_reread(ctrl);
 	/* One of its commands may have cost the controller its life. */
 	if (!ret && !nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE))
 		ret = -EIO;
 	if (ret) {
 		dev_err(&ctrl->dev, "reset failed: %d\n", ret);
-		ctrl_kill(ctrl);
+		nvdio_ctrl_kill(ctrl);
 		return ret;
 	}
-	if (!ctrl->frozen)
-		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
 	return 0;
 }
 
@@ -180,8 +96,7 @@ int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
 	int ret;
 
 	nvdio_ctrl_lock_urgent(ctrl);
-	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
-		ctrl_stop(ctrl, true, false);
+	nvdio_ctrl_stop(ctrl, true, false);
 	if (ctrl->state == NVDIO_CTRL_RESETTING)
 		ret = ctrl->held ? -EBUSY : ctrl_restart(ctrl);
 	else
@@ -205,8 +120,7 @@ int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown)
 {
 	nvdio_ctrl_lock_urgent(ctrl);
 	ctrl->held = true;
-	if (nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
-		ctrl_stop(ctrl, true, shutdown);
+	nvdio_ctrl_stop(ctrl, true, shutdown);
 	mutex_unlock(&ctrl->lock);
 	cancel_delayed_work_sync(&ctrl->watchdog);
 	return 0;
@@ -256,9 +170,7 @@ int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl)
 		return ret;
 	}
 	mutex_lock(&ctrl->lock);
-	ctrl->frozen = true;
-	if (ctrl->state == NVDIO_CTRL_LIVE)
-		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_FROZEN);
+	nvdio_ctrl_set_frozen(ctrl, true);
 	mutex_unlock(&ctrl->lock);
 	if (nvdio_ctrl_gone(ctrl)) {
 		nvdio_ctrl_unfreeze(ctrl);
@@ -275,30 +187,13 @@ int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl)
 void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl)
 {
 	mutex_lock(&ctrl->lock);
-	ctrl->frozen = false;
-	if (ctrl->state == NVDIO_CTRL_LIVE) {
-		nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
-		if (ctrl->event_pending)
-			queue_work(ctrl->reset_wq, &ctrl->event_work);
-	}
+	nvdio_ctrl_set_frozen(ctrl, false);
+	if (ctrl->state == NVDIO_CTRL_LIVE && ctrl->event_pending)
+		queue_work(ctrl->reset_wq, &ctrl->event_work);
 	ctrl->event_pending = false;
 	mutex_unlock(&ctrl->lock);
 	nvdio_ns_release_all(ctrl);
 	mutex_unlock(&ctrl->freeze_lock);
-}
-
-/**
- * nvdio_ctrl_want_reset() - have a controller reset that does not work
- * @ctrl: controller
- * @resets: its @resets, read before that was noticed: if it was reset since
- *	then, nothing is done
- *
- * Context: any task.
- */
-void nvdio_ctrl_want_reset(struct nvdio_ctrl *ctrl, u32 resets)
-{
-	WRITE_ONCE(ctrl->reset_wanted, resets);
-	queue_work(ctrl->reset_wq, &ctrl->reset_work);
 }
 
 /* A controller that is LIVE but does not work, or was stopped before. */
@@ -308,9 +203,8 @@ static void ctrl_reset_work(struct work_struct *work)
 					       reset_work);
 
 	nvdio_ctrl_lock_urgent(ctrl);
-	if (ctrl->resets == READ_ONCE(ctrl->reset_wanted) &&
-	    nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
-		ctrl_stop(ctrl, false, false);
+	if (ctrl->resets == READ_ONCE(ctrl->reset_wanted))
+		nvdio_ctrl_stop(ctrl, false, false);
 	if (ctrl->state == NVDIO_CTRL_RESETTING && !ctrl->held)
 		ctrl_restart(ctrl);
 	mutex_unlock(&ctrl->lock);
@@ -384,8 +278,10 @@ static void ctrl_release(struct device *dev)
 	struct nvdio_ctrl *ctrl = container_of(dev, struct nvdio_ctrl, dev);
 	unsigned int i;
 
-	for (i = 0; i < ctrl->nr_alloc; i++)
+	for (i = 0; i < ctrl->nr_alloc; i++) {
+		nvdio_xfer_pool_free(ctrl->io[i]);
 		nvdio_queue_free(ctrl->io[i]);
+	}
 	if (ctrl->admin)
 		nvdio_queue_free(ctrl->admin);
 	kfree(ctrl->effects);
@@ -421,7 +317,6 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	if (ret)
 		goto free_ida;
 	init_completion(&ctrl->users_gone);
-	spin_lock_init(&ctrl->state_lock);
 	init_waitqueue_head(&ctrl->state_wait);
 	init_waitqueue_head(&ctrl->map_wait);
 	ctrl->shutdown_timeout = NVDIO_SHUTDOWN_MIN * HZ;
@@ -455,6 +350,7 @@ static int ctrl_bring_up(struct nvdio_ctrl *ctrl)
 	ret = nvdio_regs_enable(ctrl);
 	if (ret)
 		return ret;
+	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_CONNECTING);
 	ret = nvdio_admin_identify_ctrl(ctrl);
 	if (ret)
 		return ret;
@@ -462,7 +358,7 @@ static int ctrl_bring_up(struct nvdio_ctrl *ctrl)
 	if (ret)
 		return ret;
 	for (i = 0; i < ctrl->nr_io; i++) {
-		ret = nvdio_queue_irq_on(ctrl->io[i]);
+		ret = nvdio_queue_irq_on(ctrl->io[i], nvdio_complete_irq);
 		if (ret)
 			return ret;
 	}
@@ -477,9 +373,8 @@ static int ctrl_bring_up(struct nvdio_ctrl *ctrl)
 		return ret;
 	if (!nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE))
 		return -EIO;
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_LIVE);
 
-	ret = nvdio_node_add(&ctrl->dev, &ctrl->cdev, &nvdio_ctrl_fops);
+	ret = nvdio_node_add(&ctrl->dev, &ctrl->cdev, NVDIO_NODE_CTRL);
 	if (ret)
 		return ret;
 	nvdio_events_enable(ctrl);
@@ -523,18 +418,18 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	ctrl->reset_wq = alloc_workqueue("nvdio%d-reset",
 					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					 ctrl->instance);
-	ctrl->lists = dma_pool_create("nvdio lists", dev, NVDIO_MPS, NVDIO_MPS,
+	ctrl->desc_pages = dma_pool_create("nvdio lists", dev, NVDIO_MPS, NVDIO_MPS,
 				      0);
 	ctrl->admin = nvdio_queue_alloc(ctrl, 0, NVDIO_ADMIN_DEPTH,
 					dev_to_node(dev));
 	if (!ctrl->copy_wq || !ctrl->send_wq ||
-	    !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->lists ||
+	    !ctrl->finish_wq || !ctrl->reset_wq || !ctrl->desc_pages ||
 	    !ctrl->admin || (!ctrl->linear && !ctrl->map_wq))
 		return -ENOMEM;
 	ctrl->admin->vector = 0;
 	ctrl->admin->irq_shared = ctrl->nr_vectors == 1;
 	ctrl->admin->timeout = nvdio_timeout(nvdio_admin_timeout);
-	ret = nvdio_queue_irq_on(ctrl->admin);
+	ret = nvdio_queue_irq_on(ctrl->admin, nvdio_complete_irq);
 	if (ret)
 		return ret;
 
@@ -565,12 +460,9 @@ static void ctrl_leave(struct nvdio_ctrl *ctrl)
 /* The last time that the controller is used; @drain: let I/O end first. */
 static void ctrl_finish(struct nvdio_ctrl *ctrl, bool drain)
 {
-	nvdio_ctrl_set_queues(ctrl, NVDIO_QUEUE_DEAD);
 	if (drain)
 		nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
-	if (ctrl->admin)
-		nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_DEAD);
-	ctrl_halt(ctrl, true, NVDIO_SC_GONE);
+	nvdio_ctrl_halt(ctrl, true, NVDIO_SC_GONE);
 }
 
 /**
@@ -594,7 +486,6 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	mutex_unlock(&ctrl->lock);
 	nvdio_node_remove(&ctrl->dev, &ctrl->cdev);
 
-	percpu_ref_kill(&ctrl->users);
 	ctrl_finish(ctrl, present);
 
 	wait_for_completion(&ctrl->users_gone);
@@ -614,6 +505,7 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	nvdio_ctrl_clear_affinity(ctrl);
 	for (i = 0; i < ctrl->nr_alloc; i++) {
 		nvdio_queue_irq_off(ctrl->io[i]);
+		nvdio_xfer_pool_free_dma(ctrl->io[i]);
 		nvdio_queue_free_dma(ctrl->io[i]);
 	}
 	if (ctrl->admin) {
@@ -621,8 +513,8 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 		nvdio_queue_free_dma(ctrl->admin);
 	}
 	nvdio_bounce_pool_free(ctrl);
-	dma_pool_destroy(ctrl->lists);
-	ctrl->lists = NULL;
+	dma_pool_destroy(ctrl->desc_pages);
+	ctrl->desc_pages = NULL;
 	if (ctrl->dbbuf_dbs)
 		dma_free_coherent(dev, NVDIO_MPS, ctrl->dbbuf_dbs,
 				  ctrl->dbbuf_dbs_dma);

@@ -10,18 +10,23 @@
 #include <linux/kobject.h>
 #include <linux/slab.h>
 
+#include "pure/ctrl_state.h"
+#include "pure/dptr.h"
 #include "core/ctrl.h"
-#include "core/ns.h"
+#include "core/request.h"
+#include "hw/queue.h"
 #include "ctrl/admin.h"
 #include "ctrl/events.h"
+#include "ctrl/ns.h"
+#include "ctrl/state.h"
 
 /* Dword 0 of the completion. */
 #define EVENT_TYPE(event)	((event) & 7)
 #define EVENT_INFO(event)	((event) >> 8 & 0xff)
 #define EVENT_LOG(event)	((event) >> 16 & 0xff)
 
-static bool events_end(struct nvdio_request *req, u16 status,
-		       struct nvdio_completion *done)
+static enum nvdio_end events_end(struct nvdio_request *req, u16 status,
+				 struct nvdio_completion *done)
 {
 	struct nvdio_ctrl *ctrl = req->owner;
 
@@ -32,7 +37,7 @@ static bool events_end(struct nvdio_request *req, u16 status,
 		ctrl->event_last = req->result;
 		queue_work(ctrl->reset_wq, &ctrl->event_work);
 	}
-	return false;
+	return NVDIO_END_LATER;
 }
 
 /* Send the request; the controller's lock is held. */
@@ -48,11 +53,8 @@ static void events_arm(struct nvdio_ctrl *ctrl)
 	spin_lock(&q->sq_lock);
 	if (q->state == NVDIO_QUEUE_LIVE) {
 		WRITE_ONCE(ctrl->event_armed, true);
-		req->owner = ctrl;
-		req->end = events_end;
-		req->len = 0;
-		req->flags = NVDIO_REQ_NO_TIMEOUT;
-		req->ns = NULL;
+		nvdio_req_fill(req, ctrl, events_end, NULL, 0, 0,
+			       NVDIO_REQ_NO_TIMEOUT);
 		cmd = nvdio_queue_sqe(q);
 		memset(cmd, 0, sizeof(*cmd));
 		cmd->common.opcode = nvme_admin_async_event;

@@ -7,6 +7,7 @@
 
 #include "ctrl/node.h"
 
+static const struct file_operations *nvdio_fops[NVDIO_NODE_NR];
 static struct class *nvdio_class;
 static dev_t nvdio_devt;
 static DEFINE_IDA(nvdio_minors);
@@ -28,15 +29,15 @@ void nvdio_node_init(struct device *dev, struct device *parent,
 }
 
 /**
- * nvdio_node_add() - show a node to user space
+ * nvdio_node_add() - publish a node
  * @dev: device with a name
  * @cdev: in the same memory
- * @fops: file operations
+ * @kind: which file operations it has
  *
  * Return: 0 or -errno.
  */
 int nvdio_node_add(struct device *dev, struct cdev *cdev,
-		   const struct file_operations *fops)
+		   enum nvdio_node_kind kind)
 {
 	int minor, ret;
 
@@ -44,7 +45,7 @@ int nvdio_node_add(struct device *dev, struct cdev *cdev,
 	if (minor < 0)
 		return minor;
 	dev->devt = MKDEV(MAJOR(nvdio_devt), minor);
-	cdev_init(cdev, fops);
+	cdev_init(cdev, nvdio_fops[kind]);
 	cdev->owner = THIS_MODULE;
 	ret = cdev_device_add(cdev, dev);
 	if (ret) {
@@ -55,7 +56,7 @@ int nvdio_node_add(struct device *dev, struct cdev *cdev,
 }
 
 /**
- * nvdio_node_remove() - take a node away from user space
+ * nvdio_node_remove() - take a node away
  * @dev: device, which stays as long as there are references
  * @cdev: its cdev; files that are open stay open
  *
@@ -69,10 +70,20 @@ void nvdio_node_remove(struct device *dev, struct cdev *cdev)
 	ida_free(&nvdio_minors, MINOR(dev->devt));
 }
 
-/* Once, at module load. Return: 0 or -errno. */
-int nvdio_node_class_init(void)
+/**
+ * nvdio_node_class_init() - once, at module load
+ * @ctrl_fops: file operations of controllers' nodes
+ * @ns_fops: file operations of namespaces' nodes
+ *
+ * Return: 0 or -errno.
+ */
+int nvdio_node_class_init(const struct file_operations *ctrl_fops,
+			  const struct file_operations *ns_fops)
 {
 	int ret;
+
+	nvdio_fops[NVDIO_NODE_CTRL] = ctrl_fops;
+	nvdio_fops[NVDIO_NODE_NS] = ns_fops;
 
 	ret = alloc_chrdev_region(&nvdio_devt, 0, MINORMASK + 1, "nvdio");
 	if (ret)

@@ -3,14 +3,20 @@
 #include <linux/log2.h>
 #include <linux/slab.h>
 
+#include "pure/ctrl_state.h"
+#include "pure/dptr.h"
+#include "pure/ns_ids.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
+#include "core/params.h"
+#include "core/stats.h"
+#include "hw/queue.h"
+#include "io/bounce.h"
 #include "io/claim.h"
-#include "io/pool.h"
 #include "ctrl/admin.h"
 #include "ctrl/node.h"
+#include "ctrl/ns.h"
 #include "ctrl/sysfs.h"
-#include "user/file.h"
 
 /* Nobody uses the namespace any more, so nothing may be taken on its behalf. */
 static void ns_check_leaks(struct nvdio_ns *ns)
@@ -29,7 +35,7 @@ static void ns_check_leaks(struct nvdio_ns *ns)
 				  offsetof(struct nvdio_stats,
 					   bounce_buffers));
 	for (i = 0; i < ctrl->nr_io; i++)
-		requests += nvdio_queue_in_use(ctrl->io[i], ns);
+		requests += nvdio_queue_in_use_by(ctrl->io[i], ns);
 	if (pages || segments || buffers || requests)
 		pr_err("nvdio: leak: %s: %lld pages pinned, %lld segments mapped, %lld bounce buffers, %u requests\n",
 		       dev_name(&ns->dev), pages, segments, buffers, requests);
@@ -189,7 +195,7 @@ static int ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
 	ns->dev.groups = nvdio_ns_groups;
 
 	dev_set_name(&ns->dev, "nvdio%dn%u", ctrl->instance, nsid);
-	ret = nvdio_node_add(&ns->dev, &ns->cdev, &nvdio_ns_fops);
+	ret = nvdio_node_add(&ns->dev, &ns->cdev, NVDIO_NODE_NS);
 	if (ret)
 		goto put;
 	list_add_tail(&ns->link, &ctrl->namespaces);

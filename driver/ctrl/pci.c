@@ -5,8 +5,10 @@
 #include <linux/pci.h>
 #include <linux/sizes.h>
 
+#include "pure/dptr.h"
 #include "core/compat.h"
 #include "core/ctrl.h"
+#include "ctrl/ctrl.h"
 #include "ctrl/pci.h"
 #include "ctrl/sysfs.h"
 

@@ -5,20 +5,14 @@
 #include <linux/nodemask.h>
 #include <linux/slab.h>
 
+#include "pure/tags.h"
 #include "core/compat.h"
 #include "core/ctrl.h"
+#include "core/params.h"
+#include "hw/queue.h"
+#include "io/xfer_pool.h"
 #include "ctrl/admin.h"
 #include "ctrl/queues.h"
-
-/* Let submitters through, hold them, or refuse them, in all I/O queues. */
-void nvdio_ctrl_set_queues(struct nvdio_ctrl *ctrl,
-			   enum nvdio_queue_state state)
-{
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_queue_set_state(ctrl->io[i], state);
-}
 
 /**
  * nvdio_ctrl_create_queues() - create the I/O queues in the controller
@@ -39,56 +33,6 @@ int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
 	}
 	nvdio_admin_dbbuf(ctrl);
 	return 0;
-}
-
-/**
- * nvdio_ctrl_cancel_all() - end all that is in flight in any queue
- * @ctrl: controller that is disabled, or gone (invariant 2)
- * @status: with which status
- *
- * Commands whose completions nobody has looked at yet, as in a polled queue
- * that nobody polls, are over and end as the controller said.
- *
- * Context: may sleep.
- */
-void nvdio_ctrl_cancel_all(struct nvdio_ctrl *ctrl, u16 status)
-{
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_queue_cancel(ctrl->io[i], status);
-	if (ctrl->admin)
-		nvdio_queue_cancel(ctrl->admin, status);
-}
-
-/**
- * nvdio_ctrl_drain() - wait until no I/O is in flight
- * @ctrl: controller whose queues let nobody through
- * @timeout: jiffies
- *
- * Polled queues are polled: those who should do it may wait for something else,
- * or not run at all.
- *
- * Context: may sleep.
- * Return: false if that took too long.
- */
-bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout)
-{
-	unsigned long end = jiffies + timeout;
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; ) {
-		if (ctrl->io[i]->vector < 0)
-			nvdio_queue_poll_all(ctrl->io[i]);
-		if (!nvdio_queue_in_use(ctrl->io[i], NULL)) {
-			i++;
-			continue;
-		}
-		if (time_after(jiffies, end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
 }
 
 /* Have each group's CPUs submit to one of the queues that begin at @io. */
@@ -124,11 +68,11 @@ static struct nvdio_queue *ctrl_alloc_queue(struct nvdio_ctrl *ctrl,
 	set_dev_node(dev, node);
 	q = nvdio_queue_alloc(ctrl, ctrl->nr_alloc + 1, ctrl->io_depth, node);
 	set_dev_node(dev, home);
-	if (q) {
-		ctrl->io[ctrl->nr_alloc++] = q;
-		q->timeout = nvdio_timeout(nvdio_io_timeout);
-	}
-	return q;
+	if (!q)
+		return NULL;
+	ctrl->io[ctrl->nr_alloc++] = q;
+	q->timeout = nvdio_timeout(nvdio_io_timeout);
+	return nvdio_xfer_pool_alloc(q, node) ? NULL : q;
 }
 
 /* Queues with interrupts, and which CPU submits to which. */
@@ -289,21 +233,6 @@ int nvdio_ctrl_set_affinity(struct nvdio_ctrl *ctrl)
 	for (i = 0; i < ctrl->nr_irq_cpus; i++)
 		ctrl_send_irq(ctrl, i);
 	return 0;
-}
-
-/* The queue that a request belongs to. */
-struct nvdio_queue *nvdio_ctrl_queue_of(struct nvdio_ctrl *ctrl,
-					struct nvdio_request *req)
-{
-	unsigned int i;
-
-	for (i = 0; i < ctrl->nr_io; i++) {
-		struct nvdio_queue *q = ctrl->io[i];
-
-		if (req >= q->reqs && req < q->reqs + q->nr_reqs)
-			return q;
-	}
-	return ctrl->admin;
 }
 
 /* Undo nvdio_ctrl_set_affinity(), before the interrupts are freed. */

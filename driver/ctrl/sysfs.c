@@ -3,8 +3,11 @@
 #include <linux/device.h>
 #include <linux/sysfs.h>
 
+#include "pure/ctrl_state.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
+#include "core/stats.h"
+#include "hw/queue.h"
 #include "ctrl/sysfs.h"
 
 static struct nvdio_ns *to_ns(struct device *dev)
@@ -78,7 +81,7 @@ static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
 	unsigned int i;
 
 	for (i = 0; i < ns->ctrl->nr_io; i++)
-		nr += nvdio_queue_in_use(ns->ctrl->io[i], ns);
+		nr += nvdio_queue_in_use_by(ns->ctrl->io[i], ns);
 	return sysfs_emit(buf, "%u\n", nr);
 }
 
@@ -141,6 +144,7 @@ const struct attribute_group *nvdio_ns_groups[] = {
 
 static const char * const state_names[] = {
 	[NVDIO_CTRL_NEW] = "new",
+	[NVDIO_CTRL_CONNECTING] = "connecting",
 	[NVDIO_CTRL_LIVE] = "live",
 	[NVDIO_CTRL_RESETTING] = "resetting",
 	[NVDIO_CTRL_DELETING] = "deleting",

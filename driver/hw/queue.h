@@ -1,113 +1,164 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Submission and completion queue pairs (NVMe Base 2.0, 3.3).
+ * Submission and Completion Queue pairs (NVMe Base 2.0, 3.3): rings, doorbells,
+ * tags. A queue knows SQEs, CQEs and the state of requests; what a command is
+ * for, and what its end means, is known in the rooms above.
  *
- * A command is sent in one hold of sq_lock:
+ * A command is submitted in one hold of sq_lock:
  *
- *	req = nvdio_req_get(q, ns, ...);	on error, no lock is held
- *	... fill *req and *nvdio_queue_sqe(q) ...
+ *	req = nvdio_req_get(q, ...);		io/admit.h; on error, nothing is held
+ *	nvdio_req_fill(req, ...);
+ *	... fill *nvdio_queue_sqe(q) ...
  *	nvdio_queue_submit(q, req);
  *	nvdio_queue_unlock(q);
  *
- * Interrupts never take sq_lock. cq_lock serialises all who may end a request:
- * interrupt, poll, timeout and teardown; whoever finds it IN_FLIGHT under that
- * lock ends it (invariant 1).
+ * Interrupts never take sq_lock. cq_lock serialises everything that may end a
+ * request: interrupt, poll, timeout and teardown; the one that finds it
+ * IN_FLIGHT under that lock ends it (invariant 1).
  */
 #ifndef NVDIO_QUEUE_H
 #define NVDIO_QUEUE_H
 
 #include <linux/blkdev.h>
 #include <linux/err.h>
+#include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/nvme.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+#include "pure/ctrl_state.h"
 #include "pure/tags.h"
 #include "core/request.h"
 
 struct nvdio_ctrl;
-struct nvdio_xfer_pool;
 struct nvdio_ns;
+struct nvdio_xfer_pool;
 
-/* Commands that may be in the SQ without the controller's knowing it. */
+/* Commands that may be in the SQ before the controller is told of them. */
 #define NVDIO_RING_AFTER	32
 
-enum nvdio_queue_state {
-	NVDIO_QUEUE_LIVE,
-	NVDIO_QUEUE_FROZEN,	/* wait: the controller is being reset */
-	NVDIO_QUEUE_DEAD,	/* nothing will ever be sent again */
-};
-
-/*
- * Requests of the admin queue that are in no pool, so that user space cannot
- * use them up. There is one of each, under the controller's lock.
+/**
+ * enum nvdio_reserved - requests of the admin queue that are in no pool
+ * @NVDIO_RESERVED_ADMIN: the driver's own commands (ctrl/admin.c)
+ * @NVDIO_RESERVED_EVENT: Asynchronous Event Request (ctrl/events.c)
+ * @NVDIO_RESERVED_NR: number of them
+ *
+ * User space cannot use them up. There is one of each, under the controller's
+ * lock.
  */
 enum nvdio_reserved {
-	NVDIO_RESERVED_ADMIN,	/* the driver's own commands (admin.c) */
-	NVDIO_RESERVED_EVENT,	/* Asynchronous Event Request (events.c) */
+	NVDIO_RESERVED_ADMIN,
+	NVDIO_RESERVED_EVENT,
 	NVDIO_RESERVED_NR,
 };
 
 /**
  * struct nvdio_queue - an SQ, its CQ, and the requests that are in them
  *
- * The first part belongs to submitters, under @sq_lock; the second to whoever
+ * The first part belongs to submitters, under @sq_lock; the second to whatever
  * completes, under @cq_lock; the third does not change while the queue is
  * live.
  */
 struct nvdio_queue {
-	spinlock_t sq_lock;		/* for submitters; never in interrupts */
-	u8 state;			/* enum nvdio_queue_state */
-	bool linear;			/* bus address = physical + @dma_offset */
-	u16 sq_tail;			/* next slot to fill */
-	u16 sq_db_written;			/* tail that the controller knows */
-	u16 sq_stop;			/* tail at which to wrap, or to ring */
-	u16 depth;			/* entries of SQ and CQ */
+	/** @sq_lock: for submitters; never taken in interrupts */
+	spinlock_t sq_lock;
+	/** @state: enum nvdio_queue_state */
+	u8 state;
+	/** @linear: bus address = physical address + @dma_offset */
+	bool linear;
+	/** @sq_tail: next SQE to fill */
+	u16 sq_tail;
+	/** @sq_db_written: tail that the controller was told */
+	u16 sq_db_written;
+	/** @sq_stop: tail at which to wrap, or to ring */
+	u16 sq_stop;
+	/** @depth: entries of SQ and CQ */
+	u16 depth;
+	/** @sqes: SQ memory */
 	struct nvme_command *sqes;
+	/** @reqs: requests, by tag */
 	struct nvdio_request *reqs;
-	struct blk_plug *plugged;	/* whose plug holds @plug_cb */
+	/** @plugged: plug that holds @plug_cb, or NULL */
+	struct blk_plug *plugged;
+	/** @dma_offset: see @linear */
 	dma_addr_t dma_offset;
+	/** @sq_db: SQ Tail Doorbell */
 	u32 __iomem *sq_db;
-	__le32 *sq_dbbuf_db;		/* shadow doorbell, or NULL */
-	__le32 *sq_dbbuf_ei;		/* and the controller's EventIdx */
-	u32 writes;			/* that were sent */
-	u32 writes_over;		/* @writes when none was in flight */
+	/** @sq_dbbuf_db: shadow doorbell, or NULL */
+	__le32 *sq_dbbuf_db;
+	/** @sq_dbbuf_ei: the controller's EventIdx for it */
+	__le32 *sq_dbbuf_ei;
+	/** @writes: writes that were submitted */
+	u32 writes;
+	/** @writes_over: value of @writes when none was in flight */
+	u32 writes_over;
+	/** @tags: which requests are free */
 	struct nvdio_tags tags;
 
-	/* for those who complete; taken in interrupts */
+	/** @cq_lock: for completion; taken in interrupts */
 	spinlock_t cq_lock ____cacheline_aligned_in_smp;
+	/** @cq_head: next CQE to look at */
 	u16 cq_head;
+	/** @cq_phase: Phase Tag of new CQEs */
 	u16 cq_phase;
+	/** @cq_depth: same as @depth */
 	u16 cq_depth;
-	u32 nr_reqs;			/* tags; one less than @depth */
+	/** @nr_reqs: tags; one less than @depth */
+	u32 nr_reqs;
+	/** @cqes: CQ memory, NULL after unbind */
 	struct nvme_completion *cqes;
-	struct nvdio_request *cq_reqs;	/* same as @reqs */
+	/** @cq_reqs: same as @reqs */
+	struct nvdio_request *cq_reqs;
+	/** @cq_db: CQ Head Doorbell */
 	u32 __iomem *cq_db;
+	/** @cq_dbbuf_db: shadow doorbell, or NULL */
 	__le32 *cq_dbbuf_db;
+	/** @cq_dbbuf_ei: the controller's EventIdx for it */
 	__le32 *cq_dbbuf_ei;
-	const void *poller;		/* of nvdio_queue_poll_for() */
+	/** @poller: who polls, for nvdio_end_fn (nvdio_queue_poll_for()) */
+	const void *poller;
+	/** @ended: what nvdio_end_fn leave for @poller */
 	void *ended;
 
-	wait_queue_head_t wait ____cacheline_aligned_in_smp; /* for a tag */
+	/** @wait: submitters that wait for a tag */
+	wait_queue_head_t wait ____cacheline_aligned_in_smp;
+	/** @plug_cb: rings when the plug ends */
 	struct blk_plug_cb plug_cb;
-	struct device *dev;		/* for DMA */
+	/** @dev: for DMA */
+	struct device *dev;
+	/** @ctrl: controller */
 	struct nvdio_ctrl *ctrl;
+	/** @pool: preallocated transfers (io/xfer_pool.c), NULL: none */
 	struct nvdio_xfer_pool *pool;
+	/** @sq_dma: bus address of @sqes */
 	dma_addr_t sq_dma;
+	/** @cq_dma: bus address of @cqes */
 	dma_addr_t cq_dma;
+	/** @tag_links: memory of @tags */
 	u16 *tag_links;
+	/** @qid: queue identifier, 0 for the admin queue */
 	u16 qid;
-	u32 spun;			/* jiffies of nvdio_queue_spin()'s failure */
-	s16 vector;			/* MSI-X/MSI vector, -1: polled */
-	bool irq_shared;		/* with another queue */
-	bool irq_line;			/* INTx: perhaps with other devices */
+	/** @spun: jiffies at which spinning for a tag did not help */
+	u32 spun;
+	/** @vector: MSI-X or MSI vector, -1: polled */
+	s16 vector;
+	/** @irq_shared: the vector is another queue's, too */
+	bool irq_shared;
+	/** @irq_line: INTx, perhaps other devices', too */
+	bool irq_line;
+	/** @irq_on: the interrupt was requested */
 	bool irq_on;
-	u16 irq_head;			/* CQ head at the last INTx */
-	u32 timeout;			/* jiffies */
-	u16 strays;			/* CQEs of no command, modulo @depth */
-	u16 watched;			/* @cq_head when the watchdog looked */
+	/** @irq_head: @cq_head at the last INTx */
+	u16 irq_head;
+	/** @timeout: jiffies that a command may take */
+	u32 timeout;
+	/** @strays: CQEs of no command, modulo @depth */
+	u16 strays;
+	/** @watched: @cq_head when the watchdog looked last */
+	u16 watched;
+	/** @irq_name: in /proc/interrupts */
 	char irq_name[24];
 };
 
@@ -116,38 +167,60 @@ struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
 void nvdio_queue_free_dma(struct nvdio_queue *q);
 void nvdio_queue_free(struct nvdio_queue *q);
 void nvdio_queue_reset(struct nvdio_queue *q);
-int nvdio_queue_irq_on(struct nvdio_queue *q);
+int nvdio_queue_irq_on(struct nvdio_queue *q, irq_handler_t handler);
 void nvdio_queue_irq_off(struct nvdio_queue *q);
 void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state);
 void nvdio_queue_ring(struct nvdio_queue *q);
 void nvdio_queue_submit_stop(struct nvdio_queue *q);
-struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
-				    u64 slba, u64 nlb, bool nowait);
-int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
-			 void **ended);
 void nvdio_req_put(struct nvdio_queue *q, struct nvdio_request *req);
-unsigned int nvdio_queue_poll_all(struct nvdio_queue *q);
+bool nvdio_queue_has_tag(const struct nvdio_queue *q);
 bool nvdio_queue_expired(struct nvdio_queue *q);
-bool nvdio_queue_timed_out(struct nvdio_queue *q);
 u32 nvdio_queue_in_flight(const struct nvdio_queue *q);
 void nvdio_queue_unhook(struct nvdio_queue *q);
-void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
-u32 nvdio_queue_in_use(struct nvdio_queue *q, struct nvdio_ns *ns);
-bool nvdio_queue_watch_writes(struct nvdio_queue *q, struct nvdio_ns *ns,
-			      u64 slba, u64 nlb);
+u32 nvdio_queue_in_use(struct nvdio_queue *q);
+u32 nvdio_queue_in_use_by(const struct nvdio_queue *q,
+			  const struct nvdio_ns *ns);
 
 /**
- * nvdio_queue_poll() - end what the controller has completed
- * @q: queue
+ * nvdio_dbbuf_update() - write a shadow doorbell (NVMe Base 2.0, B.5)
+ * @value: new tail or head
+ * @old: the one before
+ * @db: shadow doorbell
+ * @ei: EventIdx
  *
- * Context: task.
- * Return: number of commands that ended.
+ * Return: true if the register must be written, too, since the controller may
+ * have stopped looking at memory.
  */
-static inline int nvdio_queue_poll(struct nvdio_queue *q)
+static inline bool nvdio_dbbuf_update(u16 value, u16 old, __le32 *db,
+				      __le32 *ei)
 {
-	void *ended;
+	u16 event_idx;
 
-	return nvdio_queue_poll_for(q, NULL, &ended);
+	/* Queue entries before the doorbell. */
+	wmb();
+	WRITE_ONCE(*db, cpu_to_le32(value));
+	/* The doorbell before the look at EventIdx. */
+	mb();
+	event_idx = le32_to_cpu(READ_ONCE(*ei));
+	return (u16)(value - event_idx - 1) < (u16)(value - old);
+}
+
+/**
+ * nvdio_queue_put_tags() - give back tags and wake as many of the waiters
+ * @q: queue
+ * @chain: tags of ended commands
+ * @nr: number of them, at least 1
+ *
+ * Context: any.
+ */
+static inline void nvdio_queue_put_tags(struct nvdio_queue *q,
+					const struct nvdio_tag_chain *chain,
+					int nr)
+{
+	nvdio_tags_put_chain(&q->tags, chain, nr);
+	/* nvdio_tags_put_chain() is the barrier that this needs. */
+	if (unlikely(waitqueue_active(&q->wait)))
+		wake_up_nr(&q->wait, nr);
 }
 
 /**
@@ -155,7 +228,7 @@ static inline int nvdio_queue_poll(struct nvdio_queue *q)
  * @q: queue, with sq_lock held and in the state LIVE
  *
  * Return: the request, or NULL if all are in use. Before sq_lock is given up
- * it is either sent or given back with nvdio_req_put().
+ * it is either submitted or given back with nvdio_req_put().
  */
 static inline struct nvdio_request *nvdio_req_pop(struct nvdio_queue *q)
 {
@@ -173,14 +246,14 @@ nvdio_req_reserved(struct nvdio_queue *q, enum nvdio_reserved which)
 	return &q->reqs[q->nr_reqs - 1 - which];
 }
 
-/* The SQ entry that nvdio_queue_submit() will send; sq_lock held. */
+/* The SQE that the next nvdio_queue_submit() hands over; sq_lock held. */
 static inline struct nvme_command *nvdio_queue_sqe(struct nvdio_queue *q)
 {
 	return &q->sqes[q->sq_tail];
 }
 
 /**
- * nvdio_queue_submit_sqe() - hand a filled slot to the controller
+ * nvdio_queue_submit_sqe() - hand a filled SQE to the controller
  * @q: queue, sq_lock held
  * @req: filled but for @cid, @state and @deadline; must not be touched by the
  *	caller afterwards, for it may have ended already
@@ -188,7 +261,7 @@ static inline struct nvme_command *nvdio_queue_sqe(struct nvdio_queue *q)
  * @write: @req has NVDIO_REQ_WRITE
  *
  * While the task has a plug (io_uring and libaio batches) the doorbell is left
- * to the plug's end, or to the task's going to sleep, or to NVDIO_RING_AFTER
+ * to the end of the plug, or to the task going to sleep, or to NVDIO_RING_AFTER
  * commands, so that the controller is not idle meanwhile. One task's plug at a
  * time can hold a queue; others that share the queue ring at once.
  */
@@ -226,7 +299,7 @@ static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 	nvdio_queue_ring(q);
 }
 
-/* The same for those who have not kept the slot. */
+/* The same for callers that have not kept the SQE. */
 static inline void nvdio_queue_submit(struct nvdio_queue *q,
 				      struct nvdio_request *req)
 {

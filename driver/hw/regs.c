@@ -3,7 +3,9 @@
 #include <linux/delay.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 
+#include "pure/dptr.h"
 #include "core/ctrl.h"
+#include "hw/queue.h"
 #include "hw/regs.h"
 
 /* How often, 100 ms apart, a device is asked that does not answer at all. */
@@ -222,6 +224,5 @@ int nvdio_regs_enable(struct nvdio_ctrl *ctrl)
 			csts);
 		return ret;
 	}
-	nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_LIVE);
 	return 0;
 }

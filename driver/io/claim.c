@@ -3,7 +3,7 @@
 #include <linux/completion.h>
 #include <linux/interval_tree_generic.h>
 
-#include "core/ctrl.h"
+#include "core/ns.h"
 #include "io/claim.h"
 
 #define CLAIM_FIRST(claim)	((claim)->first)
@@ -194,56 +194,6 @@ bool nvdio_claim_covers(struct nvdio_ns *ns, u64 slba, u64 nlb)
 		}
 	}
 	spin_unlock_irqrestore(&ns->claim_lock, flags);
-	return ret;
-}
-
-/**
- * nvdio_claim_drain() - are all older writes to claimed blocks over?
- * @ns: namespace
- * @claim: an exclusive claim that is held
- *
- * A write that did not see the claim is in flight by now, since it looked under
- * the sq_lock that is taken here. Those that are found are marked, and the
- * end of each is told to nvdio_claim_write_ended().
- *
- * Context: task; takes each queue's sq_lock and cq_lock.
- * Return: see enum nvdio_drain.
- */
-enum nvdio_drain nvdio_claim_drain(struct nvdio_ns *ns,
-				   struct nvdio_claim *claim)
-{
-	struct nvdio_ctrl *ctrl = ns->ctrl;
-	enum nvdio_drain ret;
-	unsigned int i;
-	u64 ended;
-
-again:
-	/* Before the look, so that no end between it and the waiting is lost. */
-	spin_lock_irq(&ns->claim_lock);
-	ended = ns->writes_ended;
-	spin_unlock_irq(&ns->claim_lock);
-
-	ret = NVDIO_DRAINED;
-	for (i = 0; i < ctrl->nr_io; i++) {
-		struct nvdio_queue *q = ctrl->io[i];
-
-		if (!nvdio_queue_watch_writes(q, ns, claim->first,
-					      claim->last - claim->first + 1))
-			continue;
-		if (q->vector < 0)
-			return NVDIO_DRAIN_POLL;
-		ret = NVDIO_DRAIN_WAIT;
-	}
-	if (ret == NVDIO_DRAINED)
-		return ret;
-
-	spin_lock_irq(&ns->claim_lock);
-	if (ended != ns->writes_ended) {
-		spin_unlock_irq(&ns->claim_lock);
-		goto again;
-	}
-	list_add_tail(&claim->link, &ns->draining);
-	spin_unlock_irq(&ns->claim_lock);
 	return ret;
 }
 

@@ -10,12 +10,15 @@
  * Direct writes and passthrough make no claim as long as no exclusive claim is
  * held: they look at ns->claims_held under the sq_lock under which they send.
  * So the holder of an exclusive claim must first wait for the writes that were
- * sent before, with nvdio_claim_drain().
+ * submitted before, with nvdio_claim_drain() (drain.h).
  *
  * Who waits for a claim holds neither a bounce buffer nor a tag (invariant 12).
  */
 #ifndef NVDIO_CLAIM_H
 #define NVDIO_CLAIM_H
+
+#include <linux/completion.h>
+#include <linux/rbtree.h>
 
 #include "core/ns.h"
 
@@ -49,26 +52,12 @@ struct nvdio_claim {
 	struct completion *waiter;
 };
 
-/**
- * enum nvdio_drain - are older writes to claimed blocks over?
- * @NVDIO_DRAINED: yes
- * @NVDIO_DRAIN_WAIT: no; @resume is called when it is worth another look
- * @NVDIO_DRAIN_POLL: no, and nobody will say when: look again in a jiffy
- */
-enum nvdio_drain {
-	NVDIO_DRAINED,
-	NVDIO_DRAIN_WAIT,
-	NVDIO_DRAIN_POLL,
-};
-
 void nvdio_claim_init(struct nvdio_ns *ns);
 void nvdio_claim_set(struct nvdio_claim *claim, u64 slba, u64 nlb,
 		     bool exclusive);
 bool nvdio_claim_take(struct nvdio_ns *ns, struct nvdio_claim *claim);
 bool nvdio_claim_try(struct nvdio_ns *ns, struct nvdio_claim *claim);
 void nvdio_claim_wait(struct nvdio_ns *ns, struct nvdio_claim *claim);
-enum nvdio_drain nvdio_claim_drain(struct nvdio_ns *ns,
-				   struct nvdio_claim *claim);
 void nvdio_claim_release(struct nvdio_ns *ns, struct nvdio_claim *claim);
 bool nvdio_claim_covers(struct nvdio_ns *ns, u64 slba, u64 nlb);
 void nvdio_claim_write_ended(struct nvdio_ns *ns);

@@ -17,6 +17,12 @@
  */
 #include <linux/slab.h>
 
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "core/request.h"
+#include "core/stats.h"
+#include "io/bounce.h"
+#include "io/claim.h"
 #include "io/copy.h"
 #include "io/copy_op.h"
 

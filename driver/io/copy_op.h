@@ -10,9 +10,10 @@
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
-#include "core/ctrl.h"
+#include "core/ns.h"
+#include "core/request.h"
+#include "io/bounce.h"
 #include "io/claim.h"
-#include "io/pool.h"
 
 /* Bounce buffers that one operation may hold: 1 MiB. */
 #define NVDIO_COPY_CHUNKS	8

@@ -18,7 +18,18 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
+#include "pure/cmd.h"
+#include "pure/status.h"
+#include "core/ctrl.h"
+#include "core/ns.h"
+#include "core/request.h"
+#include "core/stats.h"
+#include "hw/queue.h"
+#include "io/admit.h"
+#include "io/bounce.h"
+#include "io/claim.h"
 #include "io/copy_op.h"
+#include "io/drain.h"
 #include "io/pages.h"
 
 /* Memory that goes away again so often is not to be had. */
@@ -345,8 +356,8 @@ int nvdio_copy_fill(struct nvdio_copy *op)
 	return 0;
 }
 
-static bool copy_end(struct nvdio_request *req, u16 status,
-		     struct nvdio_completion *done)
+static enum nvdio_end copy_end(struct nvdio_request *req, u16 status,
+			       struct nvdio_completion *done)
 {
 	struct nvdio_copy *op = req->owner;
 
@@ -355,15 +366,15 @@ static bool copy_end(struct nvdio_request *req, u16 status,
 		nvdio_copy_fail(op, nvdio_status_to_errno(status));
 	}
 	if (!atomic_dec_and_test(&op->pending))
-		return false;
+		return NVDIO_END_NONE;
 	if (op->step == NVDIO_COPY_DONE && op->last && !op->sync &&
 	    !op->bvecs) {
 		/* Nothing is left that would need a task. */
 		nvdio_copy_finish(op, done);
-		return true;
+		return NVDIO_END_KIOCB;
 	}
 	nvdio_copy_resume(op, 0);
-	return false;
+	return NVDIO_END_NONE;
 }
 
 /*
@@ -374,12 +385,11 @@ static int copy_send(struct nvdio_copy *op, struct nvdio_bounce *bounce,
 		     u32 off, u64 slba, u32 bytes, bool write, bool nowait)
 {
 	struct nvdio_ns *ns = op->ns;
-	dma_addr_t dma = bounce->dma + off;
 	struct nvdio_request *req;
 	struct nvme_command *cmd;
 	struct nvdio_queue *q;
 
-	dma_sync_single_for_device(ns->ctrl->dev.parent, dma, bytes,
+	dma_sync_single_for_device(ns->ctrl->dev.parent, bounce->dma + off, bytes,
 				   write ? DMA_TO_DEVICE : DMA_FROM_DEVICE);
 	q = nvdio_ns_queue(ns, false);
 	/* No blocks to wait for: a write has a claim to them. */
@@ -387,27 +397,12 @@ static int copy_send(struct nvdio_copy *op, struct nvdio_bounce *bounce,
 	if (IS_ERR(req))
 		return PTR_ERR(req);
 	atomic_inc(&op->pending);
-	req->owner = op;
-	req->end = copy_end;
-	req->len = bytes;
-	req->flags = write ? NVDIO_REQ_WRITE : 0;
-	req->ns = ns;
-	req->slba = slba;
-
+	nvdio_req_fill(req, op, copy_end, ns, slba, bytes,
+		       write ? NVDIO_REQ_WRITE : 0);
 	cmd = nvdio_queue_sqe(q);
-	memset(cmd, 0, sizeof(*cmd));
-	cmd->rw.opcode = write ? nvme_cmd_write : nvme_cmd_read;
-	cmd->rw.nsid = cpu_to_le32(ns->nsid);
-	cmd->rw.dptr.prp1 = cpu_to_le64(dma);
-	if ((dma & NVDIO_MPS_MASK) + bytes > 2 * NVDIO_MPS)
-		cmd->rw.dptr.prp2 = cpu_to_le64(bounce->prps_dma +
-						(off / NVDIO_MPS + 1) *
-						sizeof(__le64));
-	else if ((dma & NVDIO_MPS_MASK) + bytes > NVDIO_MPS)
-		cmd->rw.dptr.prp2 = cpu_to_le64((dma | NVDIO_MPS_MASK) + 1);
-	cmd->rw.slba = cpu_to_le64(slba);
-	cmd->rw.length = cpu_to_le16((bytes >> ns->lba_shift) - 1);
-	cmd->rw.control = write && op->fua ? cpu_to_le16(NVME_RW_FUA) : 0;
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, bytes >> ns->lba_shift,
+		     write && op->fua ? NVME_RW_FUA : 0);
+	nvdio_cmd_dptr_prps(cmd, bounce->dma, bounce->prps_dma, off, bytes);
 	nvdio_queue_submit(q, req);
 	nvdio_queue_unlock(q);
 	return 0;

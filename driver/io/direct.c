@@ -9,11 +9,17 @@
  */
 #include <linux/mm.h>
 
-#include "core/ctrl.h"
-#include "io/claim.h"
+#include "pure/cmd.h"
+#include "core/ns.h"
+#include "core/request.h"
+#include "core/stats.h"
+#include "hw/map.h"
+#include "hw/queue.h"
+#include "io/admit.h"
 #include "io/direct.h"
 #include "io/dma.h"
 #include "io/pages.h"
+#include "io/sync.h"
 #include "io/xfer.h"
 
 /* NVMe Base 2.0, 4.1.1: PRP1 may have an offset of whole dwords. */
@@ -23,7 +29,7 @@
  * Send contiguous memory as the command of @req. It begins *@offset bytes from
  * the beginning of *@page; @nr_pinned pages of it are pinned.
  *
- * Context: sq_lock held, and released on return.
+ * Context: sq_lock held since @req was taken, and released on return.
  * Return: -EIOCBQUEUED; or -ENOMEM, the memory could not be mapped, nothing was
  * sent and @req was given back.
  */
@@ -32,12 +38,10 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 	    struct nvdio_request *req, struct kiocb *iocb,
 	    struct page **page, size_t *offset, size_t len,
 	    unsigned int nr_pinned, const bool write)
-	__releases(&q->sq_lock)
 {
 	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
 						    DMA_FROM_DEVICE;
 	const u64 slba = nvdio_ns_lba(ns, iocb->ki_pos);
-	const u32 nlb = len >> ns->lba_shift;
 	struct nvdio_stats __percpu *stats;
 	u8 flags = write ? NVDIO_REQ_WRITE : 0;
 	struct nvme_command *cmd;
@@ -54,7 +58,7 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 		*page = req->page;
 		*offset = req->dma;
 		nvdio_req_put(q, req);
-		spin_unlock(&q->sq_lock);
+		nvdio_queue_unlock(q);
 		return -ENOMEM;
 	}
 
@@ -66,29 +70,13 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 		req->page = *page;
 		req->nr_pages = nr_pinned;
 	}
-	req->iocb = iocb;
-	req->end = NULL;
 	req->dma = dma;
-	req->len = len;
-	req->flags = flags;
-	req->ns = ns;
-	req->slba = slba;
+	nvdio_req_fill(req, iocb, NULL, ns, slba, len, flags);
 
 	cmd = nvdio_queue_sqe(q);
-	cmd->rw.opcode = write ? nvme_cmd_write : nvme_cmd_read;
-	cmd->rw.nsid = cpu_to_le32(ns->nsid);
-	cmd->rw.cdw2 = 0;
-	cmd->rw.cdw3 = 0;
-	cmd->rw.metadata = 0;
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, len >> ns->lba_shift,
+		     write && ns->fua && iocb_is_dsync(iocb) ? NVME_RW_FUA : 0);
 	nvdio_cmd_dptr_run(cmd, dma, len);
-	cmd->rw.slba = cpu_to_le64(slba);
-	cmd->rw.length = cpu_to_le16(nlb - 1);
-	cmd->rw.control = write && ns->fua && iocb_is_dsync(iocb) ?
-			  cpu_to_le16(NVME_RW_FUA) : 0;
-	cmd->rw.dsmgmt = 0;
-	cmd->rw.reftag = 0;
-	cmd->rw.lbat = 0;
-	cmd->rw.lbatm = 0;
 
 	this_cpu_inc(stats->direct);
 	nvdio_stats_bytes(stats, write, len);
@@ -97,7 +85,7 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 	if (iocb->ki_flags & IOCB_HIPRI)
 		iocb->private = q;
 	nvdio_queue_submit_sqe(q, req, cmd, write);
-	spin_unlock(&q->sq_lock);
+	nvdio_queue_unlock(q);
 	return -EIOCBQUEUED;
 }
 
@@ -132,8 +120,6 @@ static noinline ssize_t direct_wait(struct nvdio_ns *ns,
 		ret = PTR_ERR_OR_ZERO(req);
 		if (ret)
 			break;
-		/* To sparse: see nvdio_req_get(). */
-		__acquire(&q->sq_lock);
 		ret = direct_send(ns, q, req, iocb, &page, &offset, len,
 				  nr_pinned, write);
 		if (ret == -EIOCBQUEUED)
@@ -164,25 +150,16 @@ direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
 	ssize_t ret;
 
 	q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
-	spin_lock(&q->sq_lock);
-	if (unlikely(q->state != NVDIO_QUEUE_LIVE || ns->dead))
-		goto wait;
-	if (write && nvdio_claim_stops(ns, nvdio_ns_lba(ns, iocb->ki_pos),
-				       len >> ns->lba_shift))
-		goto wait;
-	req = nvdio_req_pop(q);
+	req = nvdio_req_try_get(q, ns, nvdio_ns_lba(ns, iocb->ki_pos),
+				write ? len >> ns->lba_shift : 0);
 	if (likely(req)) {
 		ret = direct_send(ns, q, req, iocb, &page, &offset, len,
 				  nr_pinned, write);
 		if (likely(ret == -EIOCBQUEUED))
 			return ret;
-		return direct_wait(ns, iocb, page, offset, len, nr_pinned,
-				   write, true);
 	}
-wait:
-	spin_unlock(&q->sq_lock);
 	return direct_wait(ns, iocb, page, offset, len, nr_pinned, write,
-			   false);
+			   req != NULL);
 }
 
 /* User memory that is not registered: one segment, of at most two pages. */

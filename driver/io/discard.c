@@ -13,12 +13,19 @@
 #include <linux/dma-mapping.h>
 #include <linux/overflow.h>
 
+#include "pure/cmd.h"
+#include "pure/status.h"
 #include "core/compat.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
+#include "core/request.h"
+#include "core/stats.h"
+#include "hw/desc_page.h"
+#include "hw/queue.h"
+#include "io/admit.h"
+#include "io/bounce.h"
 #include "io/claim.h"
 #include "io/discard.h"
-#include "io/pool.h"
 #include "io/submit_sync.h"
 
 /*
@@ -124,16 +131,8 @@ static int zeroout_write_one(struct nvdio_ns *ns, u64 slba, u32 nlb)
 	memset(bounce->virt, 0, bytes);
 	dma_sync_single_for_device(ns->ctrl->dev.parent, bounce->dma, bytes,
 				   DMA_TO_DEVICE);
-	cmd.rw.opcode = nvme_cmd_write;
-	cmd.rw.nsid = cpu_to_le32(ns->nsid);
-	cmd.rw.slba = cpu_to_le64(slba);
-	cmd.rw.length = cpu_to_le16(nlb - 1);
-	cmd.rw.dptr.prp1 = cpu_to_le64(bounce->dma);
-	if (bytes > 2 * NVDIO_MPS)
-		cmd.rw.dptr.prp2 = cpu_to_le64(bounce->prps_dma +
-					       sizeof(__le64));
-	else if (bytes > NVDIO_MPS)
-		cmd.rw.dptr.prp2 = cpu_to_le64(bounce->dma + NVDIO_MPS);
+	nvdio_cmd_rw(&cmd, true, ns->nsid, slba, nlb, 0);
+	nvdio_cmd_dptr_prps(&cmd, bounce->dma, bounce->prps_dma, 0, bytes);
 	ret = nvdio_submit_sync_cmd(ns, &cmd, slba, nlb, true);
 	nvdio_bounce_put(ns, bounce);
 	nvdio_claim_release(ns, &claim);
@@ -228,8 +227,8 @@ static void discard_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 
 NVDIO_URING_TASK_WORK(discard_done_work, discard_done);
 
-static bool discard_end(struct nvdio_request *req, u16 status,
-			struct nvdio_completion *done)
+static enum nvdio_end discard_end(struct nvdio_request *req, u16 status,
+				  struct nvdio_completion *done)
 {
 	struct io_uring_cmd *ioucmd = req->owner;
 	struct nvdio_ctrl *ctrl = req->ns->ctrl;
@@ -240,7 +239,7 @@ static bool discard_end(struct nvdio_request *req, u16 status,
 	nvdio_desc_page_put(ctrl, pdu->list);
 	io_uring_cmd_do_in_task_lazy(ioucmd, discard_done_work);
 	nvdio_ctrl_exit(ctrl);
-	return false;
+	return NVDIO_END_NONE;
 }
 
 /* One command, whose end completes the io_uring request. */
@@ -267,12 +266,8 @@ static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 		nvdio_ctrl_exit(ctrl);
 		return PTR_ERR(req);
 	}
-	req->owner = ioucmd;
-	req->end = discard_end;
-	req->len = nlb;
-	req->flags = NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS;
-	req->ns = ns;
-	req->slba = slba;
+	nvdio_req_fill(req, ioucmd, discard_end, ns, slba, nlb,
+		       NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS);
 	discard_fill(ns, nvdio_queue_sqe(q), pdu->list, slba, nlb);
 	this_cpu_inc(ns->stats->discard);
 	nvdio_queue_submit(q, req);

@@ -2,10 +2,15 @@
 /* DMA mapping of a whole read or write, and the commands' data pointers. */
 #include <linux/dma-mapping.h>
 
+#include "pure/dptr.h"
 #include "core/compat.h"
 #include "core/ctrl.h"
+#include "core/ns.h"
+#include "core/stats.h"
+#include "hw/desc_page.h"
 #include "io/dma.h"
-#include "io/pool.h"
+#include "io/sg.h"
+#include "io/xfer.h"
 
 /* Bytes of a window where mapping may copy: the pool is everybody's. */
 #define NVDIO_WINDOW_BYTES	SZ_1M

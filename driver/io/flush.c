@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Flush (NVMe Base 2.0, 7.1). */
+#include "pure/status.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
+#include "core/stats.h"
 #include "io/flush.h"
 #include "io/submit_sync.h"
 

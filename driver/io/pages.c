@@ -9,7 +9,10 @@
  */
 #include <linux/pagemap.h>
 
+#include "core/ns.h"
+#include "core/stats.h"
 #include "io/pages.h"
+#include "io/sg.h"
 
 /**
  * nvdio_pages_extract() - list the pages behind an iterator

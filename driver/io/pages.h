@@ -7,6 +7,7 @@
 #include <linux/uio.h>
 
 #include "core/ns.h"
+#include "core/stats.h"
 #include "io/sg.h"
 
 void nvdio_pages_dirty_run(struct page *page, unsigned int nr);

@@ -11,7 +11,7 @@
 
 #include "core/ctrl.h"
 #include "core/ns.h"
-#include "io/pool.h"
+#include "hw/desc_page.h"
 #include "io/pr.h"
 #include "io/submit_sync.h"
 

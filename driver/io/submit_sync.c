@@ -2,8 +2,11 @@
 /* I/O commands that are not reads or writes, sent one at a time. */
 #include <linux/completion.h>
 
-#include "core/ctrl.h"
+#include "pure/status.h"
 #include "core/ns.h"
+#include "core/request.h"
+#include "hw/queue.h"
+#include "io/admit.h"
 #include "io/submit_sync.h"
 
 struct nvdio_sync_cmd {
@@ -11,14 +14,14 @@ struct nvdio_sync_cmd {
 	u16 status;
 };
 
-static bool sync_cmd_end(struct nvdio_request *req, u16 status,
+static enum nvdio_end sync_cmd_end(struct nvdio_request *req, u16 status,
 			 struct nvdio_completion *done)
 {
 	struct nvdio_sync_cmd *wait = req->owner;
 
 	wait->status = status;
 	complete(&wait->done);
-	return false;
+	return NVDIO_END_NONE;
 }
 
 /**
@@ -44,12 +47,8 @@ int nvdio_submit_sync_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u
 	req = nvdio_req_get(q, ns, slba, claimed ? 0 : nlb, false);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
-	req->owner = &wait;
-	req->end = sync_cmd_end;
-	req->len = nlb;
-	req->flags = nlb ? NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS : 0;
-	req->ns = ns;
-	req->slba = slba;
+	nvdio_req_fill(req, &wait, sync_cmd_end, ns, slba, nlb,
+		       nlb ? NVDIO_REQ_WRITE | NVDIO_REQ_BLOCKS : 0);
 	*nvdio_queue_sqe(q) = *cmd;
 	nvdio_queue_submit(q, req);
 	nvdio_queue_unlock(q);

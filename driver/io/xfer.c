@@ -12,12 +12,21 @@
  */
 #include <linux/mm.h>
 
+#include "pure/cmd.h"
+#include "pure/dptr.h"
+#include "pure/status.h"
 #include "core/ctrl.h"
+#include "core/ns.h"
+#include "core/request.h"
+#include "core/stats.h"
+#include "hw/queue.h"
+#include "io/admit.h"
 #include "io/copy.h"
 #include "io/dma.h"
 #include "io/pages.h"
-#include "io/pool.h"
+#include "io/sg.h"
 #include "io/xfer.h"
+#include "io/xfer_pool.h"
 
 /*
  * An interrupt lets go of so many pages at most, for each may be a folio of its
@@ -75,22 +84,22 @@ static bool xfer_ends_at_once(const struct nvdio_xfer *xfer)
 	       (!xfer->dirty || nvdio_pages_sg_is_dirty(&xfer->sg));
 }
 
-static bool xfer_end(struct nvdio_request *req, u16 status,
-		     struct nvdio_completion *done)
+static enum nvdio_end xfer_end(struct nvdio_request *req, u16 status,
+			       struct nvdio_completion *done)
 {
 	struct nvdio_xfer *xfer = req->owner;
 
 	if (unlikely(status))
 		cmpxchg(&xfer->error, 0, nvdio_status_to_errno(status));
 	if (!atomic_dec_and_test(&xfer->pending))
-		return false;
+		return NVDIO_END_NONE;
 	if (!xfer_ends_at_once(xfer)) {
 		xfer->step = NVDIO_XFER_ENDED;
 		queue_work(xfer->ns->ctrl->finish_wq, &xfer->work);
-		return false;
+		return NVDIO_END_NONE;
 	}
 	xfer_finish(xfer, done);
-	return true;
+	return NVDIO_END_KIOCB;
 }
 
 static void xfer_fill(struct nvdio_xfer *xfer, struct nvdio_request *req,
@@ -99,21 +108,11 @@ static void xfer_fill(struct nvdio_xfer *xfer, struct nvdio_request *req,
 {
 	struct nvdio_ns *ns = xfer->ns;
 
-	req->owner = xfer;
-	req->end = xfer_end;
-	req->len = bytes;
-	req->flags = xfer->write ? NVDIO_REQ_WRITE : 0;
-	req->ns = ns;
-	req->slba = slba;
-
-	memset(cmd, 0, sizeof(*cmd));
-	cmd->rw.opcode = xfer->write ? nvme_cmd_write : nvme_cmd_read;
-	cmd->rw.flags = sgl ? NVME_CMD_SGL_METABUF : 0;
-	cmd->rw.nsid = cpu_to_le32(ns->nsid);
-	cmd->rw.dptr = *dptr;
-	cmd->rw.slba = cpu_to_le64(slba);
-	cmd->rw.length = cpu_to_le16((bytes >> ns->lba_shift) - 1);
-	cmd->rw.control = xfer->fua ? cpu_to_le16(NVME_RW_FUA) : 0;
+	nvdio_req_fill(req, xfer, xfer_end, ns, slba, bytes,
+		       xfer->write ? NVDIO_REQ_WRITE : 0);
+	nvdio_cmd_rw(cmd, xfer->write, ns->nsid, slba, bytes >> ns->lba_shift,
+		     xfer->fua ? NVME_RW_FUA : 0);
+	nvdio_cmd_dptr(cmd, dptr, sgl);
 }
 
 /*

@@ -9,6 +9,7 @@
 
 #include "pure/dptr.h"
 #include "core/ns.h"
+#include "hw/queue.h"
 #include "io/sg.h"
 
 /* Pages that a preallocated xfer has room for: 128 KiB at any offset. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Data pointers that end nowhere; pure logic, see endless.h. */
+#include "pure/dptr.h"
 #include "pure/looping.h"
 
 #define LIST_ENTRIES	((u32)(NVDIO_MPS / sizeof(__le64)))

@@ -39,6 +39,7 @@
 #define NVDIO_LOOPING_H
 
 #include "pure/dptr.h"
+#include "pure/pure.h"
 
 /* List pages of the longest command: one more for what comes behind it. */
 #define NVDIO_LOOPING_LISTS	(NVDIO_MAX_LISTS + 1)

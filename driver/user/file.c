@@ -7,6 +7,8 @@
 
 #include "core/ctrl.h"
 #include "core/ns.h"
+#include "hw/queue.h"
+#include "io/complete.h"
 #include "io/copy.h"
 #include "io/direct.h"
 #include "io/flush.h"

@@ -14,12 +14,21 @@
 #include <linux/completion.h>
 #include <linux/slab.h>
 
+#include "pure/filter.h"
+#include "pure/status.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
+#include "core/params.h"
+#include "core/request.h"
+#include "core/stats.h"
+#include "hw/queue.h"
+#include "io/admit.h"
 #include "io/dma.h"
 #include "io/pages.h"
-#include "io/pool.h"
 #include "io/xfer.h"
+#include "io/xfer_pool.h"
+#include "ctrl/ctrl.h"
+#include "ctrl/ns.h"
 #include "user/passthru.h"
 #include "user/passthru_buf.h"
 
@@ -294,7 +303,7 @@ static void pt_over(struct nvdio_passthru *pt)
 	struct nvdio_ctrl *ctrl = pt->ctrl;
 
 	pt_unmap(pt);
-	pt->done(pt);
+	pt->end(pt);
 	nvdio_ctrl_exit(ctrl);
 }
 
@@ -303,8 +312,8 @@ static void pt_over_work(struct work_struct *work)
 	pt_over(container_of(work, struct nvdio_passthru, work));
 }
 
-static bool pt_end(struct nvdio_request *req, u16 status,
-		   struct nvdio_completion *done)
+static enum nvdio_end pt_end(struct nvdio_request *req, u16 status,
+			     struct nvdio_completion *done)
 {
 	struct nvdio_passthru *pt = req->owner;
 
@@ -317,7 +326,7 @@ static bool pt_end(struct nvdio_request *req, u16 status,
 	} else {
 		pt_over(pt);
 	}
-	return false;
+	return NVDIO_END_NONE;
 }
 
 /* Which blocks the command changes, for the copy path's read-modify-writes. */
@@ -362,13 +371,7 @@ int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 	req = nvdio_req_get(q, pt->ns, slba, nlb, nowait);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
-	pt->queue = q;
-	req->owner = pt;
-	req->end = pt_end;
-	req->len = nlb;
-	req->flags = flags;
-	req->ns = pt->ns;
-	req->slba = slba;
+	nvdio_req_fill(req, pt, pt_end, pt->ns, slba, nlb, flags);
 	*nvdio_queue_sqe(q) = pt->cmd;
 	if (pt->ns)
 		this_cpu_inc(pt->ns->stats->passthrough);
@@ -443,7 +446,7 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 			goto exit;
 		}
 	}
-	pt->done = pt_wake;
+	pt->end = pt_wake;
 	pt->owner = &done;
 	ret = nvdio_passthru_send(pt, pt->ns ? nvdio_ns_queue(pt->ns, false) :
 					       ctrl->admin, false);

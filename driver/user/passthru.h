@@ -10,6 +10,7 @@
 #include <linux/workqueue.h>
 
 #include "pure/filter.h"
+#include "core/request.h"
 #include "hw/queue.h"
 
 struct nvdio_passthru_buf;
@@ -34,16 +35,15 @@ struct nvdio_user_mem {
  * struct nvdio_passthru - a command of user space under way
  * @ctrl: controller
  * @ns: namespace of an I/O command, NULL for an admin command
- * @queue: where it was sent
  * @cmd: the command
  * @filter: what it will do
  * @timeout: jiffies, 0 for the queue's own
  * @mem: memory behind a bounce buffer that is to be filled at the end
  * @xfer: the memory, pinned and mapped; or NULL
  * @buf: the memory's stand-in; or NULL
- * @done: called when the command is over and its memory unmapped; in
+ * @end: called when the command is over and its memory unmapped; in
  *	interrupts, too
- * @owner: for @done
+ * @owner: for @end
  * @work: unmaps where that may take long
  * @status: the controller's, or NVDIO_SC_*
  * @result: Dword 0 and 1 of the CQE
@@ -51,14 +51,13 @@ struct nvdio_user_mem {
 struct nvdio_passthru {
 	struct nvdio_ctrl *ctrl;
 	struct nvdio_ns *ns;
-	struct nvdio_queue *queue;
 	struct nvme_command cmd;
 	struct nvdio_filter filter;
 	u32 timeout;
 	struct nvdio_user_mem mem;
 	struct nvdio_xfer *xfer;
 	struct nvdio_passthru_buf *buf;
-	void (*done)(struct nvdio_passthru *pt);
+	void (*end)(struct nvdio_passthru *pt);
 	void *owner;
 	struct work_struct work;
 	u16 status;
@@ -99,7 +98,8 @@ int nvdio_passthru_result(u16 status);
 static inline void nvdio_passthru_extend(struct nvdio_queue *q,
 					 struct nvdio_request *req, u32 timeout)
 {
-	if (timeout > q->timeout && capable(CAP_SYS_ADMIN))
+	if (timeout > q->timeout &&
+	    ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN))
 		WRITE_ONCE(req->deadline, (u32)jiffies + timeout);
 }
 

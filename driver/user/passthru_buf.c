@@ -11,10 +11,12 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "pure/dptr.h"
+#include "pure/filter.h"
 #include "pure/looping.h"
 #include "core/ctrl.h"
+#include "hw/desc_page.h"
 #include "io/dma.h"
-#include "io/pool.h"
 #include "user/passthru_buf.h"
 
 /**

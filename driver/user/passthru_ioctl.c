@@ -6,8 +6,11 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "pure/filter.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
+#include "ctrl/ctrl.h"
+#include "ctrl/ns.h"
 #include "user/passthru.h"
 #include "user/passthru_ioctl.h"
 

@@ -15,12 +15,18 @@
 #include <linux/slab.h>
 #include <uapi/linux/blkdev.h>
 
+#include "pure/cmd.h"
+#include "pure/filter.h"
 #include "core/compat.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
-#include "io/claim.h"
+#include "core/request.h"
+#include "core/stats.h"
+#include "hw/map.h"
+#include "hw/queue.h"
+#include "io/admit.h"
+#include "io/complete.h"
 #include "io/discard.h"
-#include "io/dma.h"
 #include "io/pages.h"
 #include "user/passthru.h"
 #include "user/uring_cmd.h"
@@ -151,7 +157,7 @@ static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		 ctrl->admin;
 	pdu->pt = pt;
 	pdu->queue = q;
-	pt->done = uring_pt_end;
+	pt->end = uring_pt_end;
 	pt->owner = ioucmd;
 	ret = nvdio_passthru_send(pt, q, nowait);
 	if (!ret)
@@ -180,8 +186,8 @@ static void uring_rw_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 
 NVDIO_URING_TASK_WORK(uring_rw_work, uring_rw_done);
 
-static bool uring_rw_end(struct nvdio_request *req, u16 status,
-			 struct nvdio_completion *done)
+static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
+				   struct nvdio_completion *done)
 {
 	struct io_uring_cmd *ioucmd = req->owner;
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
@@ -194,11 +200,11 @@ static bool uring_rw_end(struct nvdio_request *req, u16 status,
 		if (q->poller == nvdio_uring_ring(ioucmd)) {
 			pdu->next = q->ended;
 			q->ended = ioucmd;
-			return false;
+			return NVDIO_END_NONE;
 		}
 	}
 	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
-	return false;
+	return NVDIO_END_NONE;
 }
 
 /*
@@ -277,7 +283,7 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	const u32 nlb = (cdw12 & 0xffff) + 1;
 	const u64 len = (u64)nlb << ns->lba_shift;
 	struct nvdio_ctrl *ctrl = ns->ctrl;
-	struct nvdio_request *req = NULL;
+	struct nvdio_request *req;
 	struct nvme_command *cmd;
 	struct nvdio_queue *q;
 	struct page *page;
@@ -305,19 +311,13 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	if (unlikely(offset < 0))
 		return offset;
 	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
-	spin_lock(&q->sq_lock);
-	if (likely(q->state == NVDIO_QUEUE_LIVE && !ns->dead) &&
-	    !(write && nvdio_claim_stops(ns, slba, nlb)))
-		req = nvdio_req_pop(q);
+	req = nvdio_req_try_get(q, ns, slba, write ? nlb : 0);
 	if (unlikely(!req)) {
-		spin_unlock(&q->sq_lock);
 		req = nvdio_req_get(q, ns, slba, write ? nlb : 0,
 				    issue_flags & IO_URING_F_NONBLOCK);
 		ret = PTR_ERR(req);
 		if (IS_ERR(req))
 			goto unpin;
-		/* To sparse: see nvdio_req_get(). */
-		__acquire(&q->sq_lock);
 	}
 	flags = write ? NVDIO_REQ_WRITE : 0;
 	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
@@ -327,27 +327,20 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_req_put(q, req);
-		spin_unlock(&q->sq_lock);
-		/* The long way waits for room. */
+		nvdio_queue_unlock(q);
+		/* The slow path waits for room. */
 		ret = -ENOENT;
 		goto unpin;
 	}
-	req->owner = ioucmd;
-	req->end = uring_rw_end;
 	req->dma = dma;
-	req->len = len;
-	req->flags = flags;
-	req->ns = ns;
-	req->slba = slba;
+	nvdio_req_fill(req, ioucmd, uring_rw_end, ns, slba, len, flags);
 
 	cmd = nvdio_queue_sqe(q);
-	cmd->common.opcode = write ? nvme_cmd_write : nvme_cmd_read;
-	cmd->common.nsid = cpu_to_le32(ns->nsid);
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, nlb, 0);
+	nvdio_cmd_dptr_run(cmd, dma, len);
+	/* The rest is the user's, as it lies in the SQE. */
 	cmd->common.cdw2[0] = cpu_to_le32(READ_ONCE(ucmd->cdw2));
 	cmd->common.cdw2[1] = cpu_to_le32(READ_ONCE(ucmd->cdw3));
-	cmd->common.metadata = 0;
-	nvdio_cmd_dptr_run(cmd, dma, len);
-	cmd->rw.slba = cpu_to_le64(slba);
 	cmd->common.cdw12 = cpu_to_le32(cdw12);
 	cmd->common.cdw13 = cpu_to_le32(cdw12 >> 32);
 	cmd->common.cdw14 = cpu_to_le32(READ_ONCE(ucmd->cdw14));
@@ -360,7 +353,7 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	if (unlikely(timeout_ms))
 		nvdio_passthru_extend(q, req,
 				      nvdio_passthru_timeout(timeout_ms));
-	spin_unlock(&q->sq_lock);
+	nvdio_queue_unlock(q);
 	return -EIOCBQUEUED;
 
 unpin:

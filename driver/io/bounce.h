@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Memory set aside at bind time: dios, list pages, bounce buffers. */
-#ifndef NVDIO_POOL_H
-#define NVDIO_POOL_H
-
-#include "io/xfer.h"
-
-struct nvdio_ctrl;
-
-/**
- * struct nvdio_desc_page - 4 KiB of list memory
- * @next: the same command's next piece
- * @mem: the memory
+/*
+ * Bounce buffers of the copy path: set aside and mapped at bind time, shared by
+ * a controller's namespaces, handed to waiters in the order in which they came.
  */
-struct nvdio_desc_page {
-	struct nvdio_desc_page *next;
-	struct nvdio_desc_mem mem;
-};
+#ifndef NVDIO_BOUNCE_H
+#define NVDIO_BOUNCE_H
+
+#include "core/ctrl.h"
+#include "core/ns.h"
 
 /**
  * struct nvdio_bounce - a bounce buffer, mapped as long as it lives
  * @link: in the pool's list while it is free
  * @virt: memory
  * @dma: its address for the controller
- * @prps: PRP list of the whole buffer, from its second page on
+ * @prps: PRPs of all its pages; a command's list begins at any of them
  * @prps_dma: address of @prps
  */
 struct nvdio_bounce {
@@ -48,17 +40,6 @@ struct nvdio_bounce_waiter {
 /* Bounce buffers' size; the copy path moves at most so much in a command. */
 #define NVDIO_BOUNCE_BYTES	(128U << 10)
 
-int nvdio_xfer_pool_alloc(struct nvdio_queue *q, int node);
-void nvdio_xfer_pool_free(struct nvdio_queue *q);
-void nvdio_xfer_pool_free_dma(struct nvdio_queue *q);
-struct nvdio_xfer *nvdio_xfer_get(struct nvdio_ns *ns, unsigned int max_pages,
-				  bool need_pages, gfp_t gfp);
-void nvdio_xfer_put_lists(struct nvdio_xfer *xfer);
-void nvdio_xfer_put(struct nvdio_xfer *xfer);
-
-struct nvdio_desc_page *nvdio_desc_page_get(struct nvdio_ctrl *ctrl, gfp_t gfp);
-void nvdio_desc_page_put(struct nvdio_ctrl *ctrl, struct nvdio_desc_page *list);
-
 int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr);
 void nvdio_bounce_pool_free(struct nvdio_ctrl *ctrl);
 struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns,
@@ -67,4 +48,4 @@ struct nvdio_bounce *nvdio_bounce_get_wait(struct nvdio_ns *ns);
 bool nvdio_bounce_wanted(struct nvdio_ns *ns);
 void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce);
 
-#endif /* NVDIO_POOL_H */
+#endif /* NVDIO_BOUNCE_H */

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Module parameters. */
+#ifndef NVDIO_PARAMS_H
+#define NVDIO_PARAMS_H
+
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
+#include <linux/types.h>
+
+/* Longer timeouts, in jiffies, would look like past ones. */
+#define NVDIO_TIMEOUT_MAX	(U32_MAX / 4)
+
+extern unsigned int nvdio_io_timeout;
+extern unsigned int nvdio_admin_timeout;
+extern unsigned int nvdio_sgl_threshold;
+extern unsigned int nvdio_io_queue_depth;
+extern unsigned int nvdio_poll_queues;
+extern unsigned int nvdio_bounce_buffers;
+extern bool nvdio_shadow_doorbells;
+
+/**
+ * nvdio_timeout() - a timeout parameter in jiffies
+ * @seconds: as given by the user
+ *
+ * Return: jiffies, at least one second's, at most NVDIO_TIMEOUT_MAX.
+ */
+static inline u32 nvdio_timeout(unsigned int seconds)
+{
+	return clamp_t(u64, (u64)seconds * HZ, HZ, NVDIO_TIMEOUT_MAX);
+}
+
+#endif /* NVDIO_PARAMS_H */

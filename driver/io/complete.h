@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Ending what the controller has completed: interrupt, poll, teardown. */
+#ifndef NVDIO_COMPLETE_H
+#define NVDIO_COMPLETE_H
+
+#include <linux/interrupt.h>
+
+#include "hw/queue.h"
+
+irqreturn_t nvdio_complete_irq(int irq, void *data);
+unsigned int nvdio_queue_reap_some(struct nvdio_queue *q);
+unsigned int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
+				  void **ended);
+unsigned int nvdio_queue_poll_all(struct nvdio_queue *q);
+bool nvdio_queue_timed_out(struct nvdio_queue *q);
+void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
+
+/**
+ * nvdio_queue_poll() - end what the controller has completed
+ * @q: queue
+ *
+ * Context: task.
+ * Return: number of commands that ended.
+ */
+static inline unsigned int nvdio_queue_poll(struct nvdio_queue *q)
+{
+	void *ended;
+
+	return nvdio_queue_poll_for(q, NULL, &ended);
+}
+
+#endif /* NVDIO_COMPLETE_H */

@@ -400,8 +400,9 @@ static int copy_send(struct nvdio_copy *op, struct nvdio_bounce *bounce,
 	nvdio_req_fill(req, op, copy_end, ns, slba, bytes,
 		       write ? NVDIO_REQ_WRITE : 0);
 	cmd = nvdio_queue_sqe(q);
-	nvdio_cmd_rw(cmd, write, ns->nsid, slba, bytes >> ns->lba_shift,
-		     write && op->fua ? NVME_RW_FUA : 0);
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
+		     nvdio_rw_cdw12(bytes >> ns->lba_shift,
+				    write && op->fua ? NVME_RW_FUA : 0), 0);
 	nvdio_cmd_dptr_prps(cmd, bounce->dma, bounce->prps_dma, off, bytes);
 	nvdio_queue_submit(q, req);
 	nvdio_queue_unlock(q);

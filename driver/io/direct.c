@@ -41,6 +41,8 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 {
 	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
 						    DMA_FROM_DEVICE;
+	const u16 control = write && ns->fua && iocb_is_dsync(iocb) ?
+			    NVME_RW_FUA : 0;
 	const u64 slba = nvdio_ns_lba(ns, iocb->ki_pos);
 	struct nvdio_stats __percpu *stats;
 	u8 flags = write ? NVDIO_REQ_WRITE : 0;
@@ -74,8 +76,8 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 	nvdio_req_fill(req, iocb, NULL, ns, slba, len, flags);
 
 	cmd = nvdio_queue_sqe(q);
-	nvdio_cmd_rw(cmd, write, ns->nsid, slba, len >> ns->lba_shift,
-		     write && ns->fua && iocb_is_dsync(iocb) ? NVME_RW_FUA : 0);
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
+		     nvdio_rw_cdw12(len >> ns->lba_shift, control), 0);
 	nvdio_cmd_dptr_run(cmd, dma, len);
 
 	this_cpu_inc(stats->direct);

@@ -131,7 +131,7 @@ static int zeroout_write_one(struct nvdio_ns *ns, u64 slba, u32 nlb)
 	memset(bounce->virt, 0, bytes);
 	dma_sync_single_for_device(ns->ctrl->dev.parent, bounce->dma, bytes,
 				   DMA_TO_DEVICE);
-	nvdio_cmd_rw(&cmd, true, ns->nsid, slba, nlb, 0);
+	nvdio_cmd_rw(&cmd, true, ns->nsid, slba, 0, nvdio_rw_cdw12(nlb, 0), 0);
 	nvdio_cmd_dptr_prps(&cmd, bounce->dma, bounce->prps_dma, 0, bytes);
 	ret = nvdio_submit_sync_cmd(ns, &cmd, slba, nlb, true);
 	nvdio_bounce_put(ns, bounce);

@@ -110,8 +110,9 @@ static void xfer_fill(struct nvdio_xfer *xfer, struct nvdio_request *req,
 
 	nvdio_req_fill(req, xfer, xfer_end, ns, slba, bytes,
 		       xfer->write ? NVDIO_REQ_WRITE : 0);
-	nvdio_cmd_rw(cmd, xfer->write, ns->nsid, slba, bytes >> ns->lba_shift,
-		     xfer->fua ? NVME_RW_FUA : 0);
+	nvdio_cmd_rw(cmd, xfer->write, ns->nsid, slba, 0,
+		     nvdio_rw_cdw12(bytes >> ns->lba_shift,
+				    xfer->fua ? NVME_RW_FUA : 0), 0);
 	nvdio_cmd_dptr(cmd, dptr, sgl);
 }
 

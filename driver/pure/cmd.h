@@ -10,32 +10,41 @@
 #include "pure/pure.h"
 
 /**
+ * nvdio_rw_cdw12() - Dword 12 of a Read or Write
+ * @nlb: number of blocks, 1 to 65536
+ * @control: NVME_RW_*
+ */
+static __always_inline u32 nvdio_rw_cdw12(u32 nlb, u32 control)
+{
+	return (nlb - 1) | control << 16;
+}
+
+/**
  * nvdio_cmd_rw() - fill a Read or Write, but for its data pointer
  * @cmd: command; the identifier is left to the queue
  * @write: Write, not Read
  * @nsid: namespace
  * @slba: first block
- * @nlb: number of blocks, 1 to 65536
- * @control: Dword 12, upper half: NVME_RW_*
+ * @cdw2: Dword 2, and Dword 3 above it
+ * @cdw12: Dword 12, see nvdio_rw_cdw12(), and Dword 13 above it
+ * @cdw14: Dword 14, and Dword 15 above it
  *
- * Every byte is set, or by one of the functions below.
+ * Every byte is set, here or by one of the functions below.
  */
 static __always_inline void nvdio_cmd_rw(struct nvme_command *cmd, bool write,
-					 u32 nsid, u64 slba, u32 nlb,
-					 u16 control)
+					 u32 nsid, u64 slba, u64 cdw2,
+					 u64 cdw12, u64 cdw14)
 {
-	cmd->rw.opcode = write ? nvme_cmd_write : nvme_cmd_read;
-	cmd->rw.nsid = cpu_to_le32(nsid);
-	cmd->rw.cdw2 = 0;
-	cmd->rw.cdw3 = 0;
-	cmd->rw.metadata = 0;
+	cmd->common.opcode = write ? nvme_cmd_write : nvme_cmd_read;
+	cmd->common.nsid = cpu_to_le32(nsid);
+	cmd->common.cdw2[0] = cpu_to_le32(cdw2);
+	cmd->common.cdw2[1] = cpu_to_le32(cdw2 >> 32);
+	cmd->common.metadata = 0;
 	cmd->rw.slba = cpu_to_le64(slba);
-	cmd->rw.length = cpu_to_le16(nlb - 1);
-	cmd->rw.control = cpu_to_le16(control);
-	cmd->rw.dsmgmt = 0;
-	cmd->rw.reftag = 0;
-	cmd->rw.lbat = 0;
-	cmd->rw.lbatm = 0;
+	cmd->common.cdw12 = cpu_to_le32(cdw12);
+	cmd->common.cdw13 = cpu_to_le32(cdw12 >> 32);
+	cmd->common.cdw14 = cpu_to_le32(cdw14);
+	cmd->common.cdw15 = cpu_to_le32(cdw14 >> 32);
 }
 
 /**

@@ -336,15 +336,9 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	nvdio_req_fill(req, ioucmd, uring_rw_end, ns, slba, len, flags);
 
 	cmd = nvdio_queue_sqe(q);
-	nvdio_cmd_rw(cmd, write, ns->nsid, slba, nlb, 0);
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, uring_dwords(&ucmd->cdw2),
+		     cdw12, uring_dwords(&ucmd->cdw14));
 	nvdio_cmd_dptr_run(cmd, dma, len);
-	/* The rest is the user's, as it lies in the SQE. */
-	cmd->common.cdw2[0] = cpu_to_le32(READ_ONCE(ucmd->cdw2));
-	cmd->common.cdw2[1] = cpu_to_le32(READ_ONCE(ucmd->cdw3));
-	cmd->common.cdw12 = cpu_to_le32(cdw12);
-	cmd->common.cdw13 = cpu_to_le32(cdw12 >> 32);
-	cmd->common.cdw14 = cpu_to_le32(READ_ONCE(ucmd->cdw14));
-	cmd->common.cdw15 = cpu_to_le32(READ_ONCE(ucmd->cdw15));
 	timeout_ms = READ_ONCE(ucmd->timeout_ms);
 	this_cpu_inc(ns->stats->passthrough);
 	if (unlikely(flags & NVDIO_REQ_UNMAP))

@@ -41,4 +41,6 @@ tap_ok "$(wc -l <"$tap_dir/unlicensed")" "every file has its SPDX line" ||
 # shellcheck disable=SC2046
 quiet "shellcheck" lab/sh shellcheck -x -P SCRIPTDIR \
 	$(git grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell=' -- lab tests fio-jobs bench .ci | grep -v '\.py$')
+
+quiet "the examples compile without a warning" lab/sh make -B -s -C examples "O=/build/$id/examples"
 tap_end

@@ -41,4 +41,16 @@ tap_ok "$(wc -l <"$tap_dir/unlicensed")" "every file has its SPDX line" ||
 # shellcheck disable=SC2046
 quiet "shellcheck" lab/sh shellcheck -x -P SCRIPTDIR \
 	$(git grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell=' -- lab tests fio-jobs bench .ci | grep -v '\.py$')
+
+quiet "the examples compile without a warning" lab/sh make -B -s -C examples "O=/build/$id/examples"
+# What README.md shows is examples/read.c, without its first two lines.
+# shellcheck disable=SC2016
+sed -n '/^```c$/,/^```$/{/^```/!p;}' README.md >"$tap_dir/shown"
+tail -n +3 examples/read.c | cmp -s - "$tap_dir/shown"
+tap_ok $? "README.md shows examples/read.c"
+# The module says which version it is; the two documents that name it agree.
+version=$(git grep -h '^MODULE_VERSION(' -- driver | sed 's/^[^"]*"//; s/".*//')
+[ -n "$version" ] && grep -qF "Version $version;" README.md &&
+	[ "$(sed -n 's/^## \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -n 1)" = "$version" ]
+tap_ok $? "README.md and CHANGELOG.md name the module's version ($version)"
 tap_end

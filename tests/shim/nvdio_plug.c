@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes a plug end in the middle of a reset, for tests. The first task that comes
- * out of a read with a plug that has a callback is held there; the command that
- * it has sent is not known to the controller yet. It goes on when a reset comes
- * out of the function @until, and the reset when the plug has ended.
+ * Makes a plug end in the middle of a reset, for tests. The first task that returns
+ * from a read with a callback in its plug is held there: the controller has not been
+ * told of its command yet. It is released when a reset returns from the function
+ * @until, and the reset is released when the plug has ended.
  *
  * Both are held in a busy loop, because a task that goes to sleep ends its plug.
  *

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A batch of reads is submitted while the controller is reset, so that their plug
- * ends where the I/O queues do not exist. tests/shim/nvdio_plug.c makes both meet;
- * what the controller was told then, only the host sees (tests/reset.t).
+ * A batch of reads is submitted while the controller is reset, so that its plug ends
+ * when the I/O queues do not exist. tests/shim/nvdio_plug.c makes both meet; which
+ * doorbells were rung, only the host sees (tests/reset.t).
  *
  * usage: plug DEVICE
  *   The controller is the one whose node has the name without "nN".
@@ -14,6 +14,7 @@
 #include <linux/nvme_ioctl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -48,14 +49,18 @@ static void stay_on(int cpu)
 }
 
 static int ctrl;
-static int reset_errno;
+static int reset_errno = -1;
+static atomic_bool over;	/* the batch, though nobody was held */
 
 /* Resets the controller as soon as the other thread is held with its plug. */
 static void *reset(void *arg)
 {
 	stay_on(1);
-	while (stage() == STAGE_IDLE)
+	while (stage() == STAGE_IDLE) {
+		if (over)
+			return arg;
 		usleep(10000);
+	}
 	reset_errno = ioctl(ctrl, NVME_IOCTL_RESET) ? errno : 0;
 	return arg;
 }
@@ -105,6 +110,7 @@ int main(int argc, char **argv)
 	if (io_uring_queue_init(READS, &ring, 0))
 		bail("io_uring");
 	whole = read_batch(&ring, fd, buf, &failed);
+	over = true;
 	pthread_join(resetter, NULL);
 	is(reset_errno, 0, "C8: the controller was reset");
 	is(stage(), STAGE_ENDED, "C8: the plug ended in the middle of it");

@@ -79,12 +79,12 @@ static int unplug_left(struct kretprobe_instance *ri, struct pt_regs *regs)
 }
 
 static struct kretprobe read_probe = {
-	.kp.symbol_name = "nvdio_ns_read_iter",
+	.kp.symbol_name = "nvdio:ns_read_iter",
 	.handler = read_left,
 };
 
 static struct kretprobe unplug_probe = {
-	.kp.symbol_name = "nvdio_queue_unplug",
+	.kp.symbol_name = "nvdio:queue_unplug",
 	.handler = unplug_left,
 };
 

@@ -8,7 +8,6 @@
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/request.h"
-#include "hw/cq.h"
 #include "hw/queue.h"
 
 /**
@@ -89,11 +88,11 @@ void nvdio_req_put(struct nvdio_queue *q, struct nvdio_request *req)
 }
 
 /**
- * nvdio_cq_stray() - a CQE of no command
+ * nvdio_queue_stray() - a CQE of no command
  * @q: queue, cq_lock held
  * @cid: its command identifier
  */
-void nvdio_cq_stray(struct nvdio_queue *q, u16 cid)
+void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
 {
 	WRITE_ONCE(q->strays, (q->strays + 1) % q->depth);
 	dev_warn_ratelimited(&q->ctrl->dev,

@@ -9,7 +9,7 @@
 #include "core/ns.h"
 #include "hw/desc_page.h"
 #include "hw/queue.h"
-#include "io/xfer.h"
+#include "io/xfer_op.h"
 #include "io/xfer_pool.h"
 
 /* Preallocated dios to a queue; more in flight are allocated one by one. */

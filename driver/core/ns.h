@@ -6,7 +6,6 @@
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/rbtree.h>
-#include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
@@ -87,15 +86,6 @@ struct nvdio_ns {
 	u64 writes_ended;
 	struct list_head draining;
 };
-
-/* The queue for a submitter that runs here; migration does not matter. */
-static inline struct nvdio_queue *nvdio_ns_queue(struct nvdio_ns *ns,
-						 bool polled)
-{
-	struct nvdio_queue **map = polled ? ns->poll_queues : ns->queues;
-
-	return map[raw_smp_processor_id()];
-}
 
 /* Is there nothing behind an open file any more? */
 static inline bool nvdio_ns_gone(const struct nvdio_ns *ns)

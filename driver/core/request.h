@@ -115,32 +115,6 @@ struct nvdio_request {
 } ____cacheline_aligned;
 
 /**
- * nvdio_req_fill() - say what a command is, and how it ends
- * @req: request from nvdio_req_get()
- * @owner: what @end needs; the kiocb, if @end is NULL
- * @end: called when the command has ended
- * @ns: namespace, NULL for an admin command
- * @slba: first block that it changes
- * @len: bytes that it moves, or blocks (NVDIO_REQ_BLOCKS)
- * @flags: NVDIO_REQ_*
- *
- * @dma, @page and @nr_pages are left to those who need them.
- *
- * Context: the queue's sq_lock held.
- */
-static __always_inline void
-nvdio_req_fill(struct nvdio_request *req, void *owner, nvdio_end_fn *end,
-	       struct nvdio_ns *ns, u64 slba, u32 len, u8 flags)
-{
-	req->owner = owner;
-	req->end = end;
-	req->len = len;
-	req->flags = flags;
-	req->ns = ns;
-	req->slba = slba;
-}
-
-/**
  * nvdio_complete() - complete a kiocb
  * @done: which, and with what
  *

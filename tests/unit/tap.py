@@ -7,7 +7,7 @@ import sys
 
 sys.dont_write_bytecode = True
 _top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [os.path.join(_top, "lab"), os.path.join(_top, "bench")]
+sys.path[:0] = [os.path.join(_top, d) for d in ("lab", "bench", "tests/guest")]
 
 _failed = 0
 

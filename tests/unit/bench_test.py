@@ -67,7 +67,8 @@ def checked(result: results.Result) -> tuple[bool, str]:
 
 def test_check() -> None:
     result = quick_result()
-    equal(checked(result), (True, data("bench-check.txt")), "budget: the judgement of a good result is as it was")
+    equal(checked(result), (True, data("bench-check.txt")),
+          "budget: the judgement of a good result is as it was")
     out = io.StringIO()
     tables.table(result.rows, 100, out)
     equal(out.getvalue(), data("bench-table.txt"), "table: it is as it was")
@@ -91,13 +92,17 @@ def test_budget_lines() -> None:
     text = "quick\tnvdio\tmode=uring\tkernel_insn\t1000"
     equal(line(text, row("nvdio", "uring", 1030.0)), (True, "ok"), "budget: 3 % over is ok")
     equal(line(text, row("nvdio", "uring", 1030.1)), (False, "OVER"), "budget: more is not")
-    equal(line(text, row("blk", "uring", 1.0)), (False, "MISSING"), "budget: another node's row does not count")
-    equal(line(text, row("nvdio", "uring", 1.0, depth=8)), (False, "MISSING"), "budget: nor that of another depth")
+    equal(line(text, row("blk", "uring", 1.0)), (False, "MISSING"),
+          "budget: another node's row does not count")
+    equal(line(text, row("nvdio", "uring", 1.0, depth=8)), (False, "MISSING"),
+          "budget: nor that of another depth")
     text = "quick\tnvdio\tmode=uring\tkernel_insn\t0.5 of dev=ng mode=cmd"
     ng = row("ng", "cmd", 2000.0)
-    equal(line(text, row("nvdio", "uring", 1030.0), ng), (True, "ok"), "budget: a factor of another row is kept")
+    equal(line(text, row("nvdio", "uring", 1030.0), ng), (True, "ok"),
+          "budget: a factor of another row is kept")
     equal(line(text, row("nvdio", "uring", 1031.0), ng), (False, "OVER"), "budget: or exceeded")
-    equal(line(text, row("nvdio", "uring", 1.0)), (False, "MISSING"), "budget: or that row is missing")
+    equal(line(text, row("nvdio", "uring", 1.0)), (False, "MISSING"),
+          "budget: or that row is missing")
 
 
 def test_budget_file() -> None:
@@ -105,8 +110,10 @@ def test_budget_file() -> None:
     equal([len(list(budget.parse([text], w))) for w in ("quick", "mode", "full")], [0, 0, 1],
           "budget: a line for full results counts there only")
     b = budget.parse_line("quick\tnvdio\tmode=pread depth=4 sleep=1\tsq\t2")
-    equal((b.job.depth, b.job.batch, b.job.sleep), (4, 1, 1), "budget: a synchronous job has one in flight")
-    for bad, why in (("quick\tnvdio\tmode=uring dept=8\tsq\t1", "dept"), ("quick\tnvdio\tdepth=8\tsq\t1", "mode"),
+    equal((b.job.depth, b.job.batch, b.job.sleep), (4, 1, 1),
+          "budget: a synchronous job has one in flight")
+    for bad, why in (("quick\tnvdio\tmode=uring dept=8\tsq\t1", "dept"),
+                     ("quick\tnvdio\tdepth=8\tsq\t1", "mode"),
                      ("quick nvdio", "values"), ("quick\tnvdio\tmode=uring\tsq\tmany", "many")):
         try:
             list(budget.parse(["# c", bad], "quick"))
@@ -116,7 +123,8 @@ def test_budget_file() -> None:
         ok(said.startswith("line 2: ") and why in said, f"budget: a bad line is refused ({said})")
     with open(os.path.join(BENCH, "budget.tsv"), encoding="utf-8") as f:
         budgets = list(budget.parse(f, "full"))
-    ok(len(budgets) > 20 and all(b.what in results.FIGURES for b in budgets), "budget: the file is understood")
+    ok(len(budgets) > 20 and all(b.what in results.FIGURES for b in budgets),
+       "budget: the file is understood")
 
 
 COUNTED = """interval 1
@@ -147,7 +155,7 @@ def test_counts() -> None:
     equal([s.name(a) for a in (0x100, 0xff0, 0x1000, 0x1010, 0x2000)],
           ["?", "nvdio_submit [nvdio]", "nvdio_submit [nvdio]", "schedule", "dma_map_page_attrs"],
           "counts: a block belongs to the last function that begins in it or before")
-    equal([counts.group_of(n) for n in ("nvdio_submit [nvdio]", "schedule", "dma_map_page_attrs", "no_such_thing")],
+    equal([counts.group_of(n) for n in ("nvdio_submit [nvdio]", "schedule", "dma_map_page_attrs", "nothing")],
           ["driver", "sched", "mapping", "other"], "counts: groups of bench/symbols.tsv")
 
 
@@ -157,7 +165,8 @@ def test_rows() -> None:
     made = counts.rows_of(runs, answers, counts.read_counts(COUNTED), counts.Symbols(KALLSYMS))
     equal(len(made), 1, "rows: the runs of a job are one row")
     r = made[0]
-    equal((r.kernel_insn, r.user_insn, r.runs), (130.0, 11.1, [130.0, 200.0]), "rows: the least of the runs counts")
+    equal((r.kernel_insn, r.user_insn, r.runs), (130.0, 11.1, [130.0, 200.0]),
+          "rows: the least of the runs counts")
     equal((r.sq, r.cq, r.irqs), (0.45, 0.2, 0.3), "rows: of doorbells and interrupts the median")
     equal((r.own, r.awake, r.groups), (90.0, 90.0, {"driver": 90.0, "sched": 40.0}),
           "rows: the driver's share, and all but the scheduler's")
@@ -184,16 +193,19 @@ def test_file() -> None:
 
 
 def test_jobs() -> None:
-    for j, text in ((job("pread", bs=512), "pread 512"), (job("uring", bs=131072), "uring 128K 4K pages 32/8"),
+    for j, text in ((job("pread", bs=512), "pread 512"),
+                    (job("uring", bs=131072), "uring 128K 4K pages 32/8"),
                     (job("uring", bs=131072, huge=1, write=1), "uring 128K huge 32/8 write"),
                     (job("cmd", cpus=4, iommu="pt", shadow=0, kernel="latest"),
                      "cmd 4K 32/8 4 cpus iommu pt no shadow doorbells kernel latest")):
         equal(j.label(), text, f"jobs: '{text}'")
     for kinds in (jobs.KINDS, ("blk",)):
         for name, plans in (("quick", jobs.quick(kinds)), ("full", jobs.full(kinds))):
-            wrong = [r for p in plans for r in p.runs if r.kind not in (*kinds, "none") or r.job.cpus != p.cpus or
-                     r.job.kernel != p.kernel or (r.kind == "blk" and r.job.mode in jobs.CMD_MODES)]
-            equal(wrong, [], f"jobs: {name} on {','.join(kinds)} has each mode on the nodes that have it")
+            wrong = [r for p in plans for r in p.runs
+                     if r.kind not in (*kinds, "none") or r.job.cpus != p.cpus or r.job.kernel != p.kernel
+                     or (r.kind == "blk" and r.job.mode in jobs.CMD_MODES)]
+            equal(wrong, [],
+                  f"jobs: {name} on {','.join(kinds)} has each mode on the nodes that have it")
     measured = [(r.kind, r.job) for p in jobs.full(jobs.KINDS) for r in p.runs]
     with open(os.path.join(BENCH, "budget.tsv"), encoding="utf-8") as f:
         lacks = [b for b in budget.parse(f, "full") if (b.dev, b.job) not in measured or
@@ -209,9 +221,11 @@ def test_machine() -> None:
     equal((args.count("--nvme"), args[args.index("--modargs") + 1], args[-1].split()[-2:]),
           (4, "a=1", ["2", "20"]), "machine: two controllers for each driver, if there are jobs that sleep")
     args = boot.vm_arguments(plan, boot.Setup("/c/build/work", {}), "/build/b")
-    equal((args.count("--nvme"), "--no-module" in args), (2, True), "machine: or for the stock driver alone")
-    equal(boot.loop_line(7, plan.runs[0]), "7 --mode uring --bs 4096 --depth 32 --batch 8 --threads 2 --count 500 "
-          "--warm 500 --dev /dev/nvdio1n1 --huge", "machine: what the loop is told")
+    equal((args.count("--nvme"), "--no-module" in args), (2, True),
+          "machine: or for the stock driver alone")
+    equal(boot.loop_line(7, plan.runs[0]),
+          "7 --mode uring --bs 4096 --depth 32 --batch 8 --threads 2 --count 500 --warm 500 "
+          "--dev /dev/nvdio1n1 --huge", "machine: what the loop is told")
     equal("--dev" in boot.loop_line(7, plan.runs[2]), False, "machine: a no-op has no node")
 
 
@@ -227,15 +241,20 @@ def machine_of(*lines: str, status: int = 0) -> boot.Machine:
 def test_machine_said() -> None:
     one, two = '{"id": 1, "ios": 5, "irqs": 2}', '{"id": 2, "ios": 5, "irqs": 2}'
     m = machine_of("# kernel 6.12.1", "# node /dev/x", one, "noise", two)
-    equal((m.good, m.died, m.uname, sorted(m.answers)), (True, False, "6.12.1", [1, 2]), "machine: all is well")
+    equal((m.good, m.died, m.uname, sorted(m.answers)), (True, False, "6.12.1", [1, 2]),
+          "machine: all is well")
     m = machine_of(one)
-    equal((m.good, m.died, m.all_done), (False, False, False), "machine: one that ends early is not good")
+    equal((m.good, m.died, m.all_done), (False, False, False),
+          "machine: one that ends early is not good")
     m = machine_of('{"id": 1, "failed": true}', two)
-    equal((m.good, m.failed), (False, ["uring 4K 32/8 on nvdioXnY"]), "machine: nor one in which nvdio fails")
+    equal((m.good, m.failed), (False, ["uring 4K 32/8 on nvdioXnY"]),
+          "machine: nor one in which nvdio fails")
     m = machine_of(one, '{"id": 2, "failed": true}')
-    equal((m.good, m.refused), (True, ["uring 4K 32/8 on nvmeXnY"]), "machine: the stock driver may have its limits")
+    equal((m.good, m.refused), (True, ["uring 4K 32/8 on nvmeXnY"]),
+          "machine: the stock driver may have its limits")
     equal(machine_of(one, two, status=123).good, False, "machine: trouble in the log is not good")
-    equal((machine_of().died, machine_of(one, two, status=125).died), (True, True), "machine: one that died")
+    equal((machine_of().died, machine_of(one, two, status=125).died), (True, True),
+          "machine: one that died")
 
 
 def test_compare() -> None:
@@ -244,8 +263,10 @@ def test_compare() -> None:
     worse(new)
     both = list(compare.pairs(old, new))
     equal(len(both), len(new.rows), "compare: rows that only one has are left out")
-    equal({o.job.mode for o, n in both if compare.worse(o, n)}, {"uring-fixed"}, "compare: what became worse")
-    a, b = (Row(job=job("uring"), dev="nvdio", kernel_insn=1, symbols=s) for s in ({"x": 5.0, "y": 1.0}, {"x": 2.0}))
+    equal({o.job.mode for o, n in both if compare.worse(o, n)}, {"uring-fixed"},
+          "compare: what became worse")
+    a, b = row("nvdio", "uring", 1), row("nvdio", "uring", 1)
+    a.symbols, b.symbols = {"x": 5.0, "y": 1.0}, {"x": 2.0}
     equal(compare.moved(a, b, 9), [(-3.0, "x"), (-1.0, "y")], "compare: the symbols that changed")
 
 

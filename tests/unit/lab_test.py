@@ -32,8 +32,10 @@ def test_options() -> None:
     equal((o.run, o.kernel, o.memory, o.peer, o.timeout, o.builds_module),
           ("true", "6.12", "1G", False, 300, True), "options: defaults")
     equal(o.controllers, [Controller("", [])], "options: one controller by default")
-    equal(options.parse(["--kernel=debug"]).memory, "2G", "options: the debug kernel needs more memory")
-    equal(options.parse(["--kernel", "debug", "--mem", "3G"]).memory, "3G", "options: --mem is what counts")
+    equal(options.parse(["--kernel=debug"]).memory, "2G",
+          "options: the debug kernel needs more memory")
+    equal(options.parse(["--kernel", "debug", "--mem", "3G"]).memory, "3G",
+          "options: --mem is what counts")
     o = options.parse([])
     equal((o.run, o.peer, o.timeout, o.quiet_limit), (None, True, float("inf"), 0),
           "options: a shell has both drivers and all the time")
@@ -52,7 +54,8 @@ def test_option_values() -> None:
     equal(options.parse(["--ns", "x"]).controllers, [Controller("", ["x"])],
           "options: --ns without --nvme makes a controller")
     equal(options.parse([]).controllers, [Controller()], "options: calls share no list")
-    ok("unterminated" in refused("--allow-log", "("), "options: a bad --allow-log is refused, and why")
+    ok("unterminated" in refused("--allow-log", "("),
+       "options: a bad --allow-log is refused, and why")
     ok(refused("--iommu", "maybe") and refused("--cpus", "x") and refused("--kern", "6.12"),
        "options: bad values and abbreviations are refused")
 
@@ -72,7 +75,8 @@ def test_namespaces() -> None:
     equal(machine.namespace_props("backend=null,latency=5", "file")[0]["latency"], "5",
           "namespaces: the null backend has a latency")
     ok("needs backend=null" in fatal("latency=5", "mem"), "namespaces: others have none")
-    ok("file, mem or null" in fatal("backend=disk", "mem"), "namespaces: unknown backends are refused")
+    ok("file, mem or null" in fatal("backend=disk", "mem"),
+       "namespaces: unknown backends are refused")
     equal([machine.size_of(t) for t in ("512", "3K", "2M", "1G", "4T")],
           [512, 3 << 10, 2 << 20, 1 << 30, 4 << 40], "namespaces: sizes")
     for text in ("", "1P", "-1", "1.5G"):
@@ -94,23 +98,29 @@ def test_trouble() -> None:
     for line in ("nvme nvme0: reset", "DMA-API: preallocated 65536 debug entries",
                  "DMA-API: debugging enabled by kernel config"):
         equal(kernel_log.trouble([line], []), [], f"log: '{line}' is not")
-    equal(kernel_log.trouble(["BUG: a", "BUG: b"], [re.compile("a$")]), [1], "log: a line can be excused")
+    equal(kernel_log.trouble(["BUG: a", "BUG: b"], [re.compile("a$")]), [1],
+          "log: a line can be excused")
 
 
 def test_excused() -> None:
     report = [CUT, "DMA-API: x: cacheline tracking EEXIST, overlapping mappings", "WARNING: y", END]
-    equal(kernel_log.excused(["a", *report, "b"], []), {1, 2, 3, 4}, "log: a report with a harmless line is excused")
+    equal(kernel_log.excused(["a", *report, "b"], []), {1, 2, 3, 4},
+          "log: a report with a harmless line is excused")
     equal(kernel_log.trouble(["a", *report, "BUG: c"], []), [5], "log: but not what follows it")
     tail = ["DMA-API: Mapped at:", *[f" f{n}+0x1" for n in range(5)]]
-    equal(kernel_log.excused([*report, *tail, "BUG: d"], []), set(range(10)), "log: its tail is, too")
+    equal(kernel_log.excused([*report, *tail, "BUG: d"], []), set(range(10)),
+          "log: its tail is, too")
     equal(kernel_log.trouble(tail, []), [0], "log: a tail without its report is not")
     other = [CUT, "WARNING: z at foo.c:1", END]
     equal(kernel_log.trouble(other, []), [0, 1], "log: another report is trouble")
     equal(kernel_log.trouble([*other, *report], []), [0, 1], "log: also before one that is excused")
-    equal(kernel_log.trouble(other, [re.compile(r"foo\.c")]), [], "log: one line excuses the whole report")
+    equal(kernel_log.trouble(other, [re.compile(r"foo\.c")]), [],
+          "log: one line excuses the whole report")
     endless = [CUT, "EEXIST cacheline tracking EEXIST", *["x"] * 400, "WARNING: late"]
-    equal(kernel_log.trouble(endless, []), [402], "log: a report without an end is over after some time")
-    equal(kernel_log.excused(endless[:50], []), set(), "log: one that the log's end cuts is not excused")
+    equal(kernel_log.trouble(endless, []), [402],
+          "log: a report without an end is over after some time")
+    equal(kernel_log.excused(endless[:50], []), set(),
+          "log: one that the log's end cuts is not excused")
 
 
 def test_stream() -> None:
@@ -121,14 +131,18 @@ def test_stream() -> None:
         out = b"".join(s.feed(data[i:i + size]) for i in range(0, len(data), size))
         if (out, s.complete) != (b"one\0two\0ab\0", True):
             break
-    equal((out, s.complete), (b"one\0two\0ab\0", True), "stream: the end mark is found in pieces of any size")
+    equal((out, s.complete), (b"one\0two\0ab\0", True),
+          "stream: the end mark is found in pieces of any size")
     s = Stream(mark)
     equal(s.feed(b"x\0ab"), b"x", "stream: what may be a mark is held back")
-    equal((s.rest(), s.rest(), s.complete), (b"\0ab", b"", False), "stream: and is output if no more comes")
+    equal((s.rest(), s.rest(), s.complete), (b"\0ab", b"", False),
+          "stream: and is output if no more comes")
     s = Stream(mark)
-    equal(s.feed(b"x") + s.feed(b"\0abc") + s.feed(b"e"), b"x\0abce", "stream: or if it goes on otherwise")
+    equal(s.feed(b"x") + s.feed(b"\0abc") + s.feed(b"e"), b"x\0abce",
+          "stream: or if it goes on otherwise")
     s = Stream(mark)
-    equal((s.feed(mark + b"junk"), s.rest(), s.complete), (b"", b"", True), "stream: nothing follows the mark")
+    equal((s.feed(mark + b"junk"), s.rest(), s.complete), (b"", b"", True),
+          "stream: nothing follows the mark")
 
 
 def test_initramfs() -> None:

@@ -50,7 +50,8 @@ def test_states() -> None:
     s = session("ready", "ready?", "xstatus 4", "status", "status -1")
     equal((s.state, s.status), (State.RUNNING, None), "session: other words are ignored")
     s = session("init", "status 125")
-    equal((s.state, s.status), (State.LEAVING, 125), "session: a guest that fails before its command leaves, too")
+    equal((s.state, s.status), (State.LEAVING, 125),
+          "session: a guest that fails before its command leaves, too")
 
 
 def test_leaving() -> None:
@@ -68,14 +69,16 @@ def test_leaving() -> None:
 def test_timeout() -> None:
     s = session("ready", timeout=100.0)
     equal(s.step(100.0, False), [], "session: nothing happens until the time is over")
-    equal(s.step(100.1, False), [Action.ASK_DUMP], "session: then the guest is asked which tasks wait")
+    equal(s.step(100.1, False), [Action.ASK_DUMP],
+          "session: then the guest is asked which tasks wait")
     equal((s.state, s.given_up), (State.DUMPING, GivenUp.TIMEOUT), "session: and it is given up")
     equal(s.step(101.0, False), [], "session: the dump is waited for")
     s.control(b"dumped\n", 102.0)
     equal(s.step(102.0, False), [Action.KILL], "session: after the dump it is killed")
     s = session("init", timeout=100.0)
     s.step(101.0, False)
-    equal(s.step(101.1 + DUMP_LIMIT, False), [Action.KILL], "session: a guest that cannot dump is killed, too")
+    equal(s.step(101.1 + DUMP_LIMIT, False), [Action.KILL],
+          "session: a guest that cannot dump is killed, too")
     s = session("init", timeout=100.0)
     s.step(101.0, False)
     s.unreachable()
@@ -91,7 +94,8 @@ def test_timeout() -> None:
 
 def test_still() -> None:
     s = session("ready")
-    equal(look_until(s, 200.0), [Action.ASK_DUMP], "session: a machine that stands still is given up")
+    equal(look_until(s, 200.0), [Action.ASK_DUMP],
+          "session: a machine that stands still is given up")
     equal(s.given_up, GivenUp.STILL, "session: for that reason")
     s.look(300.0, {"cpu0": (300.0, 0.0)})
     s.step(300.0, False)
@@ -143,13 +147,16 @@ def test_judge() -> None:
     bad = clean * 9 + ["[    2.0] WARNING: CPU: 0 PID: 1 at x.c:1"]
     end = Ending(Stage.COMMAND, 0, None, 0)
     s = session()
-    equal(judge(end, s, clean, [], [], True).status, 0, "verdict: the command's status, if all is well")
-    equal(judge(Ending(Stage.COMMAND, 7, None, 0), s, clean, [], [], True).status, 7, "verdict: or its failure")
+    equal(judge(end, s, clean, [], [], True).status, 0,
+          "verdict: the command's status, if all is well")
+    equal(judge(Ending(Stage.COMMAND, 7, None, 0), s, clean, [], [], True).status, 7,
+          "verdict: or its failure")
     v = judge(end, s, bad, [], [], True)
     equal(v.status, BAD_LOG, "verdict: trouble in the kernel's log")
     equal(v.messages, [("trouble in the kernel's log, 1 lines, the first at line 10 of 10:", bad[6:])],
           "verdict: the log is shown from three lines before")
-    equal(judge(end, s, bad, [], [re.compile("x.c")], True).status, 0, "verdict: unless it is excused")
+    equal(judge(end, s, bad, [], [re.compile("x.c")], True).status, 0,
+          "verdict: unless it is excused")
     equal(judge(Ending(Stage.COMMAND, 7, None, 0), s, bad, [], [], True).status, 7,
           "verdict: a command that failed keeps its status")
 
@@ -159,7 +166,8 @@ def test_judge_no_status() -> None:
     s = session()
     v = judge(Ending(Stage.COMMAND, None, None, 0), s, clean, ["a", "b"], [], False)
     equal((v.status, v.again), (LAB_ERROR, ""), "verdict: a guest without a status")
-    equal(v.messages[0][1], ["[    1.0] nvdio: hello", "a", "b"], "verdict: its log is shown, and QEMU's messages")
+    equal(v.messages[0][1], ["[    1.0] nvdio: hello", "a", "b"],
+          "verdict: its log is shown, and QEMU's messages")
     ending = Ending(Stage.BOOT, None, None, -6)
     v = judge(ending, s, clean, ["a", "assertion failed"], [], False)
     equal((v.again, v.messages), ("QEMU ended by signal 6; assertion failed", []),

@@ -40,10 +40,13 @@ def still_after(limit: float, steps: int, seconds: float = 2.0, **shares: Wants)
 def test_threads() -> None:
     idle, works = (0.02, 1.0), (0.9, 1.0)
     t = still_after(60, 100, cpu0=idle, cpu1=idle)
-    ok(t is not None and 60 < t <= 66, f"E: a guest in which every task waits is found after a minute ({t} s)")
+    ok(t is not None and 60 < t <= 66,
+       f"E: a guest in which every task waits is found after a minute ({t} s)")
     ok(still_after(60, 500, cpu0=works, cpu1=idle) is None, "E: one that computes is not")
-    ok(still_after(60, 500, cpu0=(0.9, 0.05)) is None, "E: nor one that computes on a host that is 20 times too busy")
-    ok(still_after(60, 100, cpu0=(0.02, 0.05)) is not None, "E: but one that waits is found on such a host, too")
+    ok(still_after(60, 500, cpu0=(0.9, 0.05)) is None,
+       "E: nor one that computes on a host that is 20 times too busy")
+    ok(still_after(60, 100, cpu0=(0.02, 0.05)) is not None,
+       "E: but one that waits is found on such a host, too")
     ok(still_after(0, 500, cpu0=idle) is None, "E: without a limit none is")
     ok(still_after(60, 100, seconds=16, cpu0=idle) is None, "E: looks that come late prove nothing")
 
@@ -60,7 +63,8 @@ def test_output() -> None:
 
 def test_no_schedstat() -> None:
     w = watch.Watch(60, 0.0)
-    ok(not any(w.look(2.0 * n, {}) for n in range(1, 200)), "E: without schedstat no machine is judged")
+    ok(not any(w.look(2.0 * n, {}) for n in range(1, 200)),
+       "E: without schedstat no machine is judged")
 
 
 test_threads()

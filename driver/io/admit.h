@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Admission: may a command be submitted, and with which request? The one place
- * that looks at the state of the queue, of the namespace and at the claims to
- * the blocks, under the sq_lock under which the command is submitted.
+ * Admission: getting a request for a command. This is the only place that
+ * checks the state of the queue, of the namespace, and the claims to the
+ * blocks, under the sq_lock under which the command is then submitted.
  */
 #ifndef NVDIO_ADMIT_H
 #define NVDIO_ADMIT_H
@@ -17,18 +17,18 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 				    u64 slba, u64 nlb, bool nowait);
 
 /**
- * nvdio_req_try_get() - take a request if nothing is in the way
+ * nvdio_req_try_get() - get a request if that is possible at once
  * @q: queue
  * @ns: namespace
  * @slba: first block that the command writes
  * @nlb: number of blocks that it writes; 0: none
  *
- * The fast path's first try; nvdio_req_get() finds out what was in the way, and
- * waits for it.
+ * The first attempt of the fast path. If it fails, nvdio_req_get() finds out
+ * why and waits.
  *
- * Context: any but interrupts.
- * Return: a request, and sq_lock is held until nvdio_queue_unlock(); or NULL,
- * and nothing is held.
+ * Context: task.
+ * Return: a request, with sq_lock held until nvdio_queue_unlock(); or NULL,
+ * with nothing held.
  */
 static __always_inline struct nvdio_request *
 nvdio_req_try_get(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba, u64 nlb)

@@ -48,5 +48,7 @@ static void __exit nvdio_exit(void)
 
 module_init(nvdio_init);
 module_exit(nvdio_exit);
+MODULE_AUTHOR("nvdio developers");
 MODULE_DESCRIPTION("Direct I/O on NVMe controllers through character devices");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

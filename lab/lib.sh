@@ -25,14 +25,14 @@ usage() {
 	exit 0
 }
 
-# Names the root: another list of packages or another hook is another root.
+# The name of the root: another list of packages or another hook makes another root.
 root_dir() {
 	echo "$NVDIO_LAB/root-$(cat "$top/lab/packages" "$top/lab/root-hook" |
 		sha256sum | cut -c 1-12)"
 }
 
-# Runs "$@" so that it ends with signal $1 when this script is ended, by
-# whatever signal. The terminal and stdin stay its own.
+# Runs "$@" so that it gets signal $1 when this script ends, whatever ended it.
+# The command keeps the terminal and stdin.
 run_killable() {
 	signal=$1
 	shift
@@ -48,19 +48,20 @@ run_killable() {
 	return $status
 }
 
-# Runs "$@" in namespaces of its own, so that mounts and processes end with
-# it, however it ends. An ordinary user is root in there.
+# Runs "$@" in new namespaces, so that its mounts and processes go away with it,
+# however it ends. An ordinary user is root there.
 in_namespace() {
 	set -- --mount --propagation private --pid --fork --kill-child -- "$@"
 	[ "$(id -u)" = 0 ] || set -- --user --map-root-user "$@"
-	# unshare ignores SIGINT and SIGTERM while it waits; its child goes
-	# with it.
+	# unshare ignores SIGINT and SIGTERM while it waits, so kill it; that kills
+	# its child as well.
 	run_killable KILL unshare "$@"
 }
 
 # apt_get LOG ARGUMENTS...: apt-get, its output appended to LOG. Waits up to 15 minutes
-# while another holds a lock of apt or dpkg: a fresh machine's own updater does. (There
-# is a time-out of apt's own for dpkg's locks, but none for those of its lists and archives.)
+# while another process holds a lock of apt or dpkg, as the automatic updates of a new
+# machine do. (apt itself has a timeout for dpkg's locks, but not for those of its lists
+# and archives.)
 apt_get() {
 	apt_log=$1 apt_tries=90
 	shift
@@ -72,7 +73,7 @@ apt_get() {
 		esac
 		apt_tries=$((apt_tries - 1))
 		[ $apt_tries -gt 0 ] || return 1
-		[ $apt_tries != 89 ] || say "waiting for another package manager to end ($(printf '%s\n' "$apt_said" |
+		[ $apt_tries != 89 ] || say "waiting for another package manager to finish ($(printf '%s\n' "$apt_said" |
 			sed -n 's/^E: \(Could not get lock.*\)/\1/p' | head -n 1))"
 		sleep 10
 	done

@@ -22,14 +22,17 @@ for kernel in 6.12 latest; do
 	quiet "nvdio.ko for $kernel: W=1" lab/build --kernel "$kernel" --w1
 	quiet "nvdio.ko for $kernel: sparse" lab/build --kernel "$kernel" --sparse
 done
+# Of what was built just now.
+quiet "includes and calls go one way" lab/sh tests/rooms \
+	"$(dirname "$(lab/build --kernel 6.12 --root-path 2>/dev/null)")"
 checkpatch='lab/sh /usr/lib/nvdio-lab/scripts/checkpatch.pl --strict --no-tree --no-summary --terse'
 # shellcheck disable=SC2046,SC2086
 quiet "checkpatch --strict" $checkpatch -f \
-	$(git ls-files 'driver/*.[ch]' 'driver/uapi/*.h' | grep -v '^driver/compat.h$')
+	$(git ls-files 'driver/*.[ch]' | grep -v '^driver/core/compat.h$')
 # The one file that has to know kernel versions.
 # shellcheck disable=SC2086
 quiet "checkpatch --strict, compat.h" $checkpatch \
-	--ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON -f driver/compat.h
+	--ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON -f driver/core/compat.h
 
 # shellcheck disable=SC2016,SC2046
 quiet "kernel-doc -Wall" lab/sh sh -c \
@@ -46,4 +49,16 @@ tap_ok "$(wc -l <"$tap_dir/unlicensed")" "every file has its SPDX line" ||
 # shellcheck disable=SC2046
 quiet "shellcheck" lab/sh shellcheck -x -P SCRIPTDIR \
 	$(git grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell=' -- lab tests fio-jobs bench .ci | grep -v '\.py$')
+
+quiet "the examples compile without a warning" lab/sh make -B -s -C examples "O=/build/$id/examples"
+# What README.md shows is examples/read.c, without its first two lines.
+# shellcheck disable=SC2016
+sed -n '/^```c$/,/^```$/{/^```/!p;}' README.md >"$tap_dir/shown"
+tail -n +3 examples/read.c | cmp -s - "$tap_dir/shown"
+tap_ok $? "README.md shows examples/read.c"
+# The module says which version it is; the two documents that name it agree.
+version=$(git grep -h '^MODULE_VERSION(' -- driver | sed 's/^[^"]*"//; s/".*//')
+[ -n "$version" ] && grep -qF "Version $version;" README.md &&
+	[ "$(sed -n 's/^## \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -n 1)" = "$version" ]
+tap_ok $? "README.md and CHANGELOG.md name the module's version ($version)"
 tap_end

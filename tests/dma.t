@@ -24,4 +24,11 @@ guest "latest, small swiotlb" --kernel latest --append swiotlb=8192,force \
 guest "6.12, small swiotlb" --kernel 6.12 --append swiotlb=8192,force --modargs bounce_buffers=4 \
 	--nvme '' --ns backend=null,size=1G,latency=200000000 \
 	--run "tests/guest/dma $bin /dev/nvdio0n1 nowait"
+# Behind an IOMMU, scatterlists of an untrusted device are mapped entry by entry, others
+# as a whole. A flag in the scatterlist says which, and must not outlive the mapping.
+for kernel in 6.12 latest; do
+	shim $kernel nvdio_untrusted
+	guest "$kernel, scatterlists used again" --kernel $kernel --iommu strict --modargs sgl_threshold=0 \
+		--nvme '' --ns size=64M --run "SHIM=$shim tests/guest/dma $bin /dev/nvdio0n1 reuse"
+done
 tap_end

@@ -26,4 +26,17 @@ guest "6.12, sleep" --kernel 6.12 --qemu "-trace pci_nvme_mmio_shutdown_set -D $
 shutdowns=$("$top/lab/sh" grep -c pci_nvme_mmio_shutdown_set "$trace")
 [ "$shutdowns" = 3 ]
 tap_ok $? "C6: a shutdown for each sleep, and one when the machine goes down ($shutdowns)"
+# A plug that ends while the I/O queues do not exist. QEMU ignores the doorbell of such a
+# queue, but says so; without shadow doorbells each one is a write to a register.
+for kernel in 6.12 latest; do
+	shim $kernel nvdio_plug
+	"$top/lab/sh" rm -f "$trace"
+	guest "$kernel, plugs" --kernel $kernel --modargs shadow_doorbells=0 --nvme '' --ns size=64M \
+		--qemu "-trace pci_nvme_mmio_doorbell_sq -trace pci_nvme_ub_db_wr_* -D $trace" \
+		--run "tests/guest/plug $bin $shim /dev/nvdio0n1"
+	rung=$("$top/lab/sh" grep -c pci_nvme_mmio_doorbell_sq "$trace")
+	tap_ok $((${rung:-0} == 0)) "$kernel: QEMU's trace has the doorbells that were rung ($rung)"
+	refused=$("$top/lab/sh" grep -c pci_nvme_ub_db_wr "$trace")
+	tap_ok "$refused" "C8: $kernel: none of them was of a queue that does not exist ($refused)"
+done
 tap_end

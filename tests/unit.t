@@ -8,7 +8,7 @@ out=/build/$id/unit
 "$top/lab/sh" flock /tmp/nvdio-unit.lock make -s -C tests/unit "O=$out" >"$tap_dir/log" 2>&1
 tap_ok $? "the unit tests compile"
 sed 's/^/# /' "$tap_dir/log"
-for t in state_test filter_test looping_test dptr_test tags_test tags_test_tsan ns_ids_test; do
+for t in state_test filter_test looping_test dptr_test tags_test tags_test_tsan ns_ids_test status_test cmd_test; do
 	tap "$top/lab/sh" "$out/$t"
 	[ "$tap_new" -gt 0 ] && [ "$tap_status" = 0 ]
 	tap_ok $? "$t ended well (status $tap_status, $tap_new tests)"

@@ -23,6 +23,9 @@ bad="$bad,inject-error.0.event=none,inject-error.0.errno=5,inject-error.0.sector
 guest "6.12, a bad sector" --kernel 6.12 --modargs io_queue_depth=4 --nvme max_ioqpairs=1 --ns size=64M \
 	--qemu "$bad -device nvme-ns,bus=nvdio0,drive=bad,nsid=2" \
 	--run "BAD_AT=33554432 NVDIO_CASE=cut tests/guest/io $bin /dev/nvdio0n2 waits"
+# More large writes wait for a claim with their rest than a workqueue runs at a time.
+guest "6.12, rests of writes" --kernel 6.12 --nvme mdts=4 --ns backend=null,size=64M,latency=5000000000 \
+	--run "LATENCY=5 tests/guest/io $bin /dev/nvdio0n1 rests"
 for kernel in 6.12 latest; do
 	guest "$kernel, memory that never comes" --kernel $kernel --nvme '' --ns size=64M --run "tests/guest/absent $bin"
 done

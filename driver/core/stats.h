@@ -7,7 +7,6 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
-#include "core/ns.h"
 
 /**
  * struct nvdio_stats - a namespace's counters, as counted by one CPU

@@ -16,8 +16,6 @@
 #include "core/request.h"
 #include "hw/queue.h"
 
-void nvdio_cq_stray(struct nvdio_queue *q, u16 cid);
-
 /* Phase Tag in Dword 3 of a CQE (NVMe Base 2.0, 3.3.3.2). */
 #define NVDIO_CQE_PHASE		BIT(16)
 
@@ -94,7 +92,7 @@ nvdio_cq_request(struct nvdio_queue *q, u32 dword3)
 
 	if (unlikely(tag >= q->nr_reqs || req->cid != cid ||
 		     req->state != NVDIO_REQ_IN_FLIGHT)) {
-		nvdio_cq_stray(q, cid);
+		nvdio_queue_stray(q, cid);
 		return NULL;
 	}
 	return req;

@@ -10,7 +10,6 @@
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/request.h"
-#include "hw/cq.h"
 #include "hw/queue.h"
 
 /**
@@ -96,13 +95,13 @@ void nvdio_req_put(struct nvdio_queue *q, struct nvdio_request *req)
 }
 
 /**
- * nvdio_cq_stray() - count and log a CQE without a command
+ * nvdio_queue_stray() - count and log a CQE without a command
  * @q: queue
  * @cid: command identifier in the CQE
  *
  * Context: cq_lock held.
  */
-void nvdio_cq_stray(struct nvdio_queue *q, u16 cid)
+void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
 {
 	WRITE_ONCE(q->strays, (q->strays + 1) % q->depth);
 	dev_warn_ratelimited(&q->ctrl->dev,

@@ -177,6 +177,7 @@ void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state);
 void nvdio_queue_ring(struct nvdio_queue *q);
 void nvdio_queue_submit_stop(struct nvdio_queue *q);
 void nvdio_req_put(struct nvdio_queue *q, struct nvdio_request *req);
+void nvdio_queue_stray(struct nvdio_queue *q, u16 cid);
 bool nvdio_queue_has_tag(const struct nvdio_queue *q);
 bool nvdio_queue_expired(struct nvdio_queue *q);
 u32 nvdio_queue_in_flight(const struct nvdio_queue *q);

@@ -3,20 +3,24 @@
  * The copy path: reads and writes at any byte offset, of any length, from and
  * to any memory, through bounce buffers.
  *
- * A read or write goes on in rounds. A round takes some bounce buffers, as many
- * as are free, and moves as much as fits into them. Its steps are in
- * copy_round.c, in their order; here is who does them. The caller does as many
- * as it can without waiting. Whatever must be waited for, a claim, a buffer, the
- * end of a command, goes on with the next step when it comes: it wakes the
- * caller if it waits, and a worker otherwise, for which the caller's memory was
- * pinned. No task waits on behalf of an operation.
+ * An operation goes on in passes. A pass takes some bounce buffers, as many as
+ * are free, and moves as much as fits into them, in steps: plan (copy_plan.c:
+ * claim the blocks, take buffers), move (copy_move.c: copy from or to the
+ * caller's memory), send (copy_send.c), end. Here is who runs them. The caller
+ * runs as many as it can without waiting. What has to be waited for, a claim, a
+ * buffer, the end of a command, resumes the operation with the next step: it
+ * wakes the caller if that waits, and queues a worker otherwise, for which the
+ * caller's memory was pinned. No task waits on behalf of an operation.
  *
- * A write claims its blocks for a round (claim.h), exclusively if some are
+ * A write claims its blocks for a pass (claim.h), exclusively if some are
  * written in part; these are read first. The order in which things are held is
  * that of the steps: claim, buffer, tag (invariant 12).
- */
-#include <linux/slab.h>
 
+ * Each step sets @op->step to what comes after it before it hands anything on,
+ * since another task may go on from there at once; after NVDIO_COPY_WAIT @op is
+ * not the caller's any more, and may be gone. The other answers are 0, and
+ * @op->step is next, or -EAGAIN: nothing was done that this step must undo.
+ */
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/request.h"
@@ -24,75 +28,10 @@
 #include "io/bounce.h"
 #include "io/claim.h"
 #include "io/copy.h"
+#include "io/copy_move.h"
 #include "io/copy_op.h"
-
-/**
- * nvdio_copy_resume() - let the caller, or a worker, go on with the next step
- * @op: operation; no longer ours on return
- * @delay: jiffies until then, for workers
- *
- * Context: any.
- */
-void nvdio_copy_resume(struct nvdio_copy *op, unsigned long delay)
-{
-	if (op->sync) {
-		complete(&op->wake);
-		return;
-	}
-	queue_delayed_work(op->ns->ctrl->copy_wq, &op->work, delay);
-}
-
-static void copy_claim_resume(struct nvdio_claim *claim)
-{
-	nvdio_copy_resume(container_of(claim, struct nvdio_copy, claim), 0);
-}
-
-static void copy_bounce_resume(struct nvdio_bounce_waiter *waiter)
-{
-	struct nvdio_copy *op = container_of(waiter, struct nvdio_copy, waiter);
-
-	this_cpu_inc(op->ns->stats->bounce_buffers);
-	op->chunks[op->held++].bounce = waiter->bounce;
-	nvdio_copy_resume(op, 0);
-}
-
-/**
- * nvdio_copy_finish() - all is over: give everything back
- * @op: operation with no command in flight; freed
- * @done: set to what the result is
- *
- * Context: any, if there are no @op->bvecs; else task.
- */
-void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_completion *done)
-{
-	struct nvdio_ns *ns = op->ns;
-
-	done->iocb = op->iocb;
-	done->res = op->error ?: op->len;
-	if (op->error)
-		this_cpu_dec(ns->stats->copy);
-	else
-		nvdio_stats_bytes(ns->stats, op->write, op->len);
-	nvdio_copy_release(op);
-	if (op->bvecs)
-		nvdio_copy_unpin(op);
-	if (!op->away)
-		nvdio_ctrl_exit(ns->ctrl);
-	kfree(op);
-}
-
-/*
- * An operation that has failed: are commands that were sent still in flight?
- * Who sends them has a part of @op->pending, which is given up here.
- */
-static bool copy_ends_later(struct nvdio_copy *op)
-{
-	if (!op->next || (op->step != NVDIO_COPY_EDGES &&
-			  op->step != NVDIO_COPY_SEND))
-		return false;
-	op->next = 0;
-	return !atomic_dec_and_test(&op->pending);
-}
+#include "io/copy_plan.h"
+#include "io/copy_send.h"
 
 /*
  * Do steps until one has to be waited for.
@@ -103,7 +42,7 @@ static int copy_run(struct nvdio_copy *op, bool nowait)
 {
 	int ret = 0;
 
-	if (unlikely(op->error) && copy_ends_later(op))
+	if (unlikely(op->error) && nvdio_copy_ends_later(op))
 		return NVDIO_COPY_WAIT;
 
 	while (!ret && !op->error && op->left) {
@@ -155,12 +94,26 @@ static void copy_work(struct work_struct *work)
 	nvdio_complete(&done);
 }
 
+static void copy_claim_resume(struct nvdio_claim *claim)
+{
+	nvdio_copy_resume(container_of(claim, struct nvdio_copy, claim), 0);
+}
+
+static void copy_bounce_resume(struct nvdio_bounce_waiter *waiter)
+{
+	struct nvdio_copy *op = container_of(waiter, struct nvdio_copy, waiter);
+
+	this_cpu_inc(op->ns->stats->bounce_buffers);
+	op->chunks[op->held++].bounce = waiter->bounce;
+	nvdio_copy_resume(op, 0);
+}
+
 /* Set up an operation. Return: the operation, or ERR_PTR(). */
 static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 				     const struct iov_iter *iter, size_t len,
 				     bool write, bool partial)
 {
-	gfp_t gfp = iocb->ki_flags & IOCB_NOWAIT ? GFP_NOWAIT | __GFP_NOWARN :
+	const gfp_t gfp = iocb->ki_flags & IOCB_NOWAIT ? GFP_NOWAIT | __GFP_NOWARN :
 						   GFP_KERNEL;
 	size_t edge = partial ? 2 * (ns->lba_mask + 1) : 0;
 	struct nvdio_copy *op;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the two halves of the copy path share: copy.c, the steps of a read or
- * write and who does them, and copy_round.c, the steps themselves.
+ * A read or write of the copy path under way, and its steps. copy.c runs them;
+ * they are in copy_plan.c (claims and buffers), copy_move.c (the caller's
+ * memory) and copy_send.c (commands).
  */
 #ifndef NVDIO_COPY_OP_H
 #define NVDIO_COPY_OP_H
@@ -15,38 +16,49 @@
 #include "io/bounce.h"
 #include "io/claim.h"
 
-/* Bounce buffers that one operation may hold: 1 MiB. */
+/* Bounce buffers that one operation may hold, 1 MiB in all. */
 #define NVDIO_COPY_CHUNKS	8
 
-/* A step was handed on: whoever goes on owns the operation now. */
+/* A step was handed on, and the operation with it: it may be gone. */
 #define NVDIO_COPY_WAIT		1
 
-/*
- * The steps of a round, in their order. Reads: BUFFERS SEND OUT; writes: CLAIM
- * BUFFERS FILL SEND DONE, with DRAIN after CLAIM, and EDGES and MERGE before
- * SEND, where blocks are written in part. Where the caller's memory is missing,
- * or will be needed by a worker, a round goes to MEMORY, and from there to its
- * beginning.
+/**
+ * enum nvdio_copy_step - what to do next for a pass
+ * @NVDIO_COPY_CLAIM: write: claim the blocks of the pass
+ * @NVDIO_COPY_DRAIN: wait for older writes to them
+ * @NVDIO_COPY_BUFFERS: take bounce buffers
+ * @NVDIO_COPY_FILL: write: copy from the caller's memory
+ * @NVDIO_COPY_EDGES: read the blocks that are written in part
+ * @NVDIO_COPY_MERGE: put the caller's bytes into them
+ * @NVDIO_COPY_SEND: submit the commands of the pass
+ * @NVDIO_COPY_OUT: read: copy to the caller's memory
+ * @NVDIO_COPY_DONE: write: the commands are complete
+ * @NVDIO_COPY_MEMORY: fault in, or pin, the caller's memory
+ *
+ * In their order. Reads: BUFFERS SEND OUT; writes: CLAIM BUFFERS FILL SEND DONE,
+ * with DRAIN after CLAIM, and EDGES and MERGE before SEND, where blocks are
+ * written in part. Where the caller's memory is missing, or a worker will need
+ * it, a pass goes to MEMORY, and from there to its beginning.
  */
 enum nvdio_copy_step {
-	NVDIO_COPY_CLAIM,	/* write: claim the round's blocks */
-	NVDIO_COPY_DRAIN,	/* wait for older writes to them */
-	NVDIO_COPY_BUFFERS,	/* take bounce buffers */
-	NVDIO_COPY_FILL,	/* write: copy from the caller's memory */
-	NVDIO_COPY_EDGES,	/* read the blocks that are written in part */
-	NVDIO_COPY_MERGE,	/* put the caller's bytes into them */
-	NVDIO_COPY_SEND,	/* send the round's commands */
-	NVDIO_COPY_OUT,		/* read: copy to the caller's memory */
-	NVDIO_COPY_DONE,	/* write: the round's commands are over */
-	NVDIO_COPY_MEMORY,	/* bring in, or pin, the caller's memory */
+	NVDIO_COPY_CLAIM,
+	NVDIO_COPY_DRAIN,
+	NVDIO_COPY_BUFFERS,
+	NVDIO_COPY_FILL,
+	NVDIO_COPY_EDGES,
+	NVDIO_COPY_MERGE,
+	NVDIO_COPY_SEND,
+	NVDIO_COPY_OUT,
+	NVDIO_COPY_DONE,
+	NVDIO_COPY_MEMORY,
 };
 
 /**
- * struct nvdio_copy_chunk - one bounce buffer's part in a round
+ * struct nvdio_copy_chunk - one bounce buffer's part in a pass
  * @bounce: buffer
  * @slba: first block
  * @bytes: whole blocks, in bytes
- * @skip: the data begin so far into the first block
+ * @skip: offset of the data in the first block
  * @len: bytes of data
  */
 struct nvdio_copy_chunk {
@@ -59,32 +71,33 @@ struct nvdio_copy_chunk {
 
 /**
  * struct nvdio_copy - a read or write under way
- * @iocb: whom to complete, unless @sync
+ * @iocb: kiocb to complete, unless @sync
  * @ns: namespace
  * @step: what to do next
- * @sync: the caller waits on @wake and does the steps itself
+ * @sync: the caller waits on @wake and runs the steps itself
  * @write: write, not read
  * @fua: commands carry FUA
  * @claimed: @claim was made
- * @last: this round's commands are the last
- * @away: nvdio_ctrl_exit() was called, and could not be undone
- * @next: the chunk, or edge, that is sent next
- * @faults: how often memory was brought in, and gone again, in a row
+ * @last: no pass follows this one
+ * @away: the controller went while the caller's memory was faulted in, so that
+ *	there is no nvdio_ctrl_exit() to come
+ * @next: the chunk, or edge, that is submitted next
+ * @faults: how often in a row memory was faulted in, and gone again
  * @error: first error, or 0
- * @pending: commands in flight, and one for who sends them
+ * @pending: commands in flight, and one for the submitter
  * @iter: the caller's memory that is left
- * @bvecs: what @iter stands on, if the caller's memory is pinned
+ * @bvecs: backing array of @iter, if the caller's memory is pinned
  * @nr_bvecs: number of them, a page each
- * @pos: where in the namespace the round begins
- * @left: bytes that no finished round has moved
+ * @pos: byte of the namespace at which the pass begins
+ * @left: bytes that no pass has moved yet
  * @len: bytes in all
- * @nr: chunks in this round
+ * @nr: chunks of this pass
  * @held: bounce buffers held, @nr or more
- * @chunks: the round
- * @claim: to the round's blocks
+ * @chunks: the pass
+ * @claim: to the blocks of the pass
  * @waiter: for a bounce buffer, unless @sync
- * @wake: for @sync
- * @work: does the steps otherwise
+ * @wake: completed when the next step can run, for @sync
+ * @work: runs the steps otherwise
  * @edge: the caller's bytes of a first and of a last block that is written in
  *	part, a block each
  */
@@ -118,7 +131,7 @@ struct nvdio_copy {
 	u8 edge[];
 };
 
-/* The first error stays. */
+/* Fail an operation; the first error stays. */
 static inline void nvdio_copy_fail(struct nvdio_copy *op, int error)
 {
 	cmpxchg(&op->error, 0, error);
@@ -130,20 +143,36 @@ static inline u32 nvdio_copy_max(const struct nvdio_ns *ns)
 	return min(NVDIO_BOUNCE_BYTES, ns->limits.max_bytes);
 }
 
-void nvdio_copy_resume(struct nvdio_copy *op, unsigned long delay);
-void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_completion *done);
+/* Bytes of a chunk's first block, if that is not written from its beginning. */
+static inline u32 nvdio_copy_head(const struct nvdio_copy *op,
+				  const struct nvdio_copy_chunk *c)
+{
+	return c->skip ? min(op->ns->lba_mask + 1 - c->skip, c->len) : 0;
+}
 
+/* Bytes of its last block, if that is written from its beginning, in part. */
+static inline u32 nvdio_copy_tail(const struct nvdio_copy *op,
+				  const struct nvdio_copy_chunk *c)
+{
+	const u32 end = c->skip + c->len;
+
+	return !c->skip || end > op->ns->lba_mask ? end & op->ns->lba_mask : 0;
+}
+
+/**
+ * nvdio_copy_must_pin() - would a worker need memory that is not pinned?
+ * @op: operation
+ */
+static inline bool nvdio_copy_must_pin(const struct nvdio_copy *op)
+{
+	return !op->sync && user_backed_iter(&op->iter) &&
+	       iov_iter_count(&op->iter);
+}
+
+void nvdio_copy_resume(struct nvdio_copy *op, unsigned long delay);
 void nvdio_copy_release(struct nvdio_copy *op);
-int nvdio_copy_claim(struct nvdio_copy *op, bool nowait);
-int nvdio_copy_drain(struct nvdio_copy *op);
-int nvdio_copy_buffers(struct nvdio_copy *op, bool nowait);
-int nvdio_copy_fill(struct nvdio_copy *op);
-int nvdio_copy_edges(struct nvdio_copy *op, bool nowait);
-int nvdio_copy_merge(struct nvdio_copy *op);
-int nvdio_copy_send(struct nvdio_copy *op, bool nowait);
-int nvdio_copy_out(struct nvdio_copy *op);
-int nvdio_copy_done(struct nvdio_copy *op);
-int nvdio_copy_memory(struct nvdio_copy *op);
 void nvdio_copy_unpin(struct nvdio_copy *op);
+void nvdio_copy_finish(struct nvdio_copy *op, struct nvdio_completion *done);
+int nvdio_copy_need_memory(struct nvdio_copy *op);
 
 #endif /* NVDIO_COPY_OP_H */

@@ -10,7 +10,7 @@
 #include "hw/desc_page.h"
 #include "io/dma.h"
 #include "io/sg.h"
-#include "io/xfer.h"
+#include "io/xfer_op.h"
 
 /* Window size where mapping may bounce: all devices share the swiotlb pool. */
 #define NVDIO_WINDOW_BYTES	SZ_1M

@@ -7,7 +7,7 @@
 #include <linux/io.h>
 
 #include "core/ctrl.h"
-#include "io/xfer.h"
+#include "io/xfer_op.h"
 
 int nvdio_dma_map(struct nvdio_xfer *xfer, bool whole, bool nowait);
 int nvdio_dma_map_next(struct nvdio_xfer *xfer, bool whole, bool nowait);

@@ -23,14 +23,15 @@ static bool drain_overlaps(const struct nvdio_request *req, u64 slba, u64 nlb)
 /*
  * Is a write to these blocks in flight in a queue? Each one found is marked, so
  * that its completion calls nvdio_claim_write_ended(). Requests are scanned
- * only if a write was submitted since none was last seen in flight. A polled
- * queue is polled first, since it may have no other poller.
+ * only if a write was submitted since none was last seen in flight, and only
+ * until everything in flight was seen. A polled queue is polled first, since it
+ * may have no other poller.
  */
 static bool drain_watch(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
 			u64 nlb)
 {
 	bool ret = false, any = false;
-	unsigned int i;
+	unsigned int i, left;
 
 	if (q->vector < 0)
 		nvdio_queue_poll_all(q);
@@ -38,11 +39,14 @@ static bool drain_watch(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
 	if (q->writes == q->writes_over)
 		goto unlock;
 	spin_lock_irq(&q->cq_lock);
-	for (i = 0; i < q->tags.fresh; i++) {
+	left = nvdio_queue_in_flight(q);
+	for (i = 0; left && i < q->tags.fresh; i++) {
 		struct nvdio_request *req = &q->reqs[i];
 
-		if (req->state != NVDIO_REQ_IN_FLIGHT ||
-		    !(req->flags & NVDIO_REQ_WRITE))
+		if (req->state != NVDIO_REQ_IN_FLIGHT)
+			continue;
+		left--;
+		if (!(req->flags & NVDIO_REQ_WRITE))
 			continue;
 		any = true;
 		if (req->ns == ns && drain_overlaps(req, slba, nlb)) {

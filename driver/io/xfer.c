@@ -27,6 +27,7 @@
 #include "io/pages.h"
 #include "io/sg.h"
 #include "io/xfer.h"
+#include "io/xfer_op.h"
 #include "io/xfer_pool.h"
 
 /*

@@ -9,7 +9,7 @@
 #include "core/ns.h"
 #include "hw/desc_page.h"
 #include "hw/queue.h"
-#include "io/xfer.h"
+#include "io/xfer_op.h"
 #include "io/xfer_pool.h"
 
 /* Preallocated transfers per queue; when all are in use, more are allocated. */

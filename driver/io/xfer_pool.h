@@ -5,7 +5,7 @@
 
 #include "core/ns.h"
 #include "hw/queue.h"
-#include "io/xfer.h"
+#include "io/xfer_op.h"
 
 int nvdio_xfer_pool_alloc(struct nvdio_queue *q, int node);
 void nvdio_xfer_pool_free(struct nvdio_queue *q);

@@ -25,6 +25,7 @@
 #include "io/dma.h"
 #include "io/pages.h"
 #include "io/xfer.h"
+#include "io/xfer_op.h"
 #include "io/xfer_pool.h"
 #include "ctrl/ctrl.h"
 #include "ctrl/ns.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Splitter and PRP/SGL builder against a model. Random scatterlists are cut
- * into commands by driver/dptr.c; a reference controller then walks each
+ * into commands by driver/pure/dptr.c; a reference controller then walks each
  * command's data pointer by the words of NVMe Base 2.0 (4.1.1, 4.1.2) and must
  * meet the very bytes of the scatterlist, in order, none twice, none besides.
  * A slow reference splitter tells how far each command could have gone.
@@ -10,7 +10,7 @@
  */
 #include "unit.h"
 
-#include "dptr.h"
+#include "pure/dptr.h"
 
 #define MAX_SG 1200
 #define MPS 4096ULL

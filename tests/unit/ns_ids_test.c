@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 
-#include "ns_ids.h"
+#include "pure/ns_ids.h"
 
 static u64 state;
 

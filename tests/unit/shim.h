@@ -176,4 +176,52 @@ union nvme_data_ptr {
 	struct nvme_sgl_desc sgl;
 };
 
+/* NVM Command Set 1.0, figures 21 and 37 (Read and Write), Dword 0 to 15. */
+enum {
+	NVME_RW_FUA = 1 << 14,
+	NVME_CMD_SGL_METABUF = 1 << 6,
+};
+
+struct nvme_command {
+	union {
+		struct {
+			__u8 opcode;
+			__u8 flags;
+			__le16 command_id;
+			__le32 nsid;
+			__le32 cdw2[2];
+			__le64 metadata;
+			union nvme_data_ptr dptr;
+			__le32 cdw10, cdw11, cdw12, cdw13, cdw14, cdw15;
+		} common;
+		struct {
+			__u8 unused[40];
+			__le64 slba;
+		} rw;
+	};
+};
+
+/* NVMe Base 2.0, figures 95 to 97 (Status Code), with the type above. */
+enum {
+	NVME_SC_INVALID_OPCODE = 0x001,
+	NVME_SC_INVALID_FIELD = 0x002,
+	NVME_SC_INVALID_NS = 0x00b,
+	NVME_SC_CMD_INTERRUPTED = 0x021,
+	NVME_SC_LBA_RANGE = 0x080,
+	NVME_SC_CAP_EXCEEDED = 0x081,
+	NVME_SC_NS_NOT_READY = 0x082,
+	NVME_SC_RESERVATION_CONFLICT = 0x083,
+	NVME_SC_BAD_ATTRIBUTES = 0x180,
+	NVME_SC_INVALID_PI = 0x181,
+	NVME_SC_READ_ONLY = 0x182,
+	NVME_SC_WRITE_FAULT = 0x280,
+	NVME_SC_READ_ERROR = 0x281,
+	NVME_SC_GUARD_CHECK = 0x282,
+	NVME_SC_APPTAG_CHECK = 0x283,
+	NVME_SC_REFTAG_CHECK = 0x284,
+	NVME_SC_COMPARE_FAILED = 0x285,
+	NVME_SC_ACCESS_DENIED = 0x286,
+	NVME_SC_UNWRITTEN_BLOCK = 0x287,
+};
+
 #endif

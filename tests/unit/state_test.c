@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which states of a controller may follow which (driver/ctrl_state.h). */
+/* Which states of a controller may follow which (driver/pure/ctrl_state.h). */
 #include <stdarg.h>
 
-#include "ctrl_state.h"
+#include "pure/ctrl_state.h"
 #include "unit.h"
 
 #define STATES (NVDIO_CTRL_DEAD + 1)
 
 static const char *const names[] = {
 	[NVDIO_CTRL_NEW] = "new",
+	[NVDIO_CTRL_CONNECTING] = "connecting",
 	[NVDIO_CTRL_LIVE] = "live",
 	[NVDIO_CTRL_RESETTING] = "resetting",
 	[NVDIO_CTRL_DELETING] = "deleting",
@@ -19,12 +20,15 @@ static const char *const names[] = {
 static bool drawn(enum nvdio_ctrl_state from, enum nvdio_ctrl_state to)
 {
 	static const enum nvdio_ctrl_state arrows[][2] = {
-		{ NVDIO_CTRL_NEW, NVDIO_CTRL_LIVE },
+		{ NVDIO_CTRL_NEW, NVDIO_CTRL_CONNECTING },
 		{ NVDIO_CTRL_NEW, NVDIO_CTRL_DELETING },
 		{ NVDIO_CTRL_NEW, NVDIO_CTRL_DEAD },
+		{ NVDIO_CTRL_CONNECTING, NVDIO_CTRL_LIVE },
+		{ NVDIO_CTRL_CONNECTING, NVDIO_CTRL_DELETING },
+		{ NVDIO_CTRL_CONNECTING, NVDIO_CTRL_DEAD },
 		{ NVDIO_CTRL_LIVE, NVDIO_CTRL_RESETTING },
 		{ NVDIO_CTRL_LIVE, NVDIO_CTRL_DELETING },
-		{ NVDIO_CTRL_RESETTING, NVDIO_CTRL_LIVE },
+		{ NVDIO_CTRL_RESETTING, NVDIO_CTRL_CONNECTING },
 		{ NVDIO_CTRL_RESETTING, NVDIO_CTRL_DELETING },
 		{ NVDIO_CTRL_RESETTING, NVDIO_CTRL_DEAD },
 	};
@@ -47,6 +51,24 @@ int main(void)
 			   "C3: %s %s %s", names[from],
 			   drawn(from, to) ? "becomes" : "does not become",
 			   names[to]);
+
+	for (int s = 0; s < STATES; s++) {
+		enum nvdio_queue_state admin = nvdio_ctrl_admin_state(s);
+		enum nvdio_queue_state io = nvdio_ctrl_io_state(s, false);
+		enum nvdio_queue_state frozen = nvdio_ctrl_io_state(s, true);
+		bool dead = s >= NVDIO_CTRL_DELETING;
+
+		ok((admin == NVDIO_QUEUE_DEAD) == dead && (io == NVDIO_QUEUE_DEAD) == dead &&
+		   (frozen == NVDIO_QUEUE_DEAD) == dead,
+		   "C3: %s: queues %s", names[s], dead ? "refuse" : "do not refuse");
+		ok((io == NVDIO_QUEUE_LIVE) == (s == NVDIO_CTRL_LIVE) &&
+		   frozen != NVDIO_QUEUE_LIVE, "%s: I/O %s", names[s],
+		   s == NVDIO_CTRL_LIVE ? "goes, unless frozen" : "does not go");
+		ok((admin == NVDIO_QUEUE_LIVE) ==
+		   (s == NVDIO_CTRL_LIVE || s == NVDIO_CTRL_CONNECTING),
+		   "%s: admin commands %s", names[s],
+		   admin == NVDIO_QUEUE_LIVE ? "go" : "do not go");
+	}
 
 	/* Whoever asks for whatever, in any order: what has ended stays ended. */
 	for (turn = 0; turn < 100000 && good; turn++) {

@@ -8,7 +8,7 @@
 
 #include "unit.h"
 
-#include "tags.h"
+#include "pure/tags.h"
 
 #define DEPTH_MAX 4095
 

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The copy path's steps that submit commands, and the end of these. */
+#ifndef NVDIO_COPY_SEND_H
+#define NVDIO_COPY_SEND_H
+
+#include "io/copy_op.h"
+
+int nvdio_copy_edges(struct nvdio_copy *op, bool nowait);
+int nvdio_copy_send(struct nvdio_copy *op, bool nowait);
+bool nvdio_copy_ends_later(struct nvdio_copy *op);
+
+#endif /* NVDIO_COPY_SEND_H */

@@ -59,7 +59,7 @@ void nvdio_tags_relink_chain(struct nvdio_tags *tags,
 	u32 old = READ_ONCE(tags->returned);
 	u32 last = chain->first;
 
-	/* Count: the tag below the chain may have become part of it. */
+	/* Count links: the tag below the chain may be part of it by now. */
 	while (--nr)
 		last = tags->next[last];
 	do {

@@ -6,7 +6,6 @@
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/rbtree.h>
-#include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
@@ -87,24 +86,6 @@ struct nvdio_ns {
 	u64 writes_ended;
 	struct list_head draining;
 };
-
-/**
- * nvdio_ns_queue() - the queue of the current CPU
- * @ns: namespace
- * @polled: for polled I/O
- *
- * Migrating to another CPU afterwards is harmless.
- *
- * Context: any.
- * Return: the queue to submit to.
- */
-static inline struct nvdio_queue *nvdio_ns_queue(struct nvdio_ns *ns,
-						 bool polled)
-{
-	struct nvdio_queue **map = polled ? ns->poll_queues : ns->queues;
-
-	return map[raw_smp_processor_id()];
-}
 
 /**
  * nvdio_ns_gone() - is the namespace or its controller gone?

@@ -117,32 +117,6 @@ struct nvdio_request {
 } ____cacheline_aligned;
 
 /**
- * nvdio_req_fill() - describe a command and its completion
- * @req: request from nvdio_req_get()
- * @owner: private data of @end; the kiocb, if @end is NULL
- * @end: called when the command has ended
- * @ns: namespace, NULL for an admin command
- * @slba: first block that the command changes
- * @len: bytes moved, or blocks changed (NVDIO_REQ_BLOCKS)
- * @flags: NVDIO_REQ_*
- *
- * Callers that use @dma, @page and @nr_pages set them themselves.
- *
- * Context: the queue's sq_lock is held.
- */
-static __always_inline void
-nvdio_req_fill(struct nvdio_request *req, void *owner, nvdio_end_fn *end,
-	       struct nvdio_ns *ns, u64 slba, u32 len, u8 flags)
-{
-	req->owner = owner;
-	req->end = end;
-	req->len = len;
-	req->flags = flags;
-	req->ns = ns;
-	req->slba = slba;
-}
-
-/**
  * nvdio_complete() - complete a kiocb
  * @done: kiocb and result
  *

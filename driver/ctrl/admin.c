@@ -12,6 +12,7 @@
 #include "core/request.h"
 #include "hw/queue.h"
 #include "hw/regs.h"
+#include "io/admit.h"
 #include "io/complete.h"
 #include "ctrl/admin.h"
 #include "ctrl/state.h"

@@ -15,6 +15,7 @@
 #include "core/ctrl.h"
 #include "core/request.h"
 #include "hw/queue.h"
+#include "io/admit.h"
 #include "ctrl/admin.h"
 #include "ctrl/events.h"
 #include "ctrl/ns.h"

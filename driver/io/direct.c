@@ -44,7 +44,7 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 						    DMA_FROM_DEVICE;
 	const u16 control = write && ns->fua && iocb_is_dsync(iocb) ?
 			    NVME_RW_FUA : 0;
-	const u64 slba = nvdio_ns_lba(ns, iocb->ki_pos);
+	const u64 slba = iocb->ki_pos >> ns->lba_shift;
 	struct nvdio_stats __percpu *stats;
 	u8 flags = write ? NVDIO_REQ_WRITE : 0;
 	struct nvme_command *cmd;
@@ -121,7 +121,7 @@ static noinline ssize_t direct_wait(struct nvdio_ns *ns,
 		if (ret)
 			break;
 		q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
-		req = nvdio_req_get(q, ns, nvdio_ns_lba(ns, iocb->ki_pos), nlb,
+		req = nvdio_req_get(q, ns, iocb->ki_pos >> ns->lba_shift, nlb,
 				    nowait);
 		ret = PTR_ERR_OR_ZERO(req);
 		if (ret)
@@ -155,7 +155,7 @@ direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
 	ssize_t ret;
 
 	q = nvdio_ns_queue(ns, iocb->ki_flags & IOCB_HIPRI);
-	req = nvdio_req_try_get(q, ns, nvdio_ns_lba(ns, iocb->ki_pos),
+	req = nvdio_req_try_get(q, ns, iocb->ki_pos >> ns->lba_shift,
 				write ? len >> ns->lba_shift : 0);
 	if (likely(req)) {
 		ret = direct_send(ns, q, req, iocb, &page, &offset, len,

@@ -9,6 +9,7 @@
 #include "core/ns.h"
 #include "hw/desc_page.h"
 #include "hw/queue.h"
+#include "io/admit.h"
 #include "io/xfer_op.h"
 #include "io/xfer_pool.h"
 

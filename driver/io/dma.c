@@ -191,7 +191,7 @@ int nvdio_dma_map(struct nvdio_xfer *xfer, bool whole, bool nowait)
 	/*
 	 * A gap inside a page remains one however the memory is mapped, and
 	 * whether a block can be described does not depend on the blocks around
-	 * it. So linear addresses do for the check.
+	 * it. So linear addresses suffice for the check.
 	 */
 	if (likely(ctrl->linear) || xfer->sg.gaps)
 		dma_map_linear(xfer, ctrl->dma_offset);

@@ -15,10 +15,10 @@
  * A write claims its blocks for a pass (claim.h), exclusively if some are
  * written in part; these are read first. The order in which things are held is
  * that of the steps: claim, buffer, tag (invariant 12).
-
+ *
  * Each step sets @op->step to what comes after it before it hands anything on,
  * since another task may go on from there at once; after NVDIO_COPY_WAIT @op is
- * not the caller's any more, and may be gone. The other answers are 0, and
+ * not the caller's any more, and may be gone. Otherwise it returns 0, and
  * @op->step is next, or -EAGAIN: nothing was done that this step must undo.
  */
 #include "core/ctrl.h"
@@ -34,9 +34,9 @@
 #include "io/copy_send.h"
 
 /*
- * Do steps until one has to be waited for.
- * Return: 0 when all is done; NVDIO_COPY_WAIT, and @op is not ours any more; or
- * -EAGAIN under @nowait, at a step that a worker may go on with.
+ * Run steps until one has to be waited for.
+ * Return: 0 when all is done; NVDIO_COPY_WAIT, and @op now belongs to another
+ * task; or -EAGAIN under @nowait, at a step with which a worker may go on.
  */
 static int copy_run(struct nvdio_copy *op, bool nowait)
 {
@@ -113,8 +113,8 @@ static struct nvdio_copy *copy_alloc(struct nvdio_ns *ns, struct kiocb *iocb,
 				     const struct iov_iter *iter, size_t len,
 				     bool write, bool partial)
 {
-	const gfp_t gfp = iocb->ki_flags & IOCB_NOWAIT ? GFP_NOWAIT | __GFP_NOWARN :
-						   GFP_KERNEL;
+	const gfp_t gfp = iocb->ki_flags & IOCB_NOWAIT ?
+			  GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
 	size_t edge = partial ? 2 * (ns->lba_mask + 1) : 0;
 	struct nvdio_copy *op;
 
@@ -180,7 +180,7 @@ ssize_t nvdio_copy_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 	int ret;
 
 	/*
-	 * What does not fit into one command may take several rounds: look for
+	 * What does not fit into one command may take several passes: look for
 	 * holes in the memory before the first of them has written anything.
 	 */
 	if (write && len > nvdio_copy_max(ns) - (iocb->ki_pos & ns->lba_mask) &&

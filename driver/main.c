@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* nvdio: direct I/O on NVMe controllers through character devices. */
+/*
+ * nvdio: direct I/O on NVMe controllers through character devices. Module init
+ * and exit.
+ */
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/rcupdate.h>
@@ -35,8 +38,8 @@ static void __exit nvdio_exit(void)
 {
 	pci_unregister_driver(&nvdio_pci_driver);
 	/*
-	 * A task may still be in the last instructions of
-	 * queue_unplug(), which no reference covers.
+	 * A task may still be executing the last instructions of
+	 * queue_unplug(), which holds no reference to the module.
 	 */
 	synchronize_rcu_tasks();
 	nvdio_ctrl_cpuhp_exit();

@@ -35,6 +35,11 @@ quiet "checkpatch --strict" $checkpatch -f \
 quiet "checkpatch --strict, compat.h" $checkpatch \
 	--ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON -f driver/core/compat.h
 
+# shellcheck disable=SC2016,SC2046
+quiet "kernel-doc -Wall" lab/sh sh -c \
+	'"/lib/modules/$(cat /usr/lib/nvdio-lab/kernel/6.12)/build/scripts/kernel-doc" -none -Wall "$@"' \
+	sh $(git ls-files 'driver/*.[ch]')
+
 # Every C file of ours says under what licence it is.
 for f in $(git ls-files '*.c' '*.h' '*.py' '*.sh' 'lab/*' 'tests/guest/*' 'tests/*.t' 'fio-jobs/*' bench Kbuild Makefile | sort -u); do
 	head -n 3 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0' || echo "$f"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The one file that knows kernel versions: 6.12, and from 7.0 on. What differs
- * between them is bridged here, by feature where there is a macro to ask for
- * it, else by version.
+ * The only file that knows kernel versions: 6.12, and 7.0 and later.
+ * Differences between them are bridged here, by feature where there is a macro
+ * to test for, otherwise by version.
  *
- * Those between changed io_uring's commands from release to release, in part
- * so that all compiles and something else happens (how SQEs are kept, and what
- * lies in a request's async_data: 6.13.y, 6.14 and 6.17; how registered buffers
- * are imported: 6.15; how commands are completed: 6.18 and 6.19). nvdio is not
- * tried on them, so it does not compile. Kbuild includes this file before all
- * others and has the compiler stop at the first error.
+ * The releases in between changed the io_uring command interface again and
+ * again, in ways that partly compile and misbehave (how SQEs are kept, and the
+ * layout of a request's async_data: 6.13.y, 6.14 and 6.17; importing registered
+ * buffers: 6.15; completing commands: 6.18 and 6.19). nvdio is not tested on
+ * them, so it refuses to compile. Kbuild includes this file before all others
+ * and makes the compiler stop at the first error.
  */
 #ifndef NVDIO_COMPAT_H
 #define NVDIO_COMPAT_H
@@ -30,13 +30,14 @@
 #include <linux/nvme_ioctl.h>
 
 /**
- * nvdio_dma_need_unmap() - must mappings of a device be undone?
- * @dev: the device
+ * nvdio_dma_need_unmap() - do mappings of a device have to be unmapped?
+ * @dev: device
  *
- * To be asked after a mapping was made: the first one that bounces through
- * swiotlb changes the answer.
+ * To be called after mapping: the first mapping that bounces through swiotlb
+ * changes the answer.
  *
- * Return: false if dma_unmap_*() would do nothing at all.
+ * Context: any.
+ * Return: false if dma_unmap_*() would be a no-op.
  */
 static inline bool nvdio_dma_need_unmap(struct device *dev)
 {
@@ -48,9 +49,9 @@ static inline bool nvdio_dma_need_unmap(struct device *dev)
 }
 
 /*
- * Completion of io_uring commands. NVDIO_URING_TASK_WORK() makes a function
- * that io_uring_cmd_do_in_task_lazy() takes out of one that looks as
- * void fn(struct io_uring_cmd *ioucmd, unsigned int issue_flags).
+ * Completion of io_uring commands. NVDIO_URING_TASK_WORK() turns a function of
+ * the form void fn(struct io_uring_cmd *ioucmd, unsigned int issue_flags) into
+ * one that io_uring_cmd_do_in_task_lazy() accepts.
  */
 #ifdef IO_URING_CMD_TASK_WORK_ISSUE_FLAGS
 #define NVDIO_URING_TASK_WORK(name, fn)					\
@@ -68,15 +69,29 @@ static inline bool nvdio_dma_need_unmap(struct device *dev)
 	}
 #endif
 
-/*
- * Whose command is it? The ring that polls holds its lock, and commands of the
- * same ring may be completed in ->uring_cmd_iopoll() with issue_flags of 0.
+/**
+ * nvdio_uring_ring() - the ring that a command belongs to
+ * @ioucmd: command
+ *
+ * The polling ring holds its uring_lock, so commands of that ring may be
+ * completed from ->uring_cmd_iopoll() with issue_flags of 0; others may not.
+ *
+ * Context: any.
+ * Return: a cookie that identifies the ring.
  */
 static inline const void *nvdio_uring_ring(struct io_uring_cmd *ioucmd)
 {
 	return cmd_to_io_kiocb(ioucmd)->ctx;
 }
 
+/**
+ * nvdio_uring_done() - complete an io_uring command
+ * @ioucmd: command
+ * @res: result
+ * @issue_flags: from io_uring
+ *
+ * Context: task work, or the issuing task.
+ */
 static inline void nvdio_uring_done(struct io_uring_cmd *ioucmd, int res,
 				    unsigned int issue_flags)
 {
@@ -87,7 +102,16 @@ static inline void nvdio_uring_done(struct io_uring_cmd *ioucmd, int res,
 #endif
 }
 
-/* The same with a second result, for rings with large CQEs. */
+/**
+ * nvdio_uring_done32() - complete an io_uring command of a ring with 32-byte
+ * CQEs
+ * @ioucmd: command
+ * @res: result
+ * @res2: second result
+ * @issue_flags: from io_uring
+ *
+ * Context: task work, or the issuing task.
+ */
 static inline void nvdio_uring_done32(struct io_uring_cmd *ioucmd, int res,
 				      u64 res2, unsigned int issue_flags)
 {
@@ -98,7 +122,14 @@ static inline void nvdio_uring_done32(struct io_uring_cmd *ioucmd, int res,
 #endif
 }
 
-/* The command in an SQE of 128 bytes, which user space may still change. */
+/**
+ * nvdio_uring_cmd_of() - the NVMe command in a 128-byte SQE
+ * @ioucmd: command
+ *
+ * Context: any.
+ * Return: the command; user space may still change it, so every member must be
+ * read just once.
+ */
 static inline const struct nvme_uring_cmd *
 nvdio_uring_cmd_of(const struct io_uring_cmd *ioucmd)
 {
@@ -110,17 +141,18 @@ nvdio_uring_cmd_of(const struct io_uring_cmd *ioucmd)
 }
 
 /**
- * nvdio_uring_keep_sqe() - have a command's SQE survive -EAGAIN
- * @ioucmd: command that is going to be answered with -EAGAIN
+ * nvdio_uring_keep_sqe() - make the SQE of a command survive -EAGAIN
+ * @ioucmd: command for which -EAGAIN is about to be returned
  * @issue_flags: from io_uring, whose worker will issue the command again
  *
- * Kernel 6.12 copies the SQE at -EAGAIN, but its worker then reads the ring's
- * entry again, which user space may have filled anew: another command would be
- * executed in place of this one. So the copy is made here, and used. It is
- * where 6.12 has it, at the beginning of async_data, and only if this is such a
- * kernel: one that was mended copies at another time or place, and has let
- * @ioucmd->sqe point there. Kernels from 7.0 on copy each SQE that a worker
- * will need.
+ * On -EAGAIN, Linux 6.12 copies the SQE, but its worker then reads the ring
+ * entry again, which user space may have reused: a different command would be
+ * executed. So the copy is made here, and used. It goes where 6.12 puts it, at
+ * the start of async_data, and only if this kernel does so: kernels with a fix
+ * copy at another time or to another place, and have pointed @ioucmd->sqe
+ * there. From 7.0 on, the kernel copies every SQE that a worker will need.
+ *
+ * Context: the issuing task.
  */
 static inline void nvdio_uring_keep_sqe(struct io_uring_cmd *ioucmd,
 					unsigned int issue_flags)
@@ -129,7 +161,7 @@ static inline void nvdio_uring_keep_sqe(struct io_uring_cmd *ioucmd,
 	void *copy = cmd_to_io_kiocb(ioucmd)->async_data;
 	size_t size = sizeof(struct io_uring_sqe);
 
-	/* Anywhere in there: the mended ones have a pointer in front of it. */
+	/* Any offset: fixed kernels store a pointer ahead of the copy. */
 	if (!copy || (uintptr_t)ioucmd->sqe - (uintptr_t)copy < size)
 		return;
 	if (issue_flags & IO_URING_F_SQE128)
@@ -139,7 +171,18 @@ static inline void nvdio_uring_keep_sqe(struct io_uring_cmd *ioucmd,
 #endif
 }
 
-/* An iterator over a part of a registered buffer. Return: 0 or -errno. */
+/**
+ * nvdio_uring_import() - iterator over part of a registered buffer
+ * @ioucmd: command, which names the buffer
+ * @addr: user address within the buffer
+ * @len: bytes
+ * @dir: ITER_SOURCE or ITER_DEST
+ * @iter: filled in
+ * @issue_flags: from io_uring
+ *
+ * Context: the issuing task.
+ * Return: 0 or -errno.
+ */
 static inline int nvdio_uring_import(struct io_uring_cmd *ioucmd, u64 addr,
 				     unsigned long len, int dir,
 				     struct iov_iter *iter,
@@ -153,7 +196,18 @@ static inline int nvdio_uring_import(struct io_uring_cmd *ioucmd, u64 addr,
 #endif
 }
 
-/* The same over several parts, which 6.12 does not have. */
+/**
+ * nvdio_uring_import_vec() - iterator over several parts of a registered buffer
+ * @ioucmd: command, which names the buffer
+ * @uvec: the parts
+ * @nr: number of parts
+ * @dir: ITER_SOURCE or ITER_DEST
+ * @iter: filled in
+ * @issue_flags: from io_uring
+ *
+ * Context: the issuing task.
+ * Return: 0 or -errno; always -EINVAL on 6.12, which cannot do it.
+ */
 static inline int nvdio_uring_import_vec(struct io_uring_cmd *ioucmd,
 					 const struct iovec __user *uvec,
 					 size_t nr, int dir,
@@ -170,12 +224,13 @@ static inline int nvdio_uring_import_vec(struct io_uring_cmd *ioucmd,
 
 /**
  * nvdio_group_cpus() - spread all possible CPUs over groups
- * @nr: wanted number of groups; set to the number that there are CPUs for
+ * @nr: requested number of groups; set to the number of groups that have CPUs
  *
- * As blk-mq does: CPUs of one node, and of one core, are in one group as far as
- * that goes.
+ * As blk-mq does it: CPUs of one node, and of one core, share a group where
+ * possible.
  *
- * Return: the groups, for kfree(); or NULL.
+ * Context: may sleep.
+ * Return: an array of masks, to be freed with kfree(); or NULL.
  */
 static inline struct cpumask *nvdio_group_cpus(unsigned int *nr)
 {
@@ -187,16 +242,17 @@ static inline struct cpumask *nvdio_group_cpus(unsigned int *nr)
 }
 
 /**
- * nvdio_dma_is_linear() - is mapping memory for a device only an addition?
- * @dev: the device, its DMA mask set
+ * nvdio_dma_is_linear() - is a bus address a physical address plus a constant?
+ * @dev: device with its DMA mask set
  *
- * Asked once, at bind. True where the DMA API would do nothing but compute: no
- * IOMMU and no other mapping operations, coherent, every page of memory within
- * reach of the mask, no bouncing forced (encrypted guests are, for one), no
- * translation by ranges, and nobody who wants to be told of each mapping.
- * With an IOMMU, or with DMA API debugging, every mapping goes through the API.
+ * Called once, at bind. True if the DMA API would only compute an address: no
+ * IOMMU and no other dma_map_ops, a coherent device, all memory within its
+ * mask, no forced bouncing (as in encrypted guests), no range translation, and
+ * nothing that tracks mappings. With an IOMMU, or with DMA API debugging, every
+ * mapping goes through the API.
  *
- * Return: true if a bus address is a physical address plus a constant.
+ * Context: any.
+ * Return: true if it is.
  */
 static inline bool nvdio_dma_is_linear(struct device *dev)
 {

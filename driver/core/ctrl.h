@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A controller: what it is, what it can do, and what it owns. */
+/* struct nvdio_ctrl: the properties, resources and state of a controller. */
 #ifndef NVDIO_CTRL_H
 #define NVDIO_CTRL_H
 
@@ -22,56 +22,57 @@ struct nvdio_queue;
 /**
  * struct nvdio_ctrl - a controller
  *
- * Memory that open files reach (this struct, the queues, the namespaces) lives
- * until the last reference to @dev is gone; the hardware's part (registers,
- * interrupts, SQ and CQ memory, bounce buffers) ends at unbind (invariant 10).
+ * Memory reachable from open files (this structure, the queues, the namespaces)
+ * lives until the last reference to @dev is dropped; what belongs to the
+ * hardware (registers, interrupts, SQ and CQ memory, bounce buffers) ends at
+ * unbind (invariant 10).
  */
 struct nvdio_ctrl {
 	/** @dev: the node nvdioX */
 	struct device dev;
-	/** @cdev: its character device */
+	/** @cdev: character device of the node */
 	struct cdev cdev;
 	/** @pdev: PCI function */
 	struct pci_dev *pdev;
-	/** @instance: X */
+	/** @instance: X in the node's name */
 	int instance;
 
 	/** @bar: registers (NVMe Base 2.0, 3.1.3) */
 	void __iomem *bar;
-	/** @bar_size: bytes of them */
+	/** @bar_size: size of BAR 0 in bytes */
 	size_t bar_size;
 	/** @cap: Controller Capabilities */
 	u64 cap;
 	/** @vs: Version */
 	u32 vs;
-	/** @db_stride: bytes from a doorbell to the next */
+	/** @db_stride: bytes from one doorbell to the next */
 	u32 db_stride;
 
 	/** @admin: admin queue */
 	struct nvdio_queue *admin;
 	/** @io: I/O queues, those with interrupts first; qid is index + 1 */
 	struct nvdio_queue **io;
-	/** @nr_io: number of them */
+	/** @nr_io: number of I/O queues */
 	unsigned int nr_io;
-	/** @nr_irq: number of those with interrupts */
+	/** @nr_irq: number of I/O queues with interrupts */
 	unsigned int nr_irq;
 	/** @nr_alloc: I/O queues allocated so far */
 	unsigned int nr_alloc;
 	/** @io_depth: entries of an I/O queue */
 	u16 io_depth;
-	/** @cpu_queue: for each CPU, the queue that it submits to */
+	/** @cpu_queue: for each CPU, the I/O queue that it submits to */
 	struct nvdio_queue **cpu_queue;
 	/** @cpu_poll_queue: the same for polled I/O */
 	struct nvdio_queue **cpu_poll_queue;
-	/** @nr_vectors: interrupt vectors */
+	/** @nr_vectors: number of interrupt vectors */
 	unsigned int nr_vectors;
-	/** @irq_cpus: for each queue with an interrupt, the CPUs that use it */
+	/** @irq_cpus: for each queue with an interrupt, its submitting CPUs */
 	struct cpumask *irq_cpus;
 	/** @nr_irq_cpus: entries of @irq_cpus */
 	unsigned int nr_irq_cpus;
-	/** @cpuhp: in the list of the CPU hotplug state */
+	/** @cpuhp: instance of the CPU hotplug state */
 	struct hlist_node cpuhp;
-	/** @cpuhp_on: @cpuhp is in it */
+	/** @cpuhp_on: @cpuhp was added */
 	bool cpuhp_on;
 	/** @irq_mode: "msix", "msi" or "intx" */
 	const char *irq_mode;
@@ -80,18 +81,20 @@ struct nvdio_ctrl {
 	/** @bounce: bounce buffers (io/bounce.c) */
 	struct nvdio_bounce_pool *bounce;
 
-	/** @dbbuf_dbs: shadow doorbells (NVMe Base 2.0, 5.8), or NULL */
+	/** @dbbuf_dbs: shadow doorbells (NVMe Base 2.0, 5.8), may be NULL */
 	__le32 *dbbuf_dbs;
-	/** @dbbuf_eis: EventIdx of each, or NULL */
+	/** @dbbuf_eis: their EventIdx entries, may be NULL */
 	__le32 *dbbuf_eis;
 	/** @dbbuf_dbs_dma: bus address of @dbbuf_dbs */
 	dma_addr_t dbbuf_dbs_dma;
 	/** @dbbuf_eis_dma: bus address of @dbbuf_eis */
 	dma_addr_t dbbuf_eis_dma;
-	/** @dbbuf_on: the controller uses them */
+	/** @dbbuf_on: the controller uses shadow doorbells */
 	bool dbbuf_on;
 
-	/** @identified: what follows was read; again after each reset */
+	/**
+	 * @identified: Identify Controller data were read; reread after resets
+	 */
 	bool identified;
 	/** @serial: SN, without padding */
 	char serial[21];
@@ -99,21 +102,21 @@ struct nvdio_ctrl {
 	char model[41];
 	/** @firmware: FR, without padding */
 	char firmware[9];
-	/** @max_bytes: MDTS in bytes, capped */
+	/** @max_bytes: MDTS in bytes, at most NVDIO_MAX_CMD_BYTES */
 	u32 max_bytes;
-	/** @max_discard: LBAs of one Dataset Management command, 0: none */
+	/** @max_discard: LBAs per Dataset Management command; 0: unsupported */
 	u32 max_discard;
-	/** @max_zeroes: bytes of one Write Zeroes command, 0: none */
+	/** @max_zeroes: bytes per Write Zeroes command; 0: unsupported */
 	u64 max_zeroes;
-	/** @max_map_bytes: most contiguous bytes of one DMA mapping */
+	/** @max_map_bytes: maximum size of a contiguous DMA mapping */
 	u32 max_map_bytes;
 	/** @linear: see nvdio_dma_is_linear() */
 	bool linear;
-	/** @bounces: mapping may copy, through swiotlb */
+	/** @bounces: mapping may bounce through swiotlb */
 	bool bounces;
-	/** @unmaps: counts unmappings that gave others room to map */
+	/** @unmaps: counts unmaps that may have made room for other mappings */
 	atomic_t unmaps;
-	/** @map_wait: for @unmaps to change */
+	/** @map_wait: waiters for @unmaps to change */
 	wait_queue_head_t map_wait;
 	/** @dma_offset: bus address minus physical address, if @linear */
 	dma_addr_t dma_offset;
@@ -135,80 +138,92 @@ struct nvdio_ctrl {
 	bool sgls;
 	/** @effects: Commands Supported and Effects log, or NULL */
 	struct nvme_effects_log *effects;
-	/** @unpriv_read: Read as passthrough needs no privilege */
+	/** @unpriv_read: passthrough Reads need no privilege */
 	bool unpriv_read;
-	/** @unpriv_write: nor Write, if the file is open for writing */
+	/** @unpriv_write: nor do Writes, if the file is open for writing */
 	bool unpriv_write;
 
-	/** @state: under @lock; changed by nvdio_ctrl_set_state() alone */
+	/** @state: changed only by nvdio_ctrl_set_state(), under @lock */
 	enum nvdio_ctrl_state state;
-	/** @frozen: I/O is held (nvdio_ctrl_set_frozen()); under @lock */
+	/** @frozen: I/O is held back (nvdio_ctrl_set_frozen()); under @lock */
 	bool frozen;
-	/** @users: of what unbinding must not take away; nvdio_ctrl_enter() */
+	/** @users: references that delay unbinding; see nvdio_ctrl_enter() */
 	struct percpu_ref users;
-	/** @users_gone: there are none any more */
+	/** @users_gone: @users has dropped to zero */
 	struct completion users_gone;
-	/** @state_wait: for an admin command's end, or for @urgent */
+	/** @state_wait: for completion of an admin command, or for @urgent */
 	wait_queue_head_t state_wait;
-	/** @lock: scan, reset, removal: one at a time; may be held for long */
+	/** @lock: serialises scan, reset and removal; may be held for long */
 	struct mutex lock;
 	/** @urgent: number of tasks that want @lock to stop the controller */
 	atomic_t urgent;
-	/** @leaving: among them is one that unbinds */
+	/** @leaving: one of them is unbinding the driver */
 	bool leaving;
-	/** @held: asleep, or reset from outside; under @lock */
+	/** @held: suspended, or being reset by the PCI core; under @lock */
 	bool held;
-	/** @resets: how often it was stopped; under @lock */
+	/** @resets: number of times the controller was stopped; under @lock */
 	u32 resets;
 	/** @reset_wanted: value of @resets at which a reset is due */
 	u32 reset_wanted;
-	/** @freeze_lock: held by what has frozen; taken before @lock */
+	/** @freeze_lock: held while I/O is frozen; taken before @lock */
 	struct mutex freeze_lock;
-	/** @frozen_ns: claims to all blocks; under @freeze_lock */
+	/**
+	 * @frozen_ns: claims to all blocks of the namespaces; under
+	 * @freeze_lock
+	 */
 	struct list_head frozen_ns;
-	/** @namespaces: those with a node; under @lock */
+	/** @namespaces: namespaces that have a node; under @lock */
 	struct list_head namespaces;
-	/** @watchdog: looks for lost commands, once a second */
+	/** @watchdog: checks for lost commands once a second */
 	struct delayed_work watchdog;
-	/** @reset_work: resets it, or ends a reset */
+	/** @reset_work: resets the controller, or completes a reset */
 	struct work_struct reset_work;
-	/** @copy_wq: waits for tags, and for nothing else (invariant 12) */
+	/** @copy_wq: its work waits only for tags (invariant 12) */
 	struct workqueue_struct *copy_wq;
-	/** @send_wq: waits for claims and tags */
+	/** @send_wq: its work waits for claims and tags */
 	struct workqueue_struct *send_wq;
-	/** @map_wq: waits for room to map memory; NULL if @linear */
+	/** @map_wq: its work waits for DMA mapping space; NULL if @linear */
 	struct workqueue_struct *map_wq;
-	/** @finish_wq: never waits for requests */
+	/** @finish_wq: its work never waits for requests */
 	struct workqueue_struct *finish_wq;
 	/** @reset_wq: for @watchdog, @reset_work and @event_work */
 	struct workqueue_struct *reset_wq;
-	/** @dirty: requests with pages to be dirtied */
+	/** @dirty: completed requests whose pages have yet to be dirtied */
 	struct llist_head dirty;
-	/** @dirty_work: does that */
+	/** @dirty_work: completes the requests in @dirty */
 	struct work_struct dirty_work;
 
 	/** @event_armed: an Asynchronous Event Request is in flight */
 	bool event_armed;
-	/** @event_pending: to be handled after the freeze; under @lock */
+	/** @event_pending: an event waits for the freeze to end; under @lock */
 	bool event_pending;
-	/** @event_last: Dword 0 of the last one's CQE */
+	/** @event_last: CQE Dword 0 of the last event */
 	u32 event_last;
-	/** @event_work: handles it */
+	/** @event_work: handles @event_last */
 	struct work_struct event_work;
 };
 
-/* Has unbinding begun, or was the controller given up? */
+/**
+ * nvdio_ctrl_gone() - is the controller DELETING or DEAD?
+ * @ctrl: controller
+ *
+ * Context: any.
+ * Return: true if it is; calls then get -ENODEV.
+ */
 static inline bool nvdio_ctrl_gone(const struct nvdio_ctrl *ctrl)
 {
 	return READ_ONCE(ctrl->state) >= NVDIO_CTRL_DELETING;
 }
 
 /**
- * nvdio_ctrl_wanted() - is the lock wanted by a task that cannot wait?
+ * nvdio_ctrl_wanted() - does a task want the lock to stop the controller?
  * @ctrl: controller, its lock held
  *
- * By one that is going to stop the controller anyway. A reset that is under way
- * is only given up for unbinding.
+ * The holder of the lock should then give up waiting for admin commands. A
+ * reset in progress is abandoned only for unbinding.
+ *
+ * Context: any task.
+ * Return: true if one does.
  */
 static inline bool nvdio_ctrl_wanted(struct nvdio_ctrl *ctrl)
 {
@@ -217,22 +232,27 @@ static inline bool nvdio_ctrl_wanted(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_ctrl_enter() - keep the controller from being taken away
- * @ctrl: the controller
+ * nvdio_ctrl_enter() - delay teardown of the controller
+ * @ctrl: controller
  *
- * Needed to map memory or take bounce buffers outside of a queue's sq_lock.
- * Teardown waits for nvdio_ctrl_exit().
+ * Required for mapping memory and taking bounce buffers outside a queue's
+ * sq_lock. Teardown waits for nvdio_ctrl_exit().
  *
  * Context: any.
- * Return: false once the controller is DELETING or DEAD; the caller returns
- * -ENODEV.
+ * Return: false once the controller is DELETING or DEAD; the caller then
+ * returns -ENODEV.
  */
 static inline bool nvdio_ctrl_enter(struct nvdio_ctrl *ctrl)
 {
 	return percpu_ref_tryget_live(&ctrl->users);
 }
 
-/* Undo nvdio_ctrl_enter(). Context: any. */
+/**
+ * nvdio_ctrl_exit() - undo nvdio_ctrl_enter()
+ * @ctrl: controller
+ *
+ * Context: any.
+ */
 static inline void nvdio_ctrl_exit(struct nvdio_ctrl *ctrl)
 {
 	percpu_ref_put(&ctrl->users);

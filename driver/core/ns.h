@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A namespace and its node. */
+/* struct nvdio_ns: a namespace and its node. */
 #ifndef NVDIO_NS_H
 #define NVDIO_NS_H
 
@@ -19,41 +19,41 @@ struct nvdio_queue;
 /**
  * struct nvdio_ns - a namespace
  * @queues: for each CPU, the queue that it submits to
- * @poll_queues: the same for polled I/O; @queues if there are no poll queues
+ * @poll_queues: the same for polled I/O; equals @queues without poll queues
  * @stats: per-CPU counters
  * @size: bytes; may change at any time, see nvdio_ns_size()
- * @write_size: the same for writes, 0 if the namespace is read-only
+ * @write_size: @size, or 0 if the namespace is read-only
  * @lba_mask: LBA size minus 1
  * @nsid: namespace identifier
- * @single_max: most bytes of one contiguous range that one command takes, mapped
- *	under sq_lock; 0 where mapping may copy
- * @write_max: the same for io_uring's Writes, 0 if the namespace is read-only
- * @claims_held: exclusive claims that are held; read without a lock
+ * @single_max: maximum bytes of a contiguous range that fits into one command
+ *	and is mapped under sq_lock; 0 if mapping may bounce
+ * @write_max: @single_max, or 0 if the namespace is read-only
+ * @claims_held: number of exclusive claims held; read without a lock
  * @lba_shift: log2 of the LBA size
- * @dead: the namespace went away, or its format changed: nothing may be sent to
- *	it any more. Set while nobody sends, read under any sq_lock.
- * @fua: writes can be told to bypass a volatile cache; if there is no such
- *	cache, false
- * @limits: what a read or write may look like
- * @raw_limits: what a command of user space may look like
- * @ro_set: somebody made it read-only by BLKROSET; under the controller's lock
- * @ro_ctrl: the controller says that it is write protected
- * @seen: found by the scan that is under way
- * @doubtful: may have become another one; only a scan that finds it as it was
- *	makes it usable again
+ * @fua: writes may need FUA, because there is a volatile write cache
+ * @dead: the namespace is gone, or its format changed: nothing may be
+ *	submitted. Set under the controller's lock; after that each sq_lock is
+ *	taken once.
+ * @limits: limits of reads and writes
+ * @raw_limits: limits of passthrough commands
+ * @ro_set: set read-only with BLKROSET; under the controller's lock
+ * @ro_ctrl: write protected according to the controller
+ * @seen: found by the current scan
+ * @doubtful: may have become a different namespace; usable again only once a
+ *	scan finds it unchanged
  * @ctrl: controller; the namespace holds a reference to its device
- * @dev: node's device; lives until the last close
- * @cdev: node
- * @link: in the controller's list
- * @ids: which namespace it is
- * @claim_lock: guards what follows, and @claims_held
- * @claims: claims to blocks, held or waiting (claim.h)
- * @claim_seq: number of claims that were made
- * @writes_ended: number of writes that ended while a claim waited for them
+ * @dev: device of the node; lives until the last close
+ * @cdev: character device of the node
+ * @link: entry in the controller's list
+ * @ids: identifiers
+ * @claim_lock: protects the members that follow, and @claims_held
+ * @claims: claims to blocks, held or waiting (io/claim.h)
+ * @claim_seq: number of claims made so far
+ * @writes_ended: number of writes that completed while a claim waited for them
  * @draining: claims that wait for such writes
  */
 struct nvdio_ns {
-	/* what every read and write looks at */
+	/* used by every read and write */
 	struct nvdio_queue **queues;
 	struct nvdio_queue **poll_queues;
 	struct nvdio_stats __percpu *stats;
@@ -80,14 +80,20 @@ struct nvdio_ns {
 	bool seen;
 	bool doubtful;
 
-	spinlock_t claim_lock;	/* for claims, taken in interrupts */
+	spinlock_t claim_lock;	/* protects claims; taken in interrupts */
 	struct rb_root_cached claims;
 	u64 claim_seq;
 	u64 writes_ended;
 	struct list_head draining;
 };
 
-/* Is there nothing behind an open file any more? */
+/**
+ * nvdio_ns_gone() - is the namespace or its controller gone?
+ * @ns: namespace
+ *
+ * Context: any.
+ * Return: true if it is; calls on open files then get -ENODEV.
+ */
 static inline bool nvdio_ns_gone(const struct nvdio_ns *ns)
 {
 	return READ_ONCE(ns->dead) || nvdio_ctrl_gone(ns->ctrl);
@@ -97,9 +103,10 @@ static inline bool nvdio_ns_gone(const struct nvdio_ns *ns)
  * nvdio_ns_size() - size of a namespace
  * @ns: namespace
  *
- * It may change right after; who has looked keeps to what it saw. Commands for
- * blocks that are gone by then are failed by the controller.
+ * It may change at any moment, so callers read it once. The controller fails
+ * commands for blocks that no longer exist.
  *
+ * Context: any.
  * Return: bytes.
  */
 static inline u64 nvdio_ns_size(const struct nvdio_ns *ns)
@@ -108,10 +115,14 @@ static inline u64 nvdio_ns_size(const struct nvdio_ns *ns)
 }
 
 /**
- * nvdio_ns_read_only() - may nothing be written?
+ * nvdio_ns_read_only() - is a namespace read-only?
  * @ns: namespace
  *
- * Writers do not ask: to them there is no room. This is how they find out why.
+ * Writers need not ask, since write_size is 0 then. They ask afterwards to
+ * choose the errno.
+ *
+ * Context: any.
+ * Return: true if it is.
  */
 static inline bool nvdio_ns_read_only(const struct nvdio_ns *ns)
 {
@@ -119,12 +130,12 @@ static inline bool nvdio_ns_read_only(const struct nvdio_ns *ns)
 }
 
 /**
- * nvdio_ns_update_writable() - work out what may be written
- * @ns: namespace whose size, single_max, ro_set or ro_ctrl were set
+ * nvdio_ns_update_writable() - update write_size and write_max
+ * @ns: namespace whose size, single_max, ro_set or ro_ctrl has changed
  *
- * Writes that are under way go on, as on a block device.
+ * Writes in flight are unaffected, as with a block device.
  *
- * Context: the controller's lock held, or the namespace not yet visible.
+ * Context: the controller's lock is held, or the namespace is not yet visible.
  */
 static inline void nvdio_ns_update_writable(struct nvdio_ns *ns)
 {
@@ -134,7 +145,14 @@ static inline void nvdio_ns_update_writable(struct nvdio_ns *ns)
 	WRITE_ONCE(ns->write_max, ro ? 0 : ns->single_max);
 }
 
-/* Bytes to LBAs; @pos is a multiple of the LBA size. */
+/**
+ * nvdio_ns_lba() - convert bytes to LBAs
+ * @ns: namespace
+ * @pos: bytes, a multiple of the LBA size
+ *
+ * Context: any.
+ * Return: number of blocks.
+ */
 static inline u64 nvdio_ns_lba(const struct nvdio_ns *ns, u64 pos)
 {
 	return pos >> ns->lba_shift;

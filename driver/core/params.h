@@ -7,7 +7,7 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
-/* Longer timeouts, in jiffies, would look like past ones. */
+/* Longer timeouts, in jiffies, would look as if they had expired. */
 #define NVDIO_TIMEOUT_MAX	(U32_MAX / 4)
 
 extern unsigned int nvdio_io_timeout;
@@ -19,10 +19,11 @@ extern unsigned int nvdio_bounce_buffers;
 extern bool nvdio_shadow_doorbells;
 
 /**
- * nvdio_timeout() - a timeout parameter in jiffies
- * @seconds: as given by the user
+ * nvdio_timeout() - convert a timeout parameter to jiffies
+ * @seconds: value of the parameter
  *
- * Return: jiffies, at least one second's, at most NVDIO_TIMEOUT_MAX.
+ * Context: any.
+ * Return: jiffies, at least one second and at most NVDIO_TIMEOUT_MAX.
  */
 static inline u32 nvdio_timeout(unsigned int seconds)
 {

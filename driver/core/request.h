@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One command in flight, and what its end leaves to be done. */
+/* struct nvdio_request: a command in flight, and how it is completed. */
 #ifndef NVDIO_REQUEST_H
 #define NVDIO_REQUEST_H
 
@@ -13,9 +13,9 @@ struct nvdio_request;
 struct page;
 
 /**
- * struct nvdio_completion - a kiocb that is ready to be completed
- * @iocb: the kiocb; nothing of the driver refers to it any more
- * @res: what ki_complete is to be told
+ * struct nvdio_completion - a kiocb ready to be completed
+ * @iocb: kiocb; the driver holds no other reference to it
+ * @res: result for ki_complete()
  */
 struct nvdio_completion {
 	struct kiocb *iocb;
@@ -23,10 +23,10 @@ struct nvdio_completion {
 };
 
 /**
- * enum nvdio_end - what the end of a command leaves to be done
- * @NVDIO_END_NONE: nothing; the tag is free
- * @NVDIO_END_KIOCB: there is a kiocb to be completed; the tag is free
- * @NVDIO_END_LATER: the request is still somebody's, who gives back the tag
+ * enum nvdio_end - what is left to do when a command has ended
+ * @NVDIO_END_NONE: nothing; the tag can be returned
+ * @NVDIO_END_KIOCB: complete a kiocb; the tag can be returned
+ * @NVDIO_END_LATER: the request is still in use; its user returns the tag
  */
 enum nvdio_end {
 	NVDIO_END_NONE,
@@ -35,24 +35,25 @@ enum nvdio_end {
 };
 
 /**
- * typedef nvdio_end_fn - what is done when a command has ended
- * @req: the request, in the state IDLE
+ * typedef nvdio_end_fn - end a command
+ * @req: request, in state IDLE
  * @status: the controller's status without the phase bit, or NVDIO_SC_*
- * @done: to be filled for NVDIO_END_KIOCB
+ * @done: to be filled in for NVDIO_END_KIOCB
  *
- * Context: under the queue's cq_lock, interrupts off. The controller cannot
- * touch the command's memory any more (invariant 2).
+ * Context: the queue's cq_lock is held, interrupts are off. The controller can
+ * no longer access the memory of the command (invariant 2).
  * Return: enum nvdio_end; the reap loop acts on it (io/complete.c).
  */
 typedef enum nvdio_end nvdio_end_fn(struct nvdio_request *req, u16 status,
 				    struct nvdio_completion *done);
 
 /**
- * enum nvdio_req_state - who a request belongs to
- * @NVDIO_REQ_IDLE: nobody, or a submitter that fills it
+ * enum nvdio_req_state - owner of a request
+ * @NVDIO_REQ_IDLE: none, or a submitter that is filling it in
  * @NVDIO_REQ_IN_FLIGHT: the controller
- * @NVDIO_REQ_DIRTYING: complete, but its pages are still to be dirtied
- * @NVDIO_REQ_RESERVED: ended, and never in the pool (enum nvdio_reserved)
+ * @NVDIO_REQ_DIRTYING: dirty_work: complete, but its pages have yet to be
+ *	dirtied
+ * @NVDIO_REQ_RESERVED: ended, and never part of the pool (enum nvdio_reserved)
  */
 enum nvdio_req_state {
 	NVDIO_REQ_IDLE,
@@ -63,33 +64,34 @@ enum nvdio_req_state {
 
 /* Flags of a request. */
 #define NVDIO_REQ_WRITE		0x01	/* changes blocks of the namespace */
-#define NVDIO_REQ_UNMAP		0x02	/* @dma is to be unmapped */
-#define NVDIO_REQ_PINNED	0x04	/* @page is pinned, @nr_pages of them */
-#define NVDIO_REQ_WATCHED	0x08	/* a claim waits for its end */
+#define NVDIO_REQ_UNMAP		0x02	/* @dma has to be unmapped */
+#define NVDIO_REQ_PINNED	0x04	/* @nr_pages from @page on are pinned */
+#define NVDIO_REQ_WATCHED	0x08	/* a claim waits for its completion */
 #define NVDIO_REQ_BLOCKS	0x10	/* @len counts blocks, not bytes */
-#define NVDIO_REQ_ALL		0x20	/* changes blocks that are not known */
-#define NVDIO_REQ_NO_TIMEOUT	0x40	/* may take forever */
-#define NVDIO_REQ_POLLED	0x80	/* of a ring that polls for it */
+#define NVDIO_REQ_ALL		0x20	/* changes unknown blocks */
+#define NVDIO_REQ_NO_TIMEOUT	0x40	/* never times out */
+#define NVDIO_REQ_POLLED	0x80	/* of an IORING_SETUP_IOPOLL ring */
 
 /**
- * struct nvdio_request - a tag's request; one cache line
+ * struct nvdio_request - the request of a tag; one cache line
  * @iocb: kiocb to complete, if @end is NULL
- * @owner: whatever @end needs, otherwise
- * @end: NULL for a direct read or write that is one command
- * @dma: mapped address, for NVDIO_REQ_UNMAP
- * @len: bytes that the command moves to or from the namespace, or, with
- *	NVDIO_REQ_BLOCKS, blocks that it changes
- * @cid: command identifier: tag, and a generation above it
+ * @owner: private data of @end otherwise
+ * @end: called when the command has ended; NULL for a single-command direct
+ *	read or write
+ * @dma: bus address to unmap, for NVDIO_REQ_UNMAP
+ * @len: bytes moved to or from the namespace, or, with NVDIO_REQ_BLOCKS, number
+ *	of blocks changed
+ * @cid: command identifier: the tag, and a generation in the bits above it
  * @state: enum nvdio_req_state, under cq_lock once the command is submitted
  * @flags: NVDIO_REQ_*
  * @page: first of the pinned pages, which are contiguous
- * @deadline: jiffies at which the command counts as lost
- * @nr_pages: pinned pages
- * @qid: queue that the request belongs to; does not change
+ * @deadline: jiffies after which the command is considered lost
+ * @nr_pages: number of pinned pages
+ * @qid: identifier of the queue that the request belongs to; constant
  * @ns: namespace, NULL for an admin command
- * @slba: first LBA, for the writes that an exclusive claim must wait for
- * @result: Dword 0 and 1 of the CQE, set before @end is called
- * @node: link in the controller's list of requests with pages to dirty
+ * @slba: first LBA, for the writes that an exclusive claim has to wait for
+ * @result: CQE Dwords 0 and 1, set before @end is called
+ * @node: entry in the controller's list of requests with pages to dirty
  */
 struct nvdio_request {
 	union {
@@ -116,10 +118,12 @@ struct nvdio_request {
 
 /**
  * nvdio_complete() - complete a kiocb
- * @done: which, and with what
+ * @done: kiocb and result
  *
- * Context: any. The kiocb, its file and the file's references may be gone on
- * return.
+ * On return the kiocb, its file, and everything the file refers to may be
+ * freed.
+ *
+ * Context: any, without cq_lock and sq_lock.
  */
 static inline void nvdio_complete(const struct nvdio_completion *done)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Per-CPU counters of a namespace; sysfs.c shows them. */
+/* Per-CPU counters of a namespace, shown by ctrl/sysfs.c. */
 #ifndef NVDIO_STATS_H
 #define NVDIO_STATS_H
 
@@ -9,23 +9,23 @@
 
 
 /**
- * struct nvdio_stats - one CPU's share of a namespace's counters
- * @direct: reads and writes sent by the zero-copy path
- * @copy: reads and writes sent by the copy path
+ * struct nvdio_stats - a namespace's counters, as counted by one CPU
+ * @direct: reads and writes submitted by the zero-copy path
+ * @copy: reads and writes submitted by the copy path
  * @polled: commands whose completion was found by polling
- * @nowait_eagain: calls refused with -EAGAIN under IOCB_NOWAIT
+ * @nowait_eagain: calls that returned -EAGAIN under IOCB_NOWAIT
  * @read_bytes: bytes read by both paths
  * @write_bytes: bytes written by both paths
- * @errors: reads and writes that ended with an error from the controller
- * @flush: Flush commands sent
- * @discard: Dataset Management commands sent
- * @write_zeroes: Write Zeroes commands sent
- * @passthrough: commands sent for passthrough
- * @pages_pinned: user pages pinned, less those unpinned
- * @segments_mapped: DMA mappings made, less those undone
- * @bounce_buffers: bounce buffers taken, less those given back
+ * @errors: reads and writes that the controller failed
+ * @flush: Flush commands submitted
+ * @discard: Dataset Management commands submitted
+ * @write_zeroes: Write Zeroes commands submitted
+ * @passthrough: passthrough commands submitted
+ * @pages_pinned: user pages pinned minus those unpinned
+ * @segments_mapped: DMA mappings made minus those undone
+ * @bounce_buffers: bounce buffers taken minus those returned
  *
- * Each is meaningful only as the sum over all CPUs.
+ * Only sums over all CPUs are meaningful.
  */
 struct nvdio_stats {
 	u64 direct;
@@ -44,7 +44,14 @@ struct nvdio_stats {
 	u64 bounce_buffers;
 };
 
-/* Count @bytes on the side that they move to; taken back if negative. */
+/**
+ * nvdio_stats_bytes() - count bytes read or written
+ * @stats: counters
+ * @write: written, not read
+ * @bytes: bytes; negative to take back what was counted
+ *
+ * Context: any.
+ */
 static __always_inline void
 nvdio_stats_bytes(struct nvdio_stats __percpu *stats, bool write, s64 bytes)
 {
@@ -54,7 +61,14 @@ nvdio_stats_bytes(struct nvdio_stats __percpu *stats, bool write, s64 bytes)
 		this_cpu_add(stats->read_bytes, bytes);
 }
 
-/* Sum of the counter that is @offset bytes into struct nvdio_stats. */
+/**
+ * nvdio_stats_sum() - sum of a counter over all CPUs
+ * @stats: counters
+ * @offset: offset of the counter in struct nvdio_stats
+ *
+ * Context: any.
+ * Return: the sum; approximate while counting goes on.
+ */
 static inline u64 nvdio_stats_sum(struct nvdio_stats __percpu *stats,
 				  size_t offset)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Commands on the admin queue (NVMe Base 2.0, 5). */
+/* The driver's own admin commands (NVMe Base 2.0, 5). */
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
 
@@ -17,7 +17,10 @@
 #include "ctrl/admin.h"
 #include "ctrl/state.h"
 
-/* How long who wants the controller's lock leaves a command that it waits for. */
+/*
+ * Grace period for an admin command whose waiter holds the controller's lock
+ * when another task wants it urgently.
+ */
 #define NVDIO_ADMIN_GRACE	(2 * HZ)
 
 struct admin_wait {
@@ -36,7 +39,9 @@ static enum nvdio_end admin_end(struct nvdio_request *req, u16 status,
 	wait->status = status;
 	wait->result = req->result;
 	WRITE_ONCE(req->state, NVDIO_REQ_RESERVED);
-	/* The waiter, and @wait, are gone as soon as it sees this. */
+	/*
+	 * Publishes the result; @wait is gone as soon as the waiter sees this.
+	 */
 	smp_store_release(&wait->done, true);
 	wake_up(&ctrl->state_wait);
 	return NVDIO_END_LATER;
@@ -49,8 +54,8 @@ static bool admin_done(struct admin_wait *wait)
 }
 
 /*
- * Does a command of user space have the controller's time? It may process one
- * admin command after the other, and a Format takes its hours.
+ * Is the controller busy with a passthrough command? It may process admin
+ * commands one after the other, and a Format can take hours.
  */
 static bool admin_busy(struct nvdio_queue *q)
 {
@@ -58,9 +63,9 @@ static bool admin_busy(struct nvdio_queue *q)
 }
 
 /*
- * Wait for a command that is in flight. If it does not come back, or somebody
- * wants the lock to take the controller away, the controller is stopped, which
- * ends the command, too.
+ * Wait for a command in flight. If it does not complete, or a task wants the
+ * lock in order to stop the controller, the controller is stopped here, which
+ * also ends the command.
  */
 static void admin_wait(struct nvdio_ctrl *ctrl,
 		       struct admin_wait *wait, u8 opcode)
@@ -73,7 +78,7 @@ static void admin_wait(struct nvdio_ctrl *ctrl,
 	for (;;) {
 		wait_event_timeout(ctrl->state_wait, admin_done(wait) ||
 				   (!hurry && nvdio_ctrl_wanted(ctrl)), HZ);
-		/* The interrupt may be what was lost. */
+		/* Only the interrupt may have been lost. */
 		if (!admin_done(wait))
 			nvdio_queue_poll_all(q);
 		if (admin_done(wait))
@@ -95,14 +100,15 @@ static void admin_wait(struct nvdio_ctrl *ctrl,
 }
 
 /**
- * nvdio_admin_cmd() - send an admin command and wait for it
+ * nvdio_admin_cmd() - submit an admin command and wait for its completion
  * @ctrl: controller whose admin queue is live, its lock held
- * @cmd: command; command_id is set here
- * @result: Dword 0 and 1 of the CQE, if not NULL
+ * @cmd: command; the command identifier is set in a copy
+ * @result: set to CQE Dwords 0 and 1, may be NULL
  *
- * A command that does not end in admin_timeout costs the controller a reset,
- * or, if it comes from one, its life (nvdio_ctrl_lost()). Who needs the lock
- * for a reset or a removal does not wait for that long.
+ * If the command does not complete within admin_timeout, the controller is
+ * reset, or, if it is being reset or brought up, declared dead
+ * (nvdio_ctrl_lost()). A task that needs the lock for a reset or for removal
+ * does not wait that long.
  *
  * Context: may sleep.
  * Return: 0; -errno; or the controller's status, which is above 0.
@@ -124,7 +130,7 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 	nvdio_req_fill(req, &wait, admin_end, NULL, 0, 0, 0);
 	*nvdio_queue_sqe(q) = *cmd;
 	nvdio_queue_submit(q, req);
-	/* This task waits: a plug must not keep the doorbell. */
+	/* This task waits: the doorbell must not be left to its plug. */
 	if (q->sq_tail != q->sq_db_written)
 		nvdio_queue_ring(q);
 	spin_unlock(&q->sq_lock);
@@ -139,11 +145,12 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 
 /**
  * nvdio_admin_identify() - Identify (NVMe Base 2.0, 5.17)
- * @ctrl: controller
- * @nsid: namespace, where @cns is about one
- * @cns: what to identify
- * @data: gets NVME_IDENTIFY_DATA_SIZE bytes
+ * @ctrl: controller, its lock held
+ * @nsid: namespace, if @cns requires one
+ * @cns: data structure to return
+ * @data: buffer of NVME_IDENTIFY_DATA_SIZE bytes
  *
+ * Context: may sleep.
  * Return: 0, -errno, or the controller's status.
  */
 int nvdio_admin_identify(struct nvdio_ctrl *ctrl, u32 nsid, u8 cns, void *data)
@@ -170,7 +177,10 @@ int nvdio_admin_identify(struct nvdio_ctrl *ctrl, u32 nsid, u8 cns, void *data)
 	return ret;
 }
 
-/* Copy an ASCII field without the spaces that fill it up, or odd characters. */
+/*
+ * Copy an ASCII field, dropping trailing spaces and replacing unprintable
+ * characters.
+ */
 static void copy_string(char *to, const char *from, size_t len)
 {
 	size_t i;
@@ -183,9 +193,9 @@ static void copy_string(char *to, const char *from, size_t len)
 }
 
 /*
- * How much one Dataset Management or Write Zeroes command may cover: CNS 06h,
- * since NVMe 2.0. Where it says nothing, MDTS is taken for Write Zeroes too:
- * older controllers mean it so.
+ * Limits of Dataset Management and Write Zeroes commands: CNS 06h, since NVMe
+ * 2.0. Where Write Zeroes has no limit there, MDTS applies: older controllers
+ * behave that way.
  */
 static void admin_limits(struct nvdio_ctrl *ctrl, u16 oncs)
 {
@@ -209,20 +219,21 @@ static void admin_limits(struct nvdio_ctrl *ctrl, u16 oncs)
 			max_zeroes = 1ULL << (id->wzsl + page_shift);
 	}
 	kfree(id);
-	/* After a reset callers may be looking at them. */
+	/* After a reset, callers may be reading them concurrently. */
 	WRITE_ONCE(ctrl->max_discard, max_discard);
 	WRITE_ONCE(ctrl->max_zeroes, max_zeroes);
 }
 
 /**
  * nvdio_admin_get_log() - Get Log Page (NVMe Base 2.0, 5.16)
- * @ctrl: controller
- * @lid: log page of the controller as a whole
- * @data: gets the log
+ * @ctrl: controller, its lock held
+ * @lid: log page with controller scope
+ * @data: buffer of @len bytes
  * @len: bytes, a multiple of 4, at most 4096
  *
- * The event that a page belongs to is cleared.
+ * Reading a log page clears the asynchronous event that refers to it.
  *
+ * Context: may sleep.
  * Return: 0, -errno, or the controller's status.
  */
 int nvdio_admin_get_log(struct nvdio_ctrl *ctrl, u8 lid, void *data, u32 len)
@@ -250,9 +261,9 @@ int nvdio_admin_get_log(struct nvdio_ctrl *ctrl, u8 lid, void *data, u32 len)
 }
 
 /*
- * What each command does, for the passthrough filter. Without that log nothing
- * is known, and only root may send commands. The filter may be looking at it:
- * it stays where it is once it is there.
+ * Read the effects log for the passthrough filter. Without the log, nothing is
+ * known about commands, and they require CAP_SYS_ADMIN. The filter may be
+ * reading it concurrently, so once allocated, it stays in place.
  */
 static void admin_effects(struct nvdio_ctrl *ctrl, bool supported)
 {
@@ -267,17 +278,17 @@ static void admin_effects(struct nvdio_ctrl *ctrl, bool supported)
 		return;
 	if (!supported || nvdio_admin_get_log(ctrl, NVME_LOG_CMD_EFFECTS, log,
 					      sizeof(*log)))
-		/* As if none of the commands were supported. */
+		/* Treat all commands as unsupported. */
 		memset(log, 0, sizeof(*log));
 	WRITE_ONCE(ctrl->unpriv_read,
 		   nvdio_filter_plain(log->iocs, nvme_cmd_read));
 	WRITE_ONCE(ctrl->unpriv_write,
 		   nvdio_filter_plain(log->iocs, nvme_cmd_write));
-	/* The log before those who look for it. */
+	/* Publishes the contents of the log. */
 	smp_store_release(&ctrl->effects, log);
 }
 
-/* Serial number and model: a controller that has others is another one. */
+/* A controller with another serial number or model is a different one. */
 static int admin_same(struct nvdio_ctrl *ctrl,
 		      const struct nvme_id_ctrl *id)
 {
@@ -292,12 +303,13 @@ static int admin_same(struct nvdio_ctrl *ctrl,
 	}
 	if (!strcmp(serial, ctrl->serial) && !strcmp(model, ctrl->model))
 		return 0;
-	dev_err(&ctrl->dev, "another controller: '%s' '%s', was '%s' '%s'\n",
+	dev_err(&ctrl->dev,
+		"another controller: model '%s' serial '%s', was '%s' '%s'\n",
 		model, serial, ctrl->model, ctrl->serial);
 	return -ENODEV;
 }
 
-/* RTD3E is in microseconds, and not there before NVMe 1.2. */
+/* RTD3E is in microseconds; it is 0 before NVMe 1.2. */
 static u32 admin_shutdown_timeout(const struct nvme_id_ctrl *id)
 {
 	return usecs_to_jiffies(clamp_t(u64, le32_to_cpu(id->rtd3e),
@@ -306,11 +318,13 @@ static u32 admin_shutdown_timeout(const struct nvme_id_ctrl *id)
 }
 
 /**
- * nvdio_admin_identify_ctrl() - learn what the controller can do
- * @ctrl: gets the fields of its section "Identify Controller"
+ * nvdio_admin_identify_ctrl() - read the capabilities of the controller
+ * @ctrl: controller, its lock held; the members from @identified to
+ *	@unpriv_write are set
  *
- * To be repeated after each reset: it may have activated another firmware.
+ * Repeated after each reset, which may have activated other firmware.
  *
+ * Context: may sleep.
  * Return: 0 or -errno.
  */
 int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
@@ -342,8 +356,8 @@ int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
 		max_bytes = min(max_bytes, 1U << (id->mdts + page_shift));
 	WRITE_ONCE(ctrl->max_bytes, max_bytes);
 	/*
-	 * SGLS bits 1:0: 1 is any alignment, 2 is dwords, which is what the
-	 * paths above ask of memory anyway.
+	 * SGLS bits 1:0: 1 is byte alignment, 2 is dword alignment, which this
+	 * driver requires of memory anyway.
 	 */
 	WRITE_ONCE(ctrl->sgls,
 		   nvdio_sgl_threshold && (le32_to_cpu(id->sgls) & 3));
@@ -356,10 +370,11 @@ free:
 }
 
 /**
- * nvdio_admin_queue_count() - ask for I/O queues (Set Features 07h)
- * @ctrl: controller
- * @count: queue pairs wanted, at least 1; set to what there will be
+ * nvdio_admin_queue_count() - request I/O queues (Set Features 07h)
+ * @ctrl: controller, its lock held
+ * @count: number of queue pairs wanted, at least 1; set to the number available
  *
+ * Context: may sleep.
  * Return: 0 or -errno.
  */
 int nvdio_admin_queue_count(struct nvdio_ctrl *ctrl, unsigned int *count)
@@ -383,9 +398,10 @@ int nvdio_admin_queue_count(struct nvdio_ctrl *ctrl, unsigned int *count)
 
 /**
  * nvdio_admin_create_queue() - create a queue pair in the controller
- * @ctrl: controller
+ * @ctrl: controller, its lock held
  * @q: empty queue
  *
+ * Context: may sleep.
  * Return: 0 or -errno.
  */
 int nvdio_admin_create_queue(struct nvdio_ctrl *ctrl, struct nvdio_queue *q)
@@ -418,34 +434,39 @@ int nvdio_admin_create_queue(struct nvdio_ctrl *ctrl, struct nvdio_queue *q)
 }
 
 /**
- * nvdio_admin_dbbuf() - turn on shadow doorbells (NVMe Base 2.0, 5.8)
- * @ctrl: controller whose I/O queues are created and frozen
+ * nvdio_admin_dbbuf() - enable shadow doorbells (NVMe Base 2.0, 5.8)
+ * @ctrl: controller, its lock held; its I/O queues are created and frozen
  *
- * To be repeated after each reset. Without them the registers are used, so
- * that a failure is no error.
+ * Repeated after each reset. A failure is not an error: doorbell registers are
+ * used instead.
+ *
+ * Context: may sleep.
  */
 void nvdio_admin_dbbuf(struct nvdio_ctrl *ctrl)
 {
 	struct device *dev = ctrl->dev.parent;
 	struct nvme_command cmd = {};
 	unsigned int i;
+	int ret;
 
 	ctrl->dbbuf_on = false;
-	if (!nvdio_shadow_doorbells || !(ctrl->oacs & NVME_CTRL_OACS_DBBUF_SUPP))
+	if (!nvdio_shadow_doorbells ||
+	    !(ctrl->oacs & NVME_CTRL_OACS_DBBUF_SUPP))
 		return;
 	/*
-	 * INTx stays asserted until the controller learns of the CQ's new
-	 * head, and it may look at a shadow doorbell late.
+	 * INTx stays asserted until the controller sees the new CQ head, and it
+	 * may be slow to read a shadow doorbell.
 	 */
 	if (!ctrl->pdev->msix_enabled && !ctrl->pdev->msi_enabled)
 		return;
 	if (!ctrl->dbbuf_dbs)
 		ctrl->dbbuf_dbs = dma_alloc_coherent(dev, NVDIO_MPS,
-						  &ctrl->dbbuf_dbs_dma,
-						  GFP_KERNEL);
+						     &ctrl->dbbuf_dbs_dma,
+						     GFP_KERNEL);
 	if (!ctrl->dbbuf_eis)
 		ctrl->dbbuf_eis = dma_alloc_coherent(dev, NVDIO_MPS,
-						 &ctrl->dbbuf_eis_dma, GFP_KERNEL);
+						     &ctrl->dbbuf_eis_dma,
+						     GFP_KERNEL);
 	if (!ctrl->dbbuf_dbs || !ctrl->dbbuf_eis)
 		return;
 	memset(ctrl->dbbuf_dbs, 0, NVDIO_MPS);
@@ -453,8 +474,11 @@ void nvdio_admin_dbbuf(struct nvdio_ctrl *ctrl)
 	cmd.dbbuf.opcode = nvme_admin_dbbuf;
 	cmd.dbbuf.prp1 = cpu_to_le64(ctrl->dbbuf_dbs_dma);
 	cmd.dbbuf.prp2 = cpu_to_le64(ctrl->dbbuf_eis_dma);
-	if (nvdio_admin_cmd(ctrl, &cmd, NULL)) {
-		dev_warn(&ctrl->dev, "no shadow doorbells: command failed\n");
+	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
+	if (ret) {
+		dev_warn(&ctrl->dev,
+			 "shadow doorbells not enabled (status %#x)\n",
+			 ret);
 		return;
 	}
 	ctrl->dbbuf_on = true;
@@ -463,7 +487,7 @@ void nvdio_admin_dbbuf(struct nvdio_ctrl *ctrl)
 		u32 sq = 2 * q->qid * ctrl->db_stride;
 		u32 cq = sq + ctrl->db_stride;
 
-		/* One page each: queues beyond it keep their registers. */
+		/* One page each; queues that do not fit use their registers. */
 		if (cq + sizeof(__le32) > NVDIO_MPS)
 			break;
 		spin_lock(&q->sq_lock);

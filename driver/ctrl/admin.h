@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Commands on the admin queue. */
+/* The driver's own admin commands. */
 #ifndef NVDIO_ADMIN_H
 #define NVDIO_ADMIN_H
 

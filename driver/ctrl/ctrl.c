@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A controller's life: enabling, resetting, removing. */
+/*
+ * Life cycle of a controller: bringing it up, resetting, suspending, freezing
+ * and removing it, and the watchdog.
+ */
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
 #include <linux/slab.h>
@@ -26,9 +29,8 @@
 static DEFINE_IDA(nvdio_ctrl_ida);
 
 /*
- * What the driver knows of the controller may have changed with a reset; it is
- * made sure of before I/O goes on. A namespace that is not found as it was
- * loses its node.
+ * Read again what may have changed with a reset, before I/O continues. A
+ * namespace that is not found unchanged loses its node.
  */
 static int ctrl_reread(struct nvdio_ctrl *ctrl)
 {
@@ -42,8 +44,8 @@ static int ctrl_reread(struct nvdio_ctrl *ctrl)
 	if (ret)
 		return ret;
 	if (count < ctrl->nr_io) {
-		dev_err(&ctrl->dev, "%u queues, %u before\n", count,
-			ctrl->nr_io);
+		dev_err(&ctrl->dev, "%u I/O queues after reset, %u before\n",
+			count, ctrl->nr_io);
 		return -EIO;
 	}
 	ret = nvdio_ctrl_create_queues(ctrl);
@@ -52,15 +54,15 @@ static int ctrl_reread(struct nvdio_ctrl *ctrl)
 	nvdio_ns_doubt(ctrl, NVME_NSID_ALL);
 	ret = nvdio_ns_scan(ctrl);
 	if (ret)
-		dev_err(&ctrl->dev, "namespaces cannot be found: %d\n", ret);
+		dev_err(&ctrl->dev, "namespace scan failed: %d\n", ret);
 	nvdio_ns_drop_doubtful(ctrl);
 	nvdio_events_enable(ctrl);
 	return 0;
 }
 
 /*
- * The second half of a reset, of a controller that is RESETTING and stopped;
- * the lock is held.
+ * The second half of a reset. The controller is RESETTING and stopped; its lock
+ * is held.
  */
 static int ctrl_restart(struct nvdio_ctrl *ctrl)
 {
@@ -71,7 +73,7 @@ static int ctrl_restart(struct nvdio_ctrl *ctrl)
 		nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_CONNECTING);
 	if (!ret)
 		ret = ctrl_reread(ctrl);
-	/* One of its commands may have cost the controller its life. */
+	/* A lost admin command may have made it DEAD. */
 	if (!ret && !nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE))
 		ret = -EIO;
 	if (ret) {
@@ -83,13 +85,14 @@ static int ctrl_restart(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_ctrl_reset() - reset a controller at a user's wish
+ * nvdio_ctrl_reset() - reset a controller on request
  * @ctrl: controller
  *
- * I/O in flight is let end first, I/O that comes meanwhile waits.
+ * I/O in flight drains first; new I/O waits.
  *
  * Context: may sleep.
- * Return: 0 or -errno; -EBUSY while the machine, or the device, sleeps.
+ * Return: 0 or -errno; -EBUSY while the controller is suspended or being reset
+ * by the PCI core.
  */
 int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
 {
@@ -106,12 +109,12 @@ int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_ctrl_suspend() - stop a controller that others will reset or turn off
+ * nvdio_ctrl_suspend() - stop a controller for a suspend or an external reset
  * @ctrl: controller
- * @shutdown: it may lose its power
+ * @shutdown: it may lose power
  *
- * I/O in flight is let end first, I/O that comes waits for
- * nvdio_ctrl_resume(). No register is touched in between.
+ * I/O in flight drains first; new I/O waits until nvdio_ctrl_resume(). No
+ * register is accessed in between.
  *
  * Context: may sleep.
  * Return: 0.
@@ -127,11 +130,11 @@ int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown)
 }
 
 /**
- * nvdio_ctrl_resume() - go on after nvdio_ctrl_suspend()
+ * nvdio_ctrl_resume() - restart a controller after nvdio_ctrl_suspend()
  * @ctrl: controller, powered, its configuration space restored
  *
  * Context: may sleep.
- * Return: 0; -errno, and the controller is given up.
+ * Return: 0; or -errno, and the controller is DEAD.
  */
 int nvdio_ctrl_resume(struct nvdio_ctrl *ctrl)
 {
@@ -148,22 +151,25 @@ int nvdio_ctrl_resume(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_ctrl_freeze() - let all I/O end, and hold what comes
- * @ctrl: controller
+ * nvdio_ctrl_freeze() - drain all I/O, and hold new I/O back
+ * @ctrl: controller; the caller has called nvdio_ctrl_enter()
  *
- * A read-modify-write of the copy path is not cut in two either. Admin commands
- * go on, and resets too, which do not end the freeze.
+ * A read-modify-write of the copy path is not split either. Admin commands
+ * continue, and so do resets, which do not end the freeze.
  *
  * Context: may sleep, for as long as I/O commands take.
- * Return: 0, and nvdio_ctrl_unfreeze() has to follow; -ENODEV; -EBUSY if
- * commands do not end.
+ * Return: 0, to be undone with nvdio_ctrl_unfreeze(); -ENODEV; -EBUSY if I/O
+ * does not drain; -ENOMEM.
  */
 int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl)
 {
 	int ret;
 
 	mutex_lock(&ctrl->freeze_lock);
-	/* Claims come first: who holds one may need to send to give it up. */
+	/*
+	 * Claims first: their holders may need to submit in order to release
+	 * them.
+	 */
 	ret = nvdio_ns_claim_all(ctrl);
 	if (ret) {
 		mutex_unlock(&ctrl->freeze_lock);
@@ -183,7 +189,14 @@ int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl)
 	return 0;
 }
 
-/* Let I/O go on, and handle an event that came meanwhile. */
+/**
+ * nvdio_ctrl_unfreeze() - undo nvdio_ctrl_freeze()
+ * @ctrl: controller
+ *
+ * Also handles an event that arrived during the freeze.
+ *
+ * Context: may sleep.
+ */
 void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl)
 {
 	mutex_lock(&ctrl->lock);
@@ -196,7 +209,7 @@ void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl)
 	mutex_unlock(&ctrl->freeze_lock);
 }
 
-/* A controller that is LIVE but does not work, or was stopped before. */
+/* Reset a LIVE controller that has failed, or restart one that was stopped. */
 static void ctrl_reset_work(struct work_struct *work)
 {
 	struct nvdio_ctrl *ctrl = container_of(work, struct nvdio_ctrl,
@@ -211,8 +224,8 @@ static void ctrl_reset_work(struct work_struct *work)
 }
 
 /*
- * Has nothing ended in a queue since the last look, though something is in
- * flight? @busy is set if there is; if not, nothing in it can be overdue.
+ * Has a queue with commands in flight made no progress since the last check?
+ * @busy is set if there are commands in flight; otherwise none can be overdue.
  */
 static bool ctrl_stands(struct nvdio_ctrl *ctrl, struct nvdio_queue *q,
 			bool *busy)
@@ -226,23 +239,23 @@ static bool ctrl_stands(struct nvdio_ctrl *ctrl, struct nvdio_queue *q,
 }
 
 /*
- * Once a second: is a command overdue, or the controller in a fatal state? No
- * timer is armed for each command (invariant 4). A lost interrupt is made up
- * for by polling; everything else is a case for a reset. A controller that has
- * nothing to do is left alone, so that it may save power.
+ * Once a second: is a command overdue, or the controller in a fatal state? This
+ * takes the place of a timer per command (invariant 4). Polling makes up for a
+ * lost interrupt; everything else needs a reset. The registers of an idle
+ * controller are not accessed, so that it can save power.
  */
 static void ctrl_watchdog(struct work_struct *work)
 {
 	struct nvdio_ctrl *ctrl = container_of(to_delayed_work(work),
 					       struct nvdio_ctrl, watchdog);
-	/* Before all else, see nvdio_ctrl_want_reset(). */
+	/* Sampled first; see nvdio_ctrl_want_reset(). */
 	u32 csts, resets = smp_load_acquire(&ctrl->resets);
 	bool stands = false, bad = false;
 	unsigned int i;
 
 	if (READ_ONCE(ctrl->state) != NVDIO_CTRL_LIVE)
 		goto again;
-	/* The admin queue last: it has user space's commands. */
+	/* The admin queue last: passthrough commands may delay it. */
 	for (i = 0; i <= ctrl->nr_io && !bad; i++) {
 		struct nvdio_queue *q = i < ctrl->nr_io ? ctrl->io[i] :
 							  ctrl->admin;
@@ -296,9 +309,10 @@ static void ctrl_release(struct device *dev)
 
 /**
  * nvdio_ctrl_alloc() - allocate a controller
- * @pdev: its device
+ * @pdev: PCI function
  *
- * Return: the controller with one reference to its device; or ERR_PTR().
+ * Context: may sleep.
+ * Return: the controller, with one reference to its device; or ERR_PTR().
  */
 struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 {
@@ -341,7 +355,7 @@ free:
 	return ERR_PTR(ret);
 }
 
-/* The part of nvdio_ctrl_start() that talks to the controller; lock held. */
+/* The part of nvdio_ctrl_start() that accesses the controller; lock held. */
 static int ctrl_bring_up(struct nvdio_ctrl *ctrl)
 {
 	unsigned int i;
@@ -382,9 +396,10 @@ static int ctrl_bring_up(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_ctrl_start() - bring up a controller whose BAR and vectors are there
- * @ctrl: controller
+ * nvdio_ctrl_start() - bring up a controller
+ * @ctrl: controller with its BAR mapped and interrupt vectors allocated
  *
+ * Context: may sleep.
  * Return: 0 or -errno; on error nvdio_ctrl_remove() cleans up.
  */
 int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
@@ -397,9 +412,9 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 		return ret;
 
 	/*
-	 * One for each thing that its work may wait for, so that nothing stands
-	 * in a queue behind what waits for it (invariant 12). Unbound, since
-	 * copying takes its time.
+	 * One workqueue for each thing that work may wait for, so that no work
+	 * queues behind work that waits for something else (invariant 12).
+	 * Unbound, since copying is CPU intensive.
 	 */
 	ctrl->copy_wq = alloc_workqueue("nvdio%d-copy",
 					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
@@ -407,7 +422,10 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	ctrl->send_wq = alloc_workqueue("nvdio%d-send",
 					WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					ctrl->instance);
-	/* Those who wait for room must not keep others from giving some. */
+	/*
+	 * Work that waits for mapping space must not block work that frees
+	 * some.
+	 */
 	if (!ctrl->linear)
 		ctrl->map_wq = alloc_workqueue("nvdio%d-map",
 					       WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
@@ -418,8 +436,8 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	ctrl->reset_wq = alloc_workqueue("nvdio%d-reset",
 					 WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 					 ctrl->instance);
-	ctrl->desc_pages = dma_pool_create("nvdio lists", dev, NVDIO_MPS, NVDIO_MPS,
-				      0);
+	ctrl->desc_pages = dma_pool_create("nvdio lists", dev, NVDIO_MPS,
+					   NVDIO_MPS, 0);
 	ctrl->admin = nvdio_queue_alloc(ctrl, 0, NVDIO_ADMIN_DEPTH,
 					dev_to_node(dev));
 	if (!ctrl->copy_wq || !ctrl->send_wq ||
@@ -443,8 +461,8 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 }
 
 /*
- * Whoever holds the lock is hurried up, and nobody starts anything any more.
- * Some work items may still be running when it is theirs to notice.
+ * Make the holder of the lock give up waiting, and admit nothing new. Work
+ * items that are still running notice the state.
  */
 static void ctrl_leave(struct nvdio_ctrl *ctrl)
 {
@@ -457,7 +475,7 @@ static void ctrl_leave(struct nvdio_ctrl *ctrl)
 	cancel_work_sync(&ctrl->reset_work);
 }
 
-/* The last time that the controller is used; @drain: let I/O end first. */
+/* Shut the controller down for good. @drain: let I/O end first. */
 static void ctrl_finish(struct nvdio_ctrl *ctrl, bool drain)
 {
 	if (drain)
@@ -466,11 +484,12 @@ static void ctrl_finish(struct nvdio_ctrl *ctrl, bool drain)
 }
 
 /**
- * nvdio_ctrl_remove() - undo nvdio_ctrl_start(), however far it came
+ * nvdio_ctrl_remove() - undo nvdio_ctrl_start(), even if it failed halfway
  * @ctrl: controller; open files may still refer to it afterwards
  *
- * New calls are refused, those under way get some seconds, then the controller
- * is stopped and what is left ends with -ENODEV (invariants 2 and 10).
+ * New calls are refused, those in progress get a few seconds, then the
+ * controller is shut down and the remaining I/O ends with -ENODEV (invariants 2
+ * and 10).
  *
  * Context: may sleep.
  */
@@ -499,7 +518,7 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 		destroy_workqueue(ctrl->finish_wq);
 	if (ctrl->reset_wq)
 		destroy_workqueue(ctrl->reset_wq);
-	/* What is left are requests between two states, which take no time. */
+	/* Only requests between two states are left; they need no time. */
 	nvdio_ctrl_drain(ctrl, MAX_SCHEDULE_TIMEOUT / 2);
 
 	nvdio_ctrl_clear_affinity(ctrl);
@@ -519,12 +538,15 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 		dma_free_coherent(dev, NVDIO_MPS, ctrl->dbbuf_dbs,
 				  ctrl->dbbuf_dbs_dma);
 	if (ctrl->dbbuf_eis)
-		dma_free_coherent(dev, NVDIO_MPS, ctrl->dbbuf_eis, ctrl->dbbuf_eis_dma);
+		dma_free_coherent(dev, NVDIO_MPS, ctrl->dbbuf_eis,
+				  ctrl->dbbuf_eis_dma);
 }
 
 /**
- * nvdio_ctrl_shutdown() - the machine goes down: let the controller save
+ * nvdio_ctrl_shutdown() - system shutdown: flush caches and shut down
  * @ctrl: controller
+ *
+ * Context: may sleep.
  */
 void nvdio_ctrl_shutdown(struct nvdio_ctrl *ctrl)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Bringing a controller up, resetting it, taking it away. */
+/*
+ * Life cycle of a controller: bringing it up, resetting, suspending, freezing
+ * and removing it.
+ */
 #ifndef NVDIO_CTRL_LIFE_H
 #define NVDIO_CTRL_LIFE_H
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asynchronous events of a controller (NVMe Base 2.0, 5.2).
+ * Asynchronous events (NVMe Base 2.0, 5.2).
  *
- * One Asynchronous Event Request is always in the admin queue; it has no
- * timeout. Its end is handled by a work item, which reads the log page that
- * the event is about, as otherwise there would be no further event of its
- * kind, and sends the next request.
+ * One Asynchronous Event Request, without a timeout, is kept in the admin
+ * queue. When it completes, a work item reads the log page that the event
+ * refers to, which unmasks further events of that type, and submits the next
+ * request.
  */
 #include <linux/kobject.h>
 #include <linux/slab.h>
@@ -33,7 +33,10 @@ static enum nvdio_end events_end(struct nvdio_request *req, u16 status,
 
 	WRITE_ONCE(req->state, NVDIO_REQ_RESERVED);
 	WRITE_ONCE(ctrl->event_armed, false);
-	/* Any error, a reset among them, ends it until the next reset. */
+	/*
+	 * After an error, including a reset, no request is submitted until the
+	 * next reset.
+	 */
 	if (!status) {
 		ctrl->event_last = req->result;
 		queue_work(ctrl->reset_wq, &ctrl->event_work);
@@ -41,7 +44,7 @@ static enum nvdio_end events_end(struct nvdio_request *req, u16 status,
 	return NVDIO_END_LATER;
 }
 
-/* Send the request; the controller's lock is held. */
+/* Submit the request; the controller's lock is held. */
 static void events_arm(struct nvdio_ctrl *ctrl)
 {
 	struct nvdio_queue *q = ctrl->admin;
@@ -65,8 +68,8 @@ static void events_arm(struct nvdio_ctrl *ctrl)
 }
 
 /*
- * Which events the controller reports now. After a reset that is what the
- * vendor, or somebody who saved it, wants it to report.
+ * The events that the controller currently reports. After a reset these are the
+ * vendor's defaults, or those that were saved.
  */
 static u32 events_configured(struct nvdio_ctrl *ctrl)
 {
@@ -84,10 +87,10 @@ static u32 events_configured(struct nvdio_ctrl *ctrl)
 			 NVME_SMART_CRIT_VOLATILE_MEMORY)
 
 /**
- * nvdio_events_enable() - ask for events
+ * nvdio_events_enable() - enable asynchronous events
  * @ctrl: controller whose admin queue has just become live, its lock held
  *
- * A controller that reports no events is as good.
+ * A failure is logged and otherwise ignored.
  *
  * Context: may sleep.
  */
@@ -104,7 +107,8 @@ void nvdio_events_enable(struct nvdio_ctrl *ctrl)
 	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
 	if (ret)
 		dev_warn(&ctrl->dev,
-			 "events %#x cannot be asked for: %#x\n", events, ret);
+			 "asynchronous events %#x not enabled (status %#x)\n",
+			 events, ret);
 	events_arm(ctrl);
 }
 
@@ -120,8 +124,10 @@ static void events_read_log(struct nvdio_ctrl *ctrl, u8 lid)
 }
 
 /**
- * nvdio_events_work() - handle an event
+ * nvdio_events_work() - handle an asynchronous event
  * @work: the controller's event_work
+ *
+ * Context: may sleep; takes the controller's lock.
  */
 void nvdio_events_work(struct work_struct *work)
 {
@@ -133,8 +139,9 @@ void nvdio_events_work(struct work_struct *work)
 	if (ctrl->state != NVDIO_CTRL_LIVE)
 		goto unlock;
 	/*
-	 * A Format, say, may hold up other admin commands, and namespaces are
-	 * not to be looked at meanwhile. nvdio_ctrl_unfreeze() comes back.
+	 * A Format, for example, may delay other admin commands, and namespaces
+	 * must not be scanned meanwhile. nvdio_ctrl_unfreeze() queues this work
+	 * again.
 	 */
 	if (ctrl->frozen) {
 		ctrl->event_pending = true;
@@ -143,18 +150,20 @@ void nvdio_events_work(struct work_struct *work)
 	events_read_log(ctrl, EVENT_LOG(event));
 	switch (EVENT_TYPE(event)) {
 	case NVME_AER_ERROR:
-		dev_err(&ctrl->dev, "the controller reports an error: %#x\n",
-			event);
+		dev_err(&ctrl->dev,
+			"controller reported an error (event %#x)\n", event);
 		if (EVENT_INFO(event) == NVME_AER_ERROR_PERSIST_INT_ERR)
 			nvdio_ctrl_want_reset(ctrl, READ_ONCE(ctrl->resets));
 		break;
 	case NVME_AER_SMART:
-		dev_warn(&ctrl->dev, "health: %#x, see its SMART log\n", event);
+		dev_warn(&ctrl->dev, "health event %#x, see the SMART log\n",
+			 event);
 		kobject_uevent(&ctrl->dev.kobj, KOBJ_CHANGE);
 		break;
 	case NVME_AER_NOTICE:
 		if (EVENT_INFO(event) == NVME_AER_NOTICE_NS_CHANGED) {
-			dev_info(&ctrl->dev, "namespaces have changed\n");
+			dev_info(&ctrl->dev,
+				 "namespaces changed, rescanning\n");
 			nvdio_ns_scan(ctrl);
 		}
 		break;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Asynchronous events of a controller. */
+/* Asynchronous events. */
 #ifndef NVDIO_EVENTS_H
 #define NVDIO_EVENTS_H
 

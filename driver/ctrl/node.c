@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Character device nodes of the class nvdio. */
+/* Character device nodes of class nvdio. */
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/kdev_t.h>
@@ -13,11 +13,13 @@ static dev_t nvdio_devt;
 static DEFINE_IDA(nvdio_minors);
 
 /**
- * nvdio_node_init() - prepare a node's device
- * @dev: zeroed device; its memory belongs to the device from now on
+ * nvdio_node_init() - initialise the device of a node
+ * @dev: zeroed device; its memory is reference counted from now on
  * @parent: parent
- * @release: frees the memory that @dev is in, when the last reference, open
- *	files' among them, is gone
+ * @release: frees the memory that contains @dev, after the last reference,
+ *	including those of open files, is dropped
+ *
+ * Context: may sleep.
  */
 void nvdio_node_init(struct device *dev, struct device *parent,
 		     void (*release)(struct device *dev))
@@ -31,9 +33,10 @@ void nvdio_node_init(struct device *dev, struct device *parent,
 /**
  * nvdio_node_add() - publish a node
  * @dev: device with a name
- * @cdev: in the same memory
- * @kind: which file operations it has
+ * @cdev: embedded in the same memory
+ * @kind: selects the file operations
  *
+ * Context: may sleep.
  * Return: 0 or -errno.
  */
 int nvdio_node_add(struct device *dev, struct cdev *cdev,
@@ -56,11 +59,13 @@ int nvdio_node_add(struct device *dev, struct cdev *cdev,
 }
 
 /**
- * nvdio_node_remove() - take a node away
+ * nvdio_node_remove() - remove a node
  * @dev: device, which stays as long as there are references
- * @cdev: its cdev; files that are open stay open
+ * @cdev: its cdev; open files stay open
  *
- * Nothing is done if the node was never added.
+ * Does nothing if the node was never added.
+ *
+ * Context: may sleep.
  */
 void nvdio_node_remove(struct device *dev, struct cdev *cdev)
 {
@@ -71,10 +76,11 @@ void nvdio_node_remove(struct device *dev, struct cdev *cdev)
 }
 
 /**
- * nvdio_node_class_init() - once, at module load
- * @ctrl_fops: file operations of controllers' nodes
- * @ns_fops: file operations of namespaces' nodes
+ * nvdio_node_class_init() - create the class, at module load
+ * @ctrl_fops: file operations of controller nodes
+ * @ns_fops: file operations of namespace nodes
  *
+ * Context: may sleep.
  * Return: 0 or -errno.
  */
 int nvdio_node_class_init(const struct file_operations *ctrl_fops,
@@ -96,7 +102,11 @@ int nvdio_node_class_init(const struct file_operations *ctrl_fops,
 	return 0;
 }
 
-/* Once, at module unload. */
+/**
+ * nvdio_node_class_exit() - remove the class, at module unload
+ *
+ * Context: may sleep.
+ */
 void nvdio_node_class_exit(void)
 {
 	class_destroy(nvdio_class);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Character device nodes of the class nvdio. */
+/* Character device nodes of class nvdio. */
 #ifndef NVDIO_NODE_H
 #define NVDIO_NODE_H
 

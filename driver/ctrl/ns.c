@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Finding the namespaces of a controller and giving each a node. */
+/* Scanning for namespaces, and creating and removing their nodes. */
 #include <linux/log2.h>
 #include <linux/slab.h>
 
@@ -18,7 +18,7 @@
 #include "ctrl/ns.h"
 #include "ctrl/sysfs.h"
 
-/* Nobody uses the namespace any more, so nothing may be taken on its behalf. */
+/* The namespace is unused, so no resource may be left accounted to it. */
 static void ns_check_leaks(struct nvdio_ns *ns)
 {
 	struct nvdio_ctrl *ctrl = ns->ctrl;
@@ -52,10 +52,10 @@ static void ns_release(struct device *dev)
 }
 
 /**
- * struct nvdio_ns_format - what a namespace's node depends on
+ * struct nvdio_ns_format - the properties that a node depends on
  * @blocks: number of blocks
  * @lba_shift: log2 of the LBA size
- * @ids: which namespace it is
+ * @ids: identifiers
  * @read_only: write protected
  */
 struct nvdio_ns_format {
@@ -66,7 +66,7 @@ struct nvdio_ns_format {
 };
 
 /*
- * Take size and block format from Identify Namespace data, which are checked
+ * Extract size and LBA format from Identify Namespace data, checking them
  * (invariant 11).
  * Return: false if the namespace cannot have a node; the log says why.
  */
@@ -74,14 +74,14 @@ static bool ns_parse(struct nvdio_ctrl *ctrl, u32 nsid,
 		     const struct nvme_id_ns *id,
 		     struct nvdio_ns_format *format)
 {
-	/* FLBAS: the format's index in bits 3:0 and, above them, 6:5. */
+	/* FLBAS: index of the format in bits 3:0 and, above them, 6:5. */
 	unsigned int index = (id->flbas & 0xf) | (id->flbas >> 1 & 0x30);
 	const struct nvme_lbaf *lbaf = &id->lbaf[index];
 	u64 nsze = le64_to_cpu(id->nsze);
 
 	if (lbaf->ms || id->dps & NVME_NS_DPS_PI_MASK) {
 		dev_warn(&ctrl->dev,
-			 "namespace %u has metadata or protection information (%u bytes to a block): no node\n",
+			 "namespace %u has metadata or protection information (%u bytes per block): no node\n",
 			 nsid, le16_to_cpu(lbaf->ms));
 		return false;
 	}
@@ -104,9 +104,9 @@ static bool ns_parse(struct nvdio_ctrl *ctrl, u32 nsid,
 }
 
 /*
- * Take the identifiers: those in Identify Namespace data, and the list, which
- * is mandatory since NVMe 1.3.
- * Return: 0 or -errno. A list that the controller does not give is no error.
+ * Read the identifiers: from Identify Namespace data, and from the descriptor
+ * list, which is mandatory since NVMe 1.3.
+ * Return: 0 or -errno. A controller that does not return the list is no error.
  */
 static int ns_identify(struct nvdio_ctrl *ctrl, u32 nsid,
 		       const struct nvme_id_ns *id,
@@ -155,11 +155,14 @@ static void ns_set_format(struct nvdio_ns *ns,
 	ns->single_max = ctrl->sgls ? ns->limits.max_bytes :
 			 min(ns->limits.max_bytes, NVDIO_MPS);
 	ns->single_max = min(ns->single_max, ctrl->max_map_bytes);
-	/* No copying under a lock, or in an interrupt: all is left to xfer.c. */
+	/*
+	 * Never bounce under a lock or in an interrupt: leave everything to
+	 * xfer.c.
+	 */
 	if (ctrl->bounces)
 		ns->single_max = 0;
 
-	/* Dataset Management, say, does not move whole blocks. */
+	/* The data of Dataset Management, for example, are not whole blocks. */
 	ns->raw_limits = ns->limits;
 	ns->raw_limits.max_bytes = ctrl->max_bytes;
 	ns->raw_limits.lba_mask = 3;
@@ -199,7 +202,7 @@ static int ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
 	if (ret)
 		goto put;
 	list_add_tail(&ns->link, &ctrl->namespaces);
-	dev_info(&ns->dev, "%llu bytes in blocks of %u\n", ns->size,
+	dev_info(&ns->dev, "%llu bytes, %u bytes per block\n", ns->size,
 		 ns->lba_mask + 1);
 	return 0;
 
@@ -209,8 +212,8 @@ put:
 }
 
 /*
- * Take a namespace's node away. Files that are open on it get -ENODEV, and
- * nothing is sent on their behalf any more once this returns.
+ * Remove the node of a namespace. Open files get -ENODEV, and on return nothing
+ * is being submitted on their behalf.
  */
 static void ns_drop(struct nvdio_ns *ns)
 {
@@ -239,9 +242,9 @@ static struct nvdio_ns *ns_find(struct nvdio_ctrl *ctrl, u32 nsid)
 }
 
 /*
- * Is it still the namespace, and the format, that the node was made for? And
- * may commands be as large, and described as they are? A controller that was
- * reset may have other limits.
+ * Does the node still match the namespace: same identity, same LBA format, and
+ * limits no stricter than those its commands were built for? A reset may have
+ * changed the limits of the controller.
  */
 static bool ns_fits(const struct nvdio_ns *ns,
 		    const struct nvdio_ns_format *format)
@@ -255,8 +258,8 @@ static bool ns_fits(const struct nvdio_ns *ns,
 }
 
 /*
- * Take over what may change under open files. Of I/O that looked at the larger
- * size before a namespace shrank, the controller fails what is behind the end
+ * Update what may change under open files. If the namespace has shrunk, the
+ * controller fails I/O beyond the new end that was checked against the old size
  * (LBA Out of Range).
  */
 static void ns_update(struct nvdio_ns *ns,
@@ -277,15 +280,15 @@ static void ns_update(struct nvdio_ns *ns,
 		 size);
 	WRITE_ONCE(ns->size, size);
 	nvdio_ns_update_writable(ns);
-	/* As for a block device. */
+	/* The same uevent as for a block device. */
 	kobject_uevent_env(&ns->dev.kobj, KOBJ_CHANGE, resize);
 }
 
 /*
- * A namespace whose format changed, or in whose place there is another one, is
- * replaced, with a node of the same name: what was computed with the old format
- * must never be sent, and this way nobody has to look twice at what does not
- * change. A change of size leaves open files as they are.
+ * A namespace whose format has changed, or that has been replaced by another,
+ * gets a new node of the same name: commands computed with the old format must
+ * never be submitted, and this way the format is constant for the lifetime of
+ * struct nvdio_ns. Open files survive a change of size.
  */
 static int ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 {
@@ -299,21 +302,21 @@ static int ns_scan_one(struct nvdio_ctrl *ctrl, u32 nsid)
 		return -ENOMEM;
 	ret = nvdio_admin_identify(ctrl, nsid, NVME_ID_CNS_NS, id);
 	if (ret > 0) {
-		/* It may be possible later, unless the controller says not. */
+		/* A retry may succeed later, unless DNR is set. */
 		bool keep = ns && !(ret & NVME_STATUS_DNR);
 
 		if (keep)
 			ns->seen = true;
 		dev_warn(&ctrl->dev,
-			 "namespace %u cannot be identified (status %#x): %s\n",
-			 nsid, ret, keep ? "left as it was" : "no node");
+			 "cannot identify namespace %u (status %#x): %s\n",
+			 nsid, ret, keep ? "node unchanged" : "no node");
 		ret = 0;
 		goto free;
 	}
 	if (ret)
 		goto free;
 	if (!id->nsze || !ns_parse(ctrl, nsid, id, &format)) {
-		/* At once: its commands may move more than was mapped. */
+		/* Immediately: its commands could move more than was mapped. */
 		if (ns)
 			ns_drop(ns);
 		goto free;
@@ -336,14 +339,15 @@ free:
 }
 
 /**
- * nvdio_ns_scan() - give each active namespace a node
+ * nvdio_ns_scan() - create nodes for all active namespaces
  * @ctrl: live controller, its lock held
  *
- * Namespaces that are gone lose theirs. Those of which the controller does not
- * tell anything at the moment keep it.
+ * Nodes of namespaces that are gone are removed. Namespaces that the controller
+ * temporarily cannot identify keep theirs.
  *
- * Return: 0; -errno, and who has a node keeps it. A namespace that cannot have
- * a node is no error.
+ * Context: may sleep.
+ * Return: 0; or -errno, and existing nodes stay. A namespace that cannot have a
+ * node is no error.
  */
 int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 {
@@ -360,13 +364,16 @@ int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 	list_for_each_entry(ns, &ctrl->namespaces, link)
 		ns->seen = false;
 	do {
-		ret = nvdio_admin_identify(ctrl, last, NVME_ID_CNS_NS_ACTIVE_LIST,
-					   list);
+		ret = nvdio_admin_identify(ctrl, last,
+					   NVME_ID_CNS_NS_ACTIVE_LIST, list);
 		if (ret)
 			break;
 		for (i = 0; i < per_list && !ret; i++) {
 			nsid = le32_to_cpu(list[i]);
-			/* Ascending (NVMe Base 2.0, 5.17.2.2); 0 is the end. */
+			/*
+			 * In ascending order (NVMe Base 2.0, 5.17.2.2); 0 ends
+			 * the list.
+			 */
 			if (nsid <= last)
 				break;
 			last = nsid;
@@ -378,12 +385,12 @@ int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 	if (ret > 0 && !(ret & NVME_STATUS_DNR) &&
 	    ctrl->vs >= NVME_VS(1, 1, 0) && !list_empty(&ctrl->namespaces)) {
 		dev_warn(&ctrl->dev,
-			 "no list of namespaces (status %#x): all are left as they were\n",
+			 "cannot list namespaces (status %#x): nodes unchanged\n",
 			 ret);
 		return -EIO;
 	}
 	if (ret > 0) {
-		/* Before NVMe 1.1 there was no such list. */
+		/* Before NVMe 1.1 there is no such list. */
 		for (nsid = 1, ret = 0; nsid <= min(ctrl->nn, 1024U) && !ret;
 		     nsid++)
 			ret = ns_scan_one(ctrl, nsid);
@@ -398,10 +405,10 @@ int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_ns_rescan() - look for namespaces that came, went or changed
- * @ctrl: controller
+ * nvdio_ns_rescan() - scan a live controller for changes
+ * @ctrl: controller, its lock not held
  *
- * Context: may sleep; the controller's lock is not held.
+ * Context: may sleep.
  * Return: 0 or -errno.
  */
 int nvdio_ns_rescan(struct nvdio_ctrl *ctrl)
@@ -416,11 +423,13 @@ int nvdio_ns_rescan(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_ns_doubt() - a namespace may not be what it was any more
+ * nvdio_ns_doubt() - note that a namespace may have been replaced
  * @ctrl: controller, its lock held
  * @nsid: namespace; 0 or NVME_NSID_ALL: all of them
  *
  * A scan has to follow, and then nvdio_ns_drop_doubtful().
+ *
+ * Context: may sleep.
  */
 void nvdio_ns_doubt(struct nvdio_ctrl *ctrl, u32 nsid)
 {
@@ -432,11 +441,13 @@ void nvdio_ns_doubt(struct nvdio_ctrl *ctrl, u32 nsid)
 }
 
 /**
- * nvdio_ns_drop_doubtful() - take away the nodes that a scan did not confirm
+ * nvdio_ns_drop_doubtful() - remove nodes that the scan did not confirm
  * @ctrl: controller, its lock held
  *
- * What was computed with the old format must not be sent: with other blocks a
- * command would move more than was mapped.
+ * Commands computed with the old format must not be submitted: with a different
+ * LBA size they would move more than was mapped.
+ *
+ * Context: may sleep.
  */
 void nvdio_ns_drop_doubtful(struct nvdio_ctrl *ctrl)
 {
@@ -444,22 +455,22 @@ void nvdio_ns_drop_doubtful(struct nvdio_ctrl *ctrl)
 
 	list_for_each_entry_safe(ns, next, &ctrl->namespaces, link) {
 		if (ns->doubtful) {
-			dev_warn(&ns->dev, "not found again as it was\n");
+			dev_warn(&ns->dev,
+				 "not confirmed by scan, removing node\n");
 			ns_drop(ns);
 		}
 	}
 }
 
 /**
- * nvdio_ns_rescan_changed() - look at namespaces again after a command that
- * may have changed them
- * @ctrl: controller, with I/O frozen
- * @nsid: which; 0 or NVME_NSID_ALL: all of them
+ * nvdio_ns_rescan_changed() - rescan after a command that may change namespaces
+ * @ctrl: controller, its lock not held, with I/O frozen
+ * @nsid: namespace; 0 or NVME_NSID_ALL: all of them
  *
- * If that fails, they are gone for those who have them open. During a reset
- * that is the reset's to do.
+ * If the scan fails, files that are open on these namespaces get -ENODEV.
+ * During a reset, the reset does this.
  *
- * Context: may sleep; the controller's lock is not held.
+ * Context: may sleep.
  */
 void nvdio_ns_rescan_changed(struct nvdio_ctrl *ctrl, u32 nsid)
 {
@@ -473,8 +484,10 @@ void nvdio_ns_rescan_changed(struct nvdio_ctrl *ctrl, u32 nsid)
 }
 
 /**
- * nvdio_ns_remove_all() - take away all nodes of a controller's namespaces
+ * nvdio_ns_remove_all() - remove the nodes of all namespaces
  * @ctrl: controller, its lock held
+ *
+ * Context: may sleep.
  */
 void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl)
 {
@@ -485,10 +498,10 @@ void nvdio_ns_remove_all(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * struct ns_frozen - all blocks of a namespace, claimed
- * @link: in the controller's frozen_ns
+ * struct ns_frozen - a claim to all blocks of a namespace
+ * @link: entry in the controller's frozen_ns
  * @ns: namespace, with a reference
- * @claim: exclusive, to all that is or may come to be in it
+ * @claim: exclusive; covers blocks beyond the end as well
  */
 struct ns_frozen {
 	struct list_head link;
@@ -500,7 +513,7 @@ struct ns_frozen {
  * nvdio_ns_claim_all() - claim all blocks of all namespaces
  * @ctrl: controller, its freeze_lock held, its lock not
  *
- * When this returns no read-modify-write is under way, and none begins until
+ * On return no read-modify-write is in progress, and none starts before
  * nvdio_ns_release_all().
  *
  * Context: may sleep.
@@ -526,7 +539,7 @@ int nvdio_ns_claim_all(struct nvdio_ctrl *ctrl)
 	}
 	mutex_unlock(&ctrl->lock);
 
-	/* Not under the lock: this takes as long as I/O does. */
+	/* Not under the lock, since this takes as long as I/O does. */
 	list_for_each_entry(frozen, &list, link) {
 		nvdio_claim_set(&frozen->claim, 0, U64_MAX, true);
 		nvdio_claim_wait(frozen->ns, &frozen->claim);
@@ -540,6 +553,8 @@ int nvdio_ns_claim_all(struct nvdio_ctrl *ctrl)
 /**
  * nvdio_ns_release_all() - undo nvdio_ns_claim_all()
  * @ctrl: controller, its freeze_lock held
+ *
+ * Context: may sleep.
  */
 void nvdio_ns_release_all(struct nvdio_ctrl *ctrl)
 {

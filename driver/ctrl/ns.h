@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Finding namespaces, and giving them nodes. */
+/* Scanning for namespaces, and creating and removing their nodes. */
 #ifndef NVDIO_NS_SCAN_H
 #define NVDIO_NS_SCAN_H
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Binding to a PCI function: BAR, DMA limits, interrupt vectors. */
+/*
+ * The PCI driver: binding, BAR, DMA limits, interrupt vectors, power
+ * management.
+ */
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -12,15 +15,17 @@
 #include "ctrl/pci.h"
 #include "ctrl/sysfs.h"
 
-/* Registers and, at least, the admin queue's and one I/O queue's doorbells. */
+/* Registers and a page of doorbells. */
 #define NVDIO_BAR_MIN	(NVME_REG_DBS + 4096)
 
-/* An entry of what is to be buf: room is found more easily for short ones. */
+/*
+ * Longest mapping where mapping may bounce: short ones find space more easily.
+ */
 #define NVDIO_BOUNCED_MAP	SZ_64K
 
 /*
- * What a mapping costs and how long it may be: there is a limit where it may
- * have to go through swiotlb. The constant of a linear mapping is read off the
+ * Set the properties of DMA mappings: a size limit if they may go through
+ * swiotlb, and the constant offset of a linear mapping, which is read off the
  * API itself.
  */
 static void nvdio_pci_dma(struct nvdio_ctrl *ctrl)
@@ -31,8 +36,8 @@ static void nvdio_pci_dma(struct nvdio_ctrl *ctrl)
 	dma_addr_t dma;
 
 	ctrl->bounces = max < SIZE_MAX;
-	ctrl->max_map_bytes = min_t(size_t, max, ctrl->bounces ? NVDIO_BOUNCED_MAP :
-								 SZ_1G) & PAGE_MASK;
+	ctrl->max_map_bytes = min_t(size_t, max, ctrl->bounces ?
+				    NVDIO_BOUNCED_MAP : SZ_1G) & PAGE_MASK;
 	if (!nvdio_dma_is_linear(dev))
 		return;
 	page = alloc_page(GFP_KERNEL);
@@ -61,7 +66,8 @@ static int nvdio_pci_map(struct nvdio_ctrl *ctrl)
 		goto disable;
 	ctrl->bar_size = pci_resource_len(pdev, 0);
 	if (ctrl->bar_size < NVDIO_BAR_MIN) {
-		dev_err(dev, "BAR 0 has %zu bytes\n", ctrl->bar_size);
+		dev_err(dev, "BAR 0 is too small (%zu bytes)\n",
+			ctrl->bar_size);
 		ret = -ENODEV;
 		goto release;
 	}
@@ -74,9 +80,9 @@ static int nvdio_pci_map(struct nvdio_ctrl *ctrl)
 	if (ret)
 		goto unmap;
 	/*
-	 * The splitter cuts segments as PRPs and SGLs need it; the defaults of
-	 * PCI would only cut them once more. swiotlb has to keep the offset
-	 * within a page, for PRPs depend on it.
+	 * pure/dptr.c splits segments as PRPs and SGLs require; the PCI
+	 * defaults would only split them once more. PRPs depend on swiotlb
+	 * preserving the offset within a page.
 	 */
 	dma_set_max_seg_size(dev, UINT_MAX);
 	dma_set_seg_boundary(dev, ULONG_MAX);
@@ -103,7 +109,7 @@ static void nvdio_pci_unmap(struct nvdio_ctrl *ctrl)
 	pci_disable_device(ctrl->pdev);
 }
 
-/* MSI-X, else MSI, else INTx; one vector for each queue if there are enough. */
+/* MSI-X, MSI or INTx; one vector per queue if there are enough. */
 static int nvdio_pci_vectors(struct nvdio_ctrl *ctrl)
 {
 	struct pci_dev *pdev = ctrl->pdev;
@@ -124,7 +130,7 @@ static int nvdio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	struct nvdio_ctrl *ctrl;
 	int ret;
 
-	/* driver_override binds to whatever it is told: look what it is. */
+	/* driver_override matches any device, so check the class. */
 	if (pdev->class != PCI_CLASS_STORAGE_EXPRESS) {
 		dev_err(&pdev->dev, "not an NVMe controller (class %06x)\n",
 			pdev->class);
@@ -145,7 +151,7 @@ static int nvdio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (!ret)
 		return 0;
 
-	dev_err(&pdev->dev, "cannot bring up the controller: %d\n", ret);
+	dev_err(&pdev->dev, "probe failed: %d\n", ret);
 	nvdio_ctrl_remove(ctrl);
 	pci_free_irq_vectors(pdev);
 unmap:
@@ -170,7 +176,7 @@ static void nvdio_pci_shutdown(struct pci_dev *pdev)
 	nvdio_ctrl_shutdown(pci_get_drvdata(pdev));
 }
 
-/* Asleep the device may be without power. */
+/* The device may lose power while suspended. */
 static int nvdio_pci_suspend(struct device *dev)
 {
 	return nvdio_ctrl_suspend(dev_get_drvdata(dev), true);
@@ -184,7 +190,7 @@ static int nvdio_pci_resume(struct device *dev)
 static DEFINE_SIMPLE_DEV_PM_OPS(nvdio_pci_pm, nvdio_pci_suspend,
 				nvdio_pci_resume);
 
-/* Around a function level reset, or another one of the PCI core. */
+/* Called around a function level reset, or another reset by the PCI core. */
 static void nvdio_pci_reset_prepare(struct pci_dev *pdev)
 {
 	nvdio_ctrl_suspend(pci_get_drvdata(pdev), false);
@@ -201,8 +207,8 @@ static const struct pci_error_handlers nvdio_pci_errors = {
 };
 
 /*
- * No table of ids: the driver binds only where driver_override names it, so
- * that loading the module never takes a disk away from its system.
+ * No id table: the driver binds only through driver_override, so that loading
+ * the module never takes a disk away from the system.
  */
 struct pci_driver nvdio_pci_driver = {
 	.name = "nvdio",

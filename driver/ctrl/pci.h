@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The PCI driver. */
+/* The PCI driver, for main.c. */
 #ifndef NVDIO_PCI_H
 #define NVDIO_PCI_H
 

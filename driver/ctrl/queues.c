@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A controller's I/O queues as a whole. */
+/*
+ * The set of I/O queues of a controller: allocation, mapping of CPUs to queues,
+ * and interrupt affinity.
+ */
 #include <linux/cpuhotplug.h>
 #include <linux/interrupt.h>
 #include <linux/nodemask.h>
@@ -16,8 +19,9 @@
 
 /**
  * nvdio_ctrl_create_queues() - create the I/O queues in the controller
- * @ctrl: enabled controller; the queues stay frozen
+ * @ctrl: enabled controller, its lock held; the queues stay frozen
  *
+ * Context: may sleep.
  * Return: 0 or -errno.
  */
 int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
@@ -35,7 +39,7 @@ int nvdio_ctrl_create_queues(struct nvdio_ctrl *ctrl)
 	return 0;
 }
 
-/* Have each group's CPUs submit to one of the queues that begin at @io. */
+/* Map the CPUs of each group to one of the @nr queues from @io on. */
 static void ctrl_map_group(struct nvdio_queue **map,
 			   struct nvdio_queue **io,
 			   const struct cpumask *groups, unsigned int nr)
@@ -51,8 +55,8 @@ static void ctrl_map_group(struct nvdio_queue **map,
 }
 
 /*
- * Allocate a queue where those are who submit to it. The DMA API knows no node
- * but the device's.
+ * Allocate a queue on the node of its submitters. The DMA API only knows the
+ * device's node, which is therefore changed for a moment.
  */
 static struct nvdio_queue *ctrl_alloc_queue(struct nvdio_ctrl *ctrl,
 					    const struct cpumask *cpus)
@@ -75,7 +79,7 @@ static struct nvdio_queue *ctrl_alloc_queue(struct nvdio_ctrl *ctrl,
 	return nvdio_xfer_pool_alloc(q, node) ? NULL : q;
 }
 
-/* Queues with interrupts, and which CPU submits to which. */
+/* Allocate the queues with interrupts, and map CPUs to them. */
 static int ctrl_alloc_irq(struct nvdio_ctrl *ctrl, unsigned int nr)
 {
 	struct nvdio_queue *q;
@@ -100,7 +104,7 @@ static int ctrl_alloc_irq(struct nvdio_ctrl *ctrl, unsigned int nr)
 	return 0;
 }
 
-/* The same for polled queues; without any, polling uses the others. */
+/* The same for polled queues. If there are none, polling uses the others. */
 static int ctrl_alloc_poll(struct nvdio_ctrl *ctrl, unsigned int nr)
 {
 	unsigned int nr_groups = nr, i;
@@ -135,11 +139,12 @@ free:
 
 /**
  * nvdio_ctrl_alloc_queues() - allocate the I/O queues
- * @ctrl: controller whose admin queue is live
+ * @ctrl: controller whose admin queue is live, its lock held
  *
- * One for each CPU, as far as the controller and the vectors allow, and the
- * polled ones behind them.
+ * One per CPU, as far as the controller and the vectors allow, followed by the
+ * polled queues.
  *
+ * Context: may sleep.
  * Return: 0 or -errno.
  */
 int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
@@ -151,7 +156,10 @@ int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
 	nr_irq = ctrl->nr_vectors > 1 ? ctrl->nr_vectors - 1 : 1;
 	nr_irq = min(nr_irq, num_possible_cpus());
 	nr_poll = min(nvdio_poll_queues, num_possible_cpus());
-	/* Doorbells that the BAR has room for, the admin queue's not counted. */
+	/*
+	 * Queue pairs whose doorbells fit into the BAR, not counting the admin
+	 * queue.
+	 */
 	count = (ctrl->bar_size - NVME_REG_DBS) / (2 * ctrl->db_stride) - 1;
 	count = min(count, nr_irq + nr_poll);
 	if (!count)
@@ -159,7 +167,7 @@ int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
 	ret = nvdio_admin_queue_count(ctrl, &count);
 	if (ret)
 		return ret;
-	/* If there are too few, interrupts come first. */
+	/* If there are too few, queues with interrupts have precedence. */
 	nr_irq = min(nr_irq, count);
 	nr_poll = min(nr_poll, count - nr_irq);
 
@@ -182,7 +190,7 @@ int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
 
 static enum cpuhp_state nvdio_cpuhp_state;
 
-/* Send a queue's interrupt to the CPUs that submit to it. */
+/* Direct the interrupt of a queue to the CPUs that submit to it. */
 static void ctrl_send_irq(struct nvdio_ctrl *ctrl, unsigned int i)
 {
 	const struct cpumask *cpus = &ctrl->irq_cpus[i];
@@ -193,8 +201,8 @@ static void ctrl_send_irq(struct nvdio_ctrl *ctrl, unsigned int i)
 }
 
 /*
- * When the last of them went offline, the irq core gave the interrupt to any
- * other; it does not give it back by itself.
+ * When the last of these CPUs went offline, the irq core moved the interrupt to
+ * another CPU; it does not move it back.
  */
 static int ctrl_cpu_online(unsigned int cpu, struct hlist_node *node)
 {
@@ -209,12 +217,12 @@ static int ctrl_cpu_online(unsigned int cpu, struct hlist_node *node)
 }
 
 /**
- * nvdio_ctrl_set_affinity() - send interrupts to the CPUs that submit
+ * nvdio_ctrl_set_affinity() - direct interrupts to the submitting CPUs
  * @ctrl: controller whose I/O queues have their interrupts
  *
- * Not managed by the irq core, which would shut an interrupt down with the last
- * of its CPUs: submitters that have been there, and are elsewhere now, may have
- * commands in the queue.
+ * The affinity is not managed by the irq core, which would shut down an
+ * interrupt when the last of its CPUs goes offline: tasks that have moved to
+ * other CPUs may still have commands in the queue.
  *
  * Context: may sleep.
  * Return: 0 or -errno.
@@ -235,7 +243,12 @@ int nvdio_ctrl_set_affinity(struct nvdio_ctrl *ctrl)
 	return 0;
 }
 
-/* Undo nvdio_ctrl_set_affinity(), before the interrupts are freed. */
+/**
+ * nvdio_ctrl_clear_affinity() - undo nvdio_ctrl_set_affinity()
+ * @ctrl: controller whose interrupts are not freed yet
+ *
+ * Context: may sleep.
+ */
 void nvdio_ctrl_clear_affinity(struct nvdio_ctrl *ctrl)
 {
 	unsigned int i;
@@ -252,7 +265,12 @@ void nvdio_ctrl_clear_affinity(struct nvdio_ctrl *ctrl)
 	ctrl->irq_cpus = NULL;
 }
 
-/* Once, at module load. Return: 0 or -errno. */
+/**
+ * nvdio_ctrl_cpuhp_init() - set up the CPU hotplug state, at module load
+ *
+ * Context: may sleep.
+ * Return: 0 or -errno.
+ */
 int nvdio_ctrl_cpuhp_init(void)
 {
 	int ret = cpuhp_setup_state_multi(CPUHP_AP_ONLINE_DYN, "nvdio:online",
@@ -264,7 +282,11 @@ int nvdio_ctrl_cpuhp_init(void)
 	return 0;
 }
 
-/* Once, at module unload. */
+/**
+ * nvdio_ctrl_cpuhp_exit() - remove the CPU hotplug state, at module unload
+ *
+ * Context: may sleep.
+ */
 void nvdio_ctrl_cpuhp_exit(void)
 {
 	cpuhp_remove_multi_state(nvdio_cpuhp_state);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A controller's I/O queues as a whole. */
+/* The set of I/O queues of a controller. */
 #ifndef NVDIO_QUEUES_H
 #define NVDIO_QUEUES_H
 

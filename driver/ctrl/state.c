@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A controller's state, and what follows from it for its queues and users. The
- * state is changed here, by one function, under the controller's lock.
+ * Controller state, and its effect on queues and users. One function, here,
+ * changes the state, under the controller's lock.
  */
 #include "pure/ctrl_state.h"
 #include "pure/status.h"
@@ -11,7 +11,7 @@
 #include "io/complete.h"
 #include "ctrl/state.h"
 
-/* Submitters are let through, held or refused, by the controller's state. */
+/* Set the state of each queue from the state of the controller. */
 static void state_apply(struct nvdio_ctrl *ctrl)
 {
 	enum nvdio_queue_state io = nvdio_ctrl_io_state(ctrl->state,
@@ -26,16 +26,16 @@ static void state_apply(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_ctrl_set_state() - change a controller's state
+ * nvdio_ctrl_set_state() - change the state of a controller
  * @ctrl: controller, its lock held
  * @state: new state
  *
- * The one place in which it changes (pure/ctrl_state.h has the rules). When
- * this returns, no submitter that saw the old state is still submitting; from
- * DELETING on nvdio_ctrl_enter() fails.
+ * The only place where it changes; pure/ctrl_state.h has the rules. On return
+ * no submitter that saw the old state is still submitting. From DELETING on,
+ * nvdio_ctrl_enter() fails.
  *
  * Context: may sleep.
- * Return: false, and nothing is changed, if it must not become @state.
+ * Return: false, with nothing changed, if the transition is not permitted.
  */
 bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl, enum nvdio_ctrl_state state)
 {
@@ -43,7 +43,7 @@ bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl, enum nvdio_ctrl_state state)
 	if (!nvdio_ctrl_may_become(ctrl->state, state))
 		return false;
 	WRITE_ONCE(ctrl->state, state);
-	/* Once: DELETING and DEAD are final. */
+	/* Reached only once: DELETING and DEAD are final. */
 	if (state >= NVDIO_CTRL_DELETING)
 		percpu_ref_kill(&ctrl->users);
 	state_apply(ctrl);
@@ -51,9 +51,9 @@ bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl, enum nvdio_ctrl_state state)
 }
 
 /**
- * nvdio_ctrl_set_frozen() - hold I/O, or let it go on
+ * nvdio_ctrl_set_frozen() - hold I/O back, or let it continue
  * @ctrl: controller, its lock held
- * @frozen: hold it, whatever resets happen meanwhile
+ * @frozen: hold it back, across resets too
  *
  * Context: may sleep.
  */
@@ -68,8 +68,7 @@ void nvdio_ctrl_set_frozen(struct nvdio_ctrl *ctrl, bool frozen)
  * nvdio_ctrl_lock_urgent() - take the lock in order to stop the controller
  * @ctrl: controller
  *
- * A task that holds it and waits for an admin command gives that up soon
- * (nvdio_admin_cmd()).
+ * A holder that waits for an admin command gives up soon (nvdio_admin_cmd()).
  *
  * Context: may sleep.
  */
@@ -83,14 +82,14 @@ void nvdio_ctrl_lock_urgent(struct nvdio_ctrl *ctrl)
 
 /**
  * nvdio_ctrl_drain() - wait until no I/O is in flight
- * @ctrl: controller whose I/O queues let nothing through
+ * @ctrl: controller whose I/O queues admit no submitters
  * @timeout: jiffies
  *
- * Polled queues are polled: those who should do it may wait for something else,
- * or not run at all.
+ * Polled queues are polled here, since their pollers may be waiting for
+ * something else, or not be running.
  *
  * Context: may sleep.
- * Return: false if that took too long.
+ * Return: false on timeout.
  */
 bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout)
 {
@@ -112,11 +111,11 @@ bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout)
 }
 
 /**
- * nvdio_ctrl_halt() - take the controller away from its queues
- * @ctrl: controller whose queues let nothing through
- * @shutdown: it may lose its power afterwards
- * @status: what the commands end with that are still in flight; those that the
- *	controller has completed end with its status (invariant 2)
+ * nvdio_ctrl_halt() - disable the controller and end all commands
+ * @ctrl: controller whose queues admit no submitters
+ * @shutdown: it may lose power afterwards
+ * @status: status of commands that have no CQE; those that have one end with
+ *	the controller's status (invariant 2)
  *
  * Context: may sleep.
  */
@@ -138,13 +137,13 @@ void nvdio_ctrl_halt(struct nvdio_ctrl *ctrl, bool shutdown, u16 status)
 /**
  * nvdio_ctrl_stop() - the first half of a reset
  * @ctrl: controller, its lock held
- * @drain: let I/O end for a while before it is cancelled
- * @shutdown: the controller may lose its power
+ * @drain: give I/O some time to end before it is cancelled
+ * @shutdown: the controller may lose power
  *
- * Submitters are held, the controller is disabled, what is in flight ends.
+ * Submitters are held back, the controller is disabled, commands in flight end.
  *
  * Context: may sleep.
- * Return: false, and nothing was done, if the controller is not LIVE.
+ * Return: false, with nothing done, if the controller is not LIVE.
  */
 bool nvdio_ctrl_stop(struct nvdio_ctrl *ctrl, bool drain, bool shutdown)
 {
@@ -158,10 +157,10 @@ bool nvdio_ctrl_stop(struct nvdio_ctrl *ctrl, bool drain, bool shutdown)
 }
 
 /**
- * nvdio_ctrl_kill() - give a controller up
+ * nvdio_ctrl_kill() - declare a controller DEAD
  * @ctrl: controller, its lock held
  *
- * What is in flight, and what comes, gets -ENODEV.
+ * Commands in flight and new calls get -ENODEV.
  *
  * Context: may sleep.
  */
@@ -169,19 +168,20 @@ void nvdio_ctrl_kill(struct nvdio_ctrl *ctrl)
 {
 	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DEAD);
 	nvdio_ctrl_halt(ctrl, false, NVDIO_SC_GONE);
-	/* It may be half way between CC.EN = 1 and CSTS.RDY = 1. */
+	/* It may be between CC.EN = 1 and CSTS.RDY = 1. */
 	pci_clear_master(ctrl->pdev);
 }
 
 /**
- * nvdio_ctrl_lost() - an admin command of the driver does not come back
+ * nvdio_ctrl_lost() - handle an admin command that was lost
  * @ctrl: controller, its lock held
- * @drain: let I/O end for a while: it may be that only the admin queue stands
+ * @drain: give I/O some time to end; only the admin queue may be stuck
  *
- * A live controller is stopped now and restarted by a work item. One that is
- * being brought up or reset is given up: unbinding is all that is left.
+ * A live controller is stopped here and restarted by a work item. One that is
+ * being brought up or reset is declared DEAD: it can only be unbound. Either
+ * way, nothing is in flight on return.
  *
- * Context: may sleep. On return nothing is in flight.
+ * Context: may sleep.
  */
 void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl, bool drain)
 {
@@ -192,10 +192,10 @@ void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl, bool drain)
 }
 
 /**
- * nvdio_ctrl_want_reset() - have a controller reset that does not work
+ * nvdio_ctrl_want_reset() - schedule a reset of a failed controller
  * @ctrl: controller
- * @resets: its @resets, read before that was noticed: if it was reset since
- *	then, nothing is done
+ * @resets: its @resets, sampled before the failure was detected: nothing is
+ *	done if it has been reset since
  *
  * Context: any task.
  */

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A controller's state, and what follows from it for its queues. */
+/* Controller state, and its effect on queues. */
 #ifndef NVDIO_STATE_H
 #define NVDIO_STATE_H
 
 #include "pure/ctrl_state.h"
 #include "core/ctrl.h"
 
-/* Seconds for a shutdown, whatever RTD3E says: as nvme has it. */
+/*
+ * Limits of the shutdown timeout in seconds, whatever RTD3E says; as in nvme.
+ */
 #define NVDIO_SHUTDOWN_MIN	5U
 #define NVDIO_SHUTDOWN_MAX	60U
 
-/* How long I/O may take to end by itself before it is cancelled. */
+/* Time for I/O to drain before it is cancelled. */
 #define NVDIO_DRAIN_TIMEOUT	(5 * HZ)
 
 bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl, enum nvdio_ctrl_state state);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Attributes of the nodes in sysfs: one value a file. */
+/* sysfs attributes of the nodes, one value per file. */
 #include <linux/device.h>
 #include <linux/sysfs.h>
 
@@ -85,10 +85,10 @@ static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
 	return sysfs_emit(buf, "%u\n", nr);
 }
 
-/* It costs a look at every request of the controller. */
+/* Root only: it scans every request of the controller. */
 static DEVICE_ATTR_ADMIN_RO(requests);
 
-/* What is taken and must come back: all 0 when nothing is under way. */
+/* Resources in use; all 0 when the namespace is idle. */
 static struct attribute *leaks_attrs[] = {
 	&dev_attr_requests.attr,
 	&stat_pages_pinned.attr.attr,
@@ -102,7 +102,7 @@ static const struct attribute_group leaks_group = {
 	.attrs = leaks_attrs,
 };
 
-/* As block devices have it: in units of 512 bytes. */
+/* In units of 512 bytes, as for block devices. */
 static ssize_t size_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {

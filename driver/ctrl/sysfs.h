@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Attributes of the nodes in sysfs. */
+/* sysfs attributes of the nodes. */
 #ifndef NVDIO_SYSFS_H
 #define NVDIO_SYSFS_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Reading a Completion Queue (NVMe Base 2.0, 3.3.1.2). What the controller
- * writes there is checked before it is used (invariant 11). All under the
- * queue's cq_lock, interrupts off:
+ * writes there is checked before it is used (invariant 11). All of this happens
+ * under the queue's cq_lock with interrupts off:
  *
  *	nvdio_cq_begin(q, &cur);
  *	while ((cqe = nvdio_cq_next(q, &cur, &dword3)))
@@ -20,10 +20,10 @@
 #define NVDIO_CQE_PHASE		BIT(16)
 
 /**
- * struct nvdio_cq_cursor - a place in a CQ
- * @cqe: the next entry to look at
- * @end: behind the last entry
- * @phase: NVDIO_CQE_PHASE if that is set in new entries, else 0
+ * struct nvdio_cq_cursor - position in a CQ
+ * @cqe: next entry to examine
+ * @end: end of the CQ
+ * @phase: NVDIO_CQE_PHASE if that bit is set in new entries, else 0
  */
 struct nvdio_cq_cursor {
 	const struct nvme_completion *cqe;
@@ -32,9 +32,11 @@ struct nvdio_cq_cursor {
 };
 
 /**
- * nvdio_cq_begin() - begin at a CQ's head
+ * nvdio_cq_begin() - start at the head of a CQ
  * @q: queue
- * @cur: cursor
+ * @cur: cursor, initialised
+ *
+ * Context: cq_lock held, interrupts off.
  */
 static __always_inline void nvdio_cq_begin(const struct nvdio_queue *q,
 					   struct nvdio_cq_cursor *cur)
@@ -45,12 +47,13 @@ static __always_inline void nvdio_cq_begin(const struct nvdio_queue *q,
 }
 
 /**
- * nvdio_cq_next() - take the next new entry
+ * nvdio_cq_next() - get the next new entry
  * @q: queue
- * @cur: cursor
- * @dword3: set to command identifier, phase and status, which are read in one
- *	load, so that the identifier belongs to the phase
+ * @cur: cursor, advanced
+ * @dword3: set to CQE Dword 3: command identifier, phase and status, read in
+ *	one load, so that the identifier is the one that the phase belongs to
  *
+ * Context: cq_lock held, interrupts off.
  * Return: the entry, or NULL if there is no new one.
  */
 static __always_inline const struct nvme_completion *
@@ -72,12 +75,13 @@ nvdio_cq_next(const struct nvdio_queue *q, struct nvdio_cq_cursor *cur,
 }
 
 /**
- * nvdio_cq_request() - find the request that a CQE belongs to
+ * nvdio_cq_request() - find the request of a CQE
  * @q: queue
- * @dword3: of the CQE
+ * @dword3: CQE Dword 3
  *
- * Return: the request; NULL if no command with this identifier is in flight
- * here, which was counted and reported.
+ * Context: cq_lock held, interrupts off.
+ * Return: the request; NULL if no command with this identifier is in flight,
+ * which has then been counted and logged.
  */
 static __always_inline struct nvdio_request *
 nvdio_cq_request(struct nvdio_queue *q, u32 dword3)
@@ -95,10 +99,12 @@ nvdio_cq_request(struct nvdio_queue *q, u32 dword3)
 }
 
 /**
- * nvdio_cq_finish() - give the entries that were taken back to the controller
+ * nvdio_cq_finish() - return the entries that were read to the controller
  * @q: queue
- * @cur: behind the last of them, of which there is at least one
- * @ring: write the doorbell; not that of a controller that is disabled
+ * @cur: cursor, which has advanced by at least one entry
+ * @ring: write the doorbell; false for a disabled controller
+ *
+ * Context: cq_lock held, interrupts off.
  */
 static __always_inline void nvdio_cq_finish(struct nvdio_queue *q,
 					    const struct nvdio_cq_cursor *cur,

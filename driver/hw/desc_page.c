@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Pages for PRP lists and SGL segments. */
+/* Allocation of pages for PRP lists and SGL segments. */
 #include <linux/dmapool.h>
 #include <linux/slab.h>
 
@@ -8,11 +8,12 @@
 #include "hw/desc_page.h"
 
 /**
- * nvdio_desc_page_get() - get 4 KiB of list memory
+ * nvdio_desc_page_get() - allocate a descriptor page
  * @ctrl: controller; the caller has called nvdio_ctrl_enter()
- * @gfp: how
+ * @gfp: allocation flags
  *
- * Return: the memory, or NULL.
+ * Context: as @gfp allows.
+ * Return: the page, not zeroed, or NULL.
  */
 struct nvdio_desc_page *nvdio_desc_page_get(struct nvdio_ctrl *ctrl, gfp_t gfp)
 {
@@ -31,7 +32,13 @@ struct nvdio_desc_page *nvdio_desc_page_get(struct nvdio_ctrl *ctrl, gfp_t gfp)
 	return list;
 }
 
-/* Give back list memory that no command uses any more. Context: any. */
+/**
+ * nvdio_desc_page_put() - free a descriptor page
+ * @ctrl: controller; nvdio_ctrl_enter() is still in effect
+ * @list: page that no command uses any more
+ *
+ * Context: any.
+ */
 void nvdio_desc_page_put(struct nvdio_ctrl *ctrl, struct nvdio_desc_page *list)
 {
 	dma_pool_free(ctrl->desc_pages, list->mem.virt, list->mem.dma);

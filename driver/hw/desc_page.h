@@ -10,8 +10,8 @@
 struct nvdio_ctrl;
 
 /**
- * struct nvdio_desc_page - 4 KiB of list memory
- * @next: the same command's next piece
+ * struct nvdio_desc_page - 4 KiB for a PRP list or an SGL segment
+ * @next: next page of the same command
  * @mem: the memory
  */
 struct nvdio_desc_page {

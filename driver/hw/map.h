@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Mapping one contiguous range of memory for one command. */
+/* DMA mapping of one contiguous range of memory for one command. */
 #ifndef NVDIO_MAP_H
 #define NVDIO_MAP_H
 
@@ -12,14 +12,14 @@
 
 /**
  * nvdio_dma_map_one() - map contiguous memory for one command
- * @q: queue, sq_lock held and live, so that the device is ours
- * @page: page that @offset counts from
- * @offset: bytes
+ * @q: live queue, sq_lock held, so the device cannot go away
+ * @page: first page
+ * @offset: bytes from the start of @page
  * @len: bytes
  * @dir: direction
- * @flags: NVDIO_REQ_UNMAP is added if the mapping has to be undone
+ * @flags: NVDIO_REQ_UNMAP is added if the memory has to be unmapped
  *
- * Context: any.
+ * Context: sq_lock held; does not sleep.
  * Return: bus address, or DMA_MAPPING_ERROR.
  */
 static __always_inline dma_addr_t
@@ -31,7 +31,7 @@ nvdio_dma_map_one(struct nvdio_queue *q, struct page *page, size_t offset,
 	if (likely(q->linear))
 		return page_to_phys(page) + offset + q->dma_offset;
 	dma = dma_map_page(q->dev, page, offset, len, dir);
-	/* By the API's own test, which DMA API debugging waits for. */
+	/* DMA API debugging expects dma_mapping_error() to be called. */
 	if (unlikely(dma_mapping_error(q->dev, dma)))
 		return DMA_MAPPING_ERROR;
 	if (nvdio_dma_need_unmap(q->dev))

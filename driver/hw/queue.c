@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Queue pairs: memory, doorbells, plugs and interrupts; see queue.h. */
+/*
+ * Queue pairs: memory, doorbells, plugging, state and interrupts; see queue.h.
+ */
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
 
@@ -11,8 +13,10 @@
 #include "hw/queue.h"
 
 /**
- * nvdio_queue_ring() - tell the controller of everything that was submitted
- * @q: queue, sq_lock held
+ * nvdio_queue_ring() - write the SQ tail doorbell
+ * @q: queue
+ *
+ * Context: sq_lock held.
  */
 void nvdio_queue_ring(struct nvdio_queue *q)
 {
@@ -25,11 +29,13 @@ void nvdio_queue_ring(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_submit_stop() - the tail has come to sq_stop
- * @q: queue, sq_lock held, one more SQE filled
+ * nvdio_queue_submit_stop() - submit the SQE at sq_stop
+ * @q: queue, with one more SQE filled in
  *
- * The tail wraps, or has come so far that the controller is told of it, plug
- * or not.
+ * The slow path of nvdio_queue_submit_sqe(): the tail wraps, or so many
+ * commands have been submitted that the doorbell is written even within a plug.
+ *
+ * Context: sq_lock held.
  */
 void nvdio_queue_submit_stop(struct nvdio_queue *q)
 {
@@ -37,7 +43,7 @@ void nvdio_queue_submit_stop(struct nvdio_queue *q)
 	nvdio_queue_ring(q);
 }
 
-/* The end of a plug, or its task is going to sleep. */
+/* The plug ends, or its task is about to sleep. */
 static void queue_unplug(struct blk_plug_cb *cb, bool from_schedule)
 {
 	struct nvdio_queue *q = container_of(cb, struct nvdio_queue, plug_cb);
@@ -50,11 +56,12 @@ static void queue_unplug(struct blk_plug_cb *cb, bool from_schedule)
 }
 
 /**
- * nvdio_queue_has_tag() - is it worth asking for a tag?
+ * nvdio_queue_has_tag() - is trying to get a tag worthwhile?
  * @q: queue
  *
- * Context: any, without a lock.
- * Return: false if the queue is frozen or all its tags are in use.
+ * Context: any, without a lock; a hint.
+ * Return: false if the queue is frozen or all its tags are in use; true for a
+ * dead queue, so that waiters find out.
  */
 bool nvdio_queue_has_tag(const struct nvdio_queue *q)
 {
@@ -70,9 +77,9 @@ bool nvdio_queue_has_tag(const struct nvdio_queue *q)
 }
 
 /**
- * nvdio_req_put() - give back the request of an ended command
+ * nvdio_req_put() - return the tag of a request
  * @q: queue
- * @req: request that was not given back when its command ended
+ * @req: request, owned by the caller and not in flight
  *
  * Context: any.
  */
@@ -88,23 +95,26 @@ void nvdio_req_put(struct nvdio_queue *q, struct nvdio_request *req)
 }
 
 /**
- * nvdio_queue_stray() - a CQE of no command
- * @q: queue, cq_lock held
- * @cid: its command identifier
+ * nvdio_queue_stray() - count and log a CQE without a command
+ * @q: queue
+ * @cid: command identifier in the CQE
+ *
+ * Context: cq_lock held.
  */
 void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
 {
 	WRITE_ONCE(q->strays, (q->strays + 1) % q->depth);
 	dev_warn_ratelimited(&q->ctrl->dev,
-			     "completion of command %#x, which is not in flight on queue %u\n",
-			     cid, q->qid);
+			     "queue %u: completion of command id %#x, which is not in flight\n",
+			     q->qid, cid);
 }
 
 /**
- * nvdio_queue_expired() - is a command in flight for longer than it may be?
+ * nvdio_queue_expired() - has a command exceeded its timeout?
  * @q: queue
  *
  * Context: any, without a lock.
+ * Return: true if one has.
  */
 bool nvdio_queue_expired(struct nvdio_queue *q)
 {
@@ -115,7 +125,10 @@ bool nvdio_queue_expired(struct nvdio_queue *q)
 	for (i = 0; i < READ_ONCE(q->tags.fresh) && !ret; i++) {
 		struct nvdio_request *req = &q->reqs[i];
 
-		/* Pairs with nvdio_queue_submit_sqe(): then @deadline is set. */
+		/*
+		 * Pairs with nvdio_queue_submit_sqe(), which sets @deadline
+		 * first.
+		 */
 		ret = smp_load_acquire(&req->state) == NVDIO_REQ_IN_FLIGHT &&
 		      !(READ_ONCE(req->flags) & NVDIO_REQ_NO_TIMEOUT) &&
 		      (s32)(now - READ_ONCE(req->deadline)) > 0;
@@ -124,13 +137,15 @@ bool nvdio_queue_expired(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_in_flight() - count the commands that have no CQE yet
+ * nvdio_queue_in_flight() - number of commands that have no CQE yet
  * @q: queue
  *
- * Each command takes one entry of the SQ, each CQE one of the CQ, and they are
- * as long; so nothing is counted where commands are sent and end.
+ * Each command uses one SQ entry and each CQE one CQ entry, and both queues
+ * have the same depth, so the indices suffice and the fast path maintains no
+ * counter.
  *
- * Context: any, without a lock; a guess while commands come and go.
+ * Context: any, without a lock.
+ * Return: the number; approximate while commands are submitted or completed.
  */
 u32 nvdio_queue_in_flight(const struct nvdio_queue *q)
 {
@@ -139,11 +154,13 @@ u32 nvdio_queue_in_flight(const struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_unhook() - ring no doorbell any more
- * @q: queue that lets nobody through
+ * nvdio_queue_unhook() - stop writing doorbells
+ * @q: queue that admits no submitters
  *
- * Before the controller is disabled. A plug that ends later finds nothing to
- * ring; what it would have sent is cancelled with the rest.
+ * Called before the controller is disabled. A plug that ends later finds
+ * nothing to ring for; the commands it held are cancelled with the others.
+ *
+ * Context: task.
  */
 void nvdio_queue_unhook(struct nvdio_queue *q)
 {
@@ -157,10 +174,11 @@ void nvdio_queue_unhook(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_in_use() - count requests that are not free
+ * nvdio_queue_in_use() - number of tags in use
  * @q: queue
  *
- * Context: any but interrupts; takes sq_lock.
+ * Context: task; takes sq_lock.
+ * Return: the number.
  */
 u32 nvdio_queue_in_use(struct nvdio_queue *q)
 {
@@ -173,11 +191,12 @@ u32 nvdio_queue_in_use(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_in_use_by() - count a namespace's requests that are not free
+ * nvdio_queue_in_use_by() - number of requests in use by a namespace
  * @q: queue
  * @ns: namespace
  *
- * Context: any, without a lock; a guess while there are any.
+ * Context: any, without a lock.
+ * Return: the number; approximate unless it is 0 and nothing is submitted.
  */
 u32 nvdio_queue_in_use_by(const struct nvdio_queue *q,
 			  const struct nvdio_ns *ns)
@@ -192,11 +211,13 @@ u32 nvdio_queue_in_use_by(const struct nvdio_queue *q,
 }
 
 /**
- * nvdio_queue_set_state() - let submitters through, hold them, or refuse them
+ * nvdio_queue_set_state() - set how a queue treats submitters
  * @q: queue
  * @state: new state
  *
- * When this returns, no submitter that saw the old state is still sending.
+ * On return, no submitter that saw the old state is still submitting.
+ *
+ * Context: task; takes sq_lock.
  */
 void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state)
 {
@@ -207,8 +228,10 @@ void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state)
 }
 
 /**
- * nvdio_queue_reset() - make a queue empty, before the controller gets it
- * @q: queue with nothing in flight, that the controller does not know yet
+ * nvdio_queue_reset() - empty a queue before it is created in the controller
+ * @q: queue with nothing in flight, unknown to the controller
+ *
+ * Context: task; takes sq_lock and cq_lock.
  */
 void nvdio_queue_reset(struct nvdio_queue *q)
 {
@@ -235,7 +258,7 @@ void nvdio_queue_reset(struct nvdio_queue *q)
  * @node: NUMA node
  *
  * Context: may sleep.
- * Return: the queue, in the state NVDIO_QUEUE_FROZEN, or NULL.
+ * Return: the queue, in state NVDIO_QUEUE_FROZEN, or NULL.
  */
 struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
 				      u16 depth, int node)
@@ -258,7 +281,7 @@ struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
 	q->vector = -1;
 	q->depth = depth;
 	q->cq_depth = depth;
-	/* A full SQ has one free entry (NVMe Base 2.0, 3.3.1.5). */
+	/* A full SQ has one unused entry (NVMe Base 2.0, 3.3.1.5). */
 	q->nr_reqs = depth - 1;
 	q->state = NVDIO_QUEUE_FROZEN;
 	q->sq_db = ctrl->bar + NVME_REG_DBS + 2 * qid * ctrl->db_stride;
@@ -290,10 +313,13 @@ free:
 }
 
 /**
- * nvdio_queue_free_dma() - free what the device sees of a queue, at unbind
- * @q: dead queue with nothing in flight and no interrupt
+ * nvdio_queue_free_dma() - free the DMA memory of a queue at unbind
+ * @q: dead queue with nothing in flight and without interrupt
  *
- * A plug that holds the queue is waited for, since its callback may ring.
+ * Waits for a plug that holds the queue, since its callback may write a
+ * doorbell.
+ *
+ * Context: may sleep.
  */
 void nvdio_queue_free_dma(struct nvdio_queue *q)
 {
@@ -301,7 +327,7 @@ void nvdio_queue_free_dma(struct nvdio_queue *q)
 
 	while (READ_ONCE(q->plugged))
 		schedule_timeout_uninterruptible(1);
-	/* The callback's last access is its unlock. */
+	/* The unlock is the last access of the callback. */
 	spin_lock(&q->sq_lock);
 	q->sq_dbbuf_db = NULL;
 	q->cq_dbbuf_db = NULL;
@@ -322,7 +348,9 @@ void nvdio_queue_free_dma(struct nvdio_queue *q)
 
 /**
  * nvdio_queue_free() - free the rest of a queue
- * @q: queue that no open file can reach any more
+ * @q: queue that no open file can reach
+ *
+ * Context: may sleep.
  */
 void nvdio_queue_free(struct nvdio_queue *q)
 {
@@ -332,9 +360,9 @@ void nvdio_queue_free(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_irq_on() - request a queue's interrupt
- * @q: queue with @vector set; nothing is done for a polled one
- * @handler: gets @q; ends what the controller has completed
+ * nvdio_queue_irq_on() - request the interrupt of a queue
+ * @q: queue with @vector set; nothing is done for a polled queue
+ * @handler: called with @q; reaps the CQ
  *
  * Context: may sleep.
  * Return: 0 or -errno.
@@ -357,8 +385,8 @@ int nvdio_queue_irq_on(struct nvdio_queue *q, irq_handler_t handler)
 }
 
 /**
- * nvdio_queue_irq_off() - free a queue's interrupt
- * @q: queue; no handler runs any more on return
+ * nvdio_queue_irq_off() - free the interrupt of a queue
+ * @q: queue; on return its handler is not running
  *
  * Context: may sleep.
  */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Submission and Completion Queue pairs (NVMe Base 2.0, 3.3): rings, doorbells,
- * tags. A queue knows SQEs, CQEs and the state of requests; what a command is
- * for, and what its end means, is known in the rooms above.
+ * tags. This layer deals with SQEs, CQEs and the state of requests; the purpose
+ * of a command, and what to do when it has ended, is left to the layers above.
  *
- * A command is submitted in one hold of sq_lock:
+ * A command is submitted while sq_lock is held once:
  *
- *	req = nvdio_req_get(q, ...);		io/admit.h; on error, nothing is held
+ *	req = nvdio_req_get(q, ...);		io/admit.h; error: nothing held
  *	nvdio_req_fill(req, ...);
- *	... fill *nvdio_queue_sqe(q) ...
+ *	... fill in *nvdio_queue_sqe(q) ...
  *	nvdio_queue_submit(q, req);
  *	nvdio_queue_unlock(q);
  *
  * Interrupts never take sq_lock. cq_lock serialises everything that may end a
- * request: interrupt, poll, timeout and teardown; the one that finds it
- * IN_FLIGHT under that lock ends it (invariant 1).
+ * request: interrupt, polling, timeout and teardown. The one that finds the
+ * request IN_FLIGHT under cq_lock ends it (invariant 1).
  */
 #ifndef NVDIO_QUEUE_H
 #define NVDIO_QUEUE_H
@@ -36,17 +36,18 @@ struct nvdio_ctrl;
 struct nvdio_ns;
 struct nvdio_xfer_pool;
 
-/* Commands that may be in the SQ before the controller is told of them. */
+/* Number of commands after which the doorbell is written even within a plug. */
 #define NVDIO_RING_AFTER	32
 
 /**
- * enum nvdio_reserved - requests of the admin queue that are in no pool
+ * enum nvdio_reserved - requests of the admin queue that are not in the tag
+ * pool
  * @NVDIO_RESERVED_ADMIN: the driver's own commands (ctrl/admin.c)
  * @NVDIO_RESERVED_EVENT: Asynchronous Event Request (ctrl/events.c)
- * @NVDIO_RESERVED_NR: number of them
+ * @NVDIO_RESERVED_NR: number of reserved requests
  *
- * User space cannot use them up. There is one of each, under the controller's
- * lock.
+ * User space cannot exhaust them. There is one of each, used under the
+ * controller's lock.
  */
 enum nvdio_reserved {
 	NVDIO_RESERVED_ADMIN,
@@ -55,14 +56,14 @@ enum nvdio_reserved {
 };
 
 /**
- * struct nvdio_queue - an SQ, its CQ, and the requests that are in them
+ * struct nvdio_queue - an SQ, its CQ, and their requests
  *
- * The first part belongs to submitters, under @sq_lock; the second to whatever
- * completes, under @cq_lock; the third does not change while the queue is
- * live.
+ * The first part belongs to submitters, under @sq_lock; the second to
+ * completion, under @cq_lock; most of the third does not change while the queue
+ * is live.
  */
 struct nvdio_queue {
-	/** @sq_lock: for submitters; never taken in interrupts */
+	/** @sq_lock: serialises submitters; never taken in interrupts */
 	spinlock_t sq_lock;
 	/** @state: enum nvdio_queue_state */
 	u8 state;
@@ -70,9 +71,9 @@ struct nvdio_queue {
 	bool linear;
 	/** @sq_tail: next SQE to fill */
 	u16 sq_tail;
-	/** @sq_db_written: tail that the controller was told */
+	/** @sq_db_written: tail last written to the doorbell */
 	u16 sq_db_written;
-	/** @sq_stop: tail at which to wrap, or to ring */
+	/** @sq_stop: tail at which to wrap or to write the doorbell */
 	u16 sq_stop;
 	/** @depth: entries of SQ and CQ */
 	u16 depth;
@@ -80,83 +81,86 @@ struct nvdio_queue {
 	struct nvme_command *sqes;
 	/** @reqs: requests, by tag */
 	struct nvdio_request *reqs;
-	/** @plugged: plug that holds @plug_cb, or NULL */
+	/** @plugged: plug whose callback list holds @plug_cb, or NULL */
 	struct blk_plug *plugged;
 	/** @dma_offset: see @linear */
 	dma_addr_t dma_offset;
 	/** @sq_db: SQ Tail Doorbell */
 	u32 __iomem *sq_db;
-	/** @sq_dbbuf_db: shadow doorbell, or NULL */
+	/** @sq_dbbuf_db: shadow SQ tail doorbell, or NULL */
 	__le32 *sq_dbbuf_db;
-	/** @sq_dbbuf_ei: the controller's EventIdx for it */
+	/** @sq_dbbuf_ei: EventIdx of @sq_dbbuf_db */
 	__le32 *sq_dbbuf_ei;
-	/** @writes: writes that were submitted */
+	/** @writes: number of writes submitted, wraps */
 	u32 writes;
-	/** @writes_over: value of @writes when none was in flight */
+	/** @writes_over: value of @writes when none was last seen in flight */
 	u32 writes_over;
-	/** @tags: which requests are free */
+	/** @tags: tags of the free requests */
 	struct nvdio_tags tags;
 
-	/** @cq_lock: for completion; taken in interrupts */
+	/** @cq_lock: serialises completion; taken in interrupts */
 	spinlock_t cq_lock ____cacheline_aligned_in_smp;
-	/** @cq_head: next CQE to look at */
+	/** @cq_head: next CQE to examine */
 	u16 cq_head;
 	/** @cq_phase: Phase Tag of new CQEs */
 	u16 cq_phase;
-	/** @cq_depth: same as @depth */
+	/** @cq_depth: copy of @depth */
 	u16 cq_depth;
-	/** @nr_reqs: tags; one less than @depth */
+	/** @nr_reqs: number of requests, @depth - 1 */
 	u32 nr_reqs;
-	/** @cqes: CQ memory, NULL after unbind */
+	/** @cqes: CQ memory; NULL after unbind */
 	struct nvme_completion *cqes;
-	/** @cq_reqs: same as @reqs */
+	/** @cq_reqs: copy of @reqs */
 	struct nvdio_request *cq_reqs;
 	/** @cq_db: CQ Head Doorbell */
 	u32 __iomem *cq_db;
-	/** @cq_dbbuf_db: shadow doorbell, or NULL */
+	/** @cq_dbbuf_db: shadow CQ head doorbell, or NULL */
 	__le32 *cq_dbbuf_db;
-	/** @cq_dbbuf_ei: the controller's EventIdx for it */
+	/** @cq_dbbuf_ei: EventIdx of @cq_dbbuf_db */
 	__le32 *cq_dbbuf_ei;
-	/** @poller: who polls, for nvdio_end_fn (nvdio_queue_poll_for()) */
+	/**
+	 * @poller: cookie of the poller, for nvdio_end_fn; see
+	 * nvdio_queue_poll_for()
+	 */
 	const void *poller;
-	/** @ended: what nvdio_end_fn leave for @poller */
+	/** @ended: list that nvdio_end_fn builds for @poller */
 	void *ended;
 
-	/** @wait: submitters that wait for a tag */
+	/** @wait: submitters waiting for a tag */
 	wait_queue_head_t wait ____cacheline_aligned_in_smp;
-	/** @plug_cb: rings when the plug ends */
+	/** @plug_cb: writes the doorbell when the plug ends */
 	struct blk_plug_cb plug_cb;
-	/** @dev: for DMA */
+	/** @dev: device for the DMA API */
 	struct device *dev;
 	/** @ctrl: controller */
 	struct nvdio_ctrl *ctrl;
-	/** @pool: preallocated transfers (io/xfer_pool.c), NULL: none */
+	/** @pool: preallocated transfers (io/xfer_pool.c), or NULL */
 	struct nvdio_xfer_pool *pool;
 	/** @sq_dma: bus address of @sqes */
 	dma_addr_t sq_dma;
 	/** @cq_dma: bus address of @cqes */
 	dma_addr_t cq_dma;
-	/** @tag_links: memory of @tags */
+	/** @tag_links: link array of @tags */
 	u16 *tag_links;
 	/** @qid: queue identifier, 0 for the admin queue */
 	u16 qid;
-	/** @spun: jiffies at which spinning for a tag did not help */
+	/** @spun: jiffies when spinning for a tag last failed */
 	u32 spun;
-	/** @vector: MSI-X or MSI vector, -1: polled */
+	/** @vector: interrupt vector; -1: polled */
 	s16 vector;
-	/** @irq_shared: the vector is another queue's, too */
+	/** @irq_shared: other queues use the same vector */
 	bool irq_shared;
-	/** @irq_line: INTx, perhaps other devices', too */
+	/** @irq_line: INTx, which other devices may share */
 	bool irq_line;
-	/** @irq_on: the interrupt was requested */
+	/** @irq_on: the interrupt has been requested */
 	bool irq_on;
 	/** @irq_head: @cq_head at the last INTx */
 	u16 irq_head;
-	/** @timeout: jiffies that a command may take */
+	/** @timeout: command timeout in jiffies */
 	u32 timeout;
-	/** @strays: CQEs of no command, modulo @depth */
+	/** @strays: number of CQEs without a command, modulo @depth */
 	u16 strays;
-	/** @watched: @cq_head when the watchdog looked last */
+	/** @watched: @cq_head when the watchdog last looked */
 	u16 watched;
 	/** @irq_name: in /proc/interrupts */
 	char irq_name[24];
@@ -185,32 +189,33 @@ u32 nvdio_queue_in_use_by(const struct nvdio_queue *q,
 /**
  * nvdio_dbbuf_update() - write a shadow doorbell (NVMe Base 2.0, B.5)
  * @value: new tail or head
- * @old: the one before
+ * @old: previous value
  * @db: shadow doorbell
- * @ei: EventIdx
+ * @ei: its EventIdx
  *
- * Return: true if the register must be written, too, since the controller may
- * have stopped looking at memory.
+ * Context: the lock of @db held.
+ * Return: true if the doorbell register must be written as well, because the
+ * controller may have stopped polling the shadow doorbell.
  */
 static inline bool nvdio_dbbuf_update(u16 value, u16 old, __le32 *db,
 				      __le32 *ei)
 {
 	u16 event_idx;
 
-	/* Queue entries before the doorbell. */
+	/* Order queue entries before the doorbell. */
 	wmb();
 	WRITE_ONCE(*db, cpu_to_le32(value));
-	/* The doorbell before the look at EventIdx. */
+	/* Order the doorbell before reading EventIdx. */
 	mb();
 	event_idx = le32_to_cpu(READ_ONCE(*ei));
 	return (u16)(value - event_idx - 1) < (u16)(value - old);
 }
 
 /**
- * nvdio_queue_put_tags() - give back tags and wake as many of the waiters
+ * nvdio_queue_put_tags() - return tags, and wake as many waiters
  * @q: queue
  * @chain: tags of ended commands
- * @nr: number of them, at least 1
+ * @nr: number of tags, at least 1
  *
  * Context: any.
  */
@@ -219,17 +224,20 @@ static inline void nvdio_queue_put_tags(struct nvdio_queue *q,
 					int nr)
 {
 	nvdio_tags_put_chain(&q->tags, chain, nr);
-	/* nvdio_tags_put_chain() is the barrier that this needs. */
+	/* nvdio_tags_put_chain() is the full barrier that this requires. */
 	if (unlikely(waitqueue_active(&q->wait)))
 		wake_up_nr(&q->wait, nr);
 }
 
 /**
  * nvdio_req_pop() - take a free request
- * @q: queue, with sq_lock held and in the state LIVE
+ * @q: queue in state LIVE
  *
- * Return: the request, or NULL if all are in use. Before sq_lock is given up
- * it is either submitted or given back with nvdio_req_put().
+ * Before sq_lock is released, the request must be submitted, or returned with
+ * nvdio_req_put().
+ *
+ * Context: sq_lock held.
+ * Return: the request, or NULL if all are in use.
  */
 static inline struct nvdio_request *nvdio_req_pop(struct nvdio_queue *q)
 {
@@ -240,31 +248,47 @@ static inline struct nvdio_request *nvdio_req_pop(struct nvdio_queue *q)
 	return &q->reqs[tag];
 }
 
-/* A request of the admin queue that is not taken from the pool. */
+/**
+ * nvdio_req_reserved() - a reserved request of the admin queue
+ * @q: admin queue
+ * @which: which of them
+ *
+ * Context: any.
+ * Return: the request.
+ */
 static inline struct nvdio_request *
 nvdio_req_reserved(struct nvdio_queue *q, enum nvdio_reserved which)
 {
 	return &q->reqs[q->nr_reqs - 1 - which];
 }
 
-/* The SQE that the next nvdio_queue_submit() hands over; sq_lock held. */
+/**
+ * nvdio_queue_sqe() - the SQE that the next nvdio_queue_submit() submits
+ * @q: queue
+ *
+ * Context: sq_lock held.
+ * Return: the SQE; it holds an old command.
+ */
 static inline struct nvme_command *nvdio_queue_sqe(struct nvdio_queue *q)
 {
 	return &q->sqes[q->sq_tail];
 }
 
 /**
- * nvdio_queue_submit_sqe() - hand a filled SQE to the controller
- * @q: queue, sq_lock held
- * @req: filled but for @cid, @state and @deadline; must not be touched by the
- *	caller afterwards, for it may have ended already
- * @cmd: nvdio_queue_sqe(), filled but for the command identifier
+ * nvdio_queue_submit_sqe() - submit a command
+ * @q: queue
+ * @req: complete except for @cid, @state and @deadline; must not be touched
+ *	afterwards, since it may already have ended
+ * @cmd: nvdio_queue_sqe(), complete except for the command identifier
  * @write: @req has NVDIO_REQ_WRITE
  *
- * While the task has a plug (io_uring and libaio batches) the doorbell is left
- * to the end of the plug, or to the task going to sleep, or to NVDIO_RING_AFTER
- * commands, so that the controller is not idle meanwhile. One task's plug at a
- * time can hold a queue; others that share the queue ring at once.
+ * While the task has a plug (an io_uring or libaio batch), the doorbell is
+ * written when the plug ends, when the task goes to sleep, or after
+ * NVDIO_RING_AFTER commands, so that the controller is not left idle. A queue
+ * can be on the callback list of one plug at a time; other tasks that share the
+ * queue write the doorbell at once.
+ *
+ * Context: sq_lock held.
  */
 static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 						   struct nvdio_request *req,
@@ -274,11 +298,11 @@ static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 	struct blk_plug *plug = current->plug;
 	u16 tail = q->sq_tail + 1;
 
-	/* A new generation, so that a stray CQE of the last use is noticed. */
+	/* A new generation: a stray CQE from the previous use is detected. */
 	req->cid += 1 << NVDIO_TAG_BITS;
 	cmd->common.command_id = (__force u16)cpu_to_le16(req->cid);
 	req->deadline = (u32)jiffies + q->timeout;
-	/* Whoever sees the state sees the rest of the request. */
+	/* Publishes the request; pairs with nvdio_queue_expired(). */
 	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
 	if (write)
 		q->writes++;
@@ -300,7 +324,13 @@ static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 	nvdio_queue_ring(q);
 }
 
-/* The same for callers that have not kept the SQE. */
+/**
+ * nvdio_queue_submit() - submit the command in nvdio_queue_sqe()
+ * @q: queue
+ * @req: as for nvdio_queue_submit_sqe()
+ *
+ * Context: sq_lock held.
+ */
 static inline void nvdio_queue_submit(struct nvdio_queue *q,
 				      struct nvdio_request *req)
 {
@@ -308,10 +338,15 @@ static inline void nvdio_queue_submit(struct nvdio_queue *q,
 			       req->flags & NVDIO_REQ_WRITE);
 }
 
-/* Give up the sq_lock that nvdio_req_get() returned with. */
+/**
+ * nvdio_queue_unlock() - release the sq_lock that nvdio_req_get() took
+ * @q: queue
+ *
+ * Context: sq_lock held.
+ */
 static inline void nvdio_queue_unlock(struct nvdio_queue *q)
 {
-	/* To sparse: see nvdio_req_get(). */
+	/* For sparse; see nvdio_req_get(). */
 	__acquire(&q->sq_lock);
 	spin_unlock(&q->sq_lock);
 }

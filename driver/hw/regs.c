@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A controller's registers: what it is, turning it on and off. */
+/* Controller registers: checking capabilities, enabling and disabling. */
 #include <linux/delay.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 
@@ -8,17 +8,19 @@
 #include "hw/queue.h"
 #include "hw/regs.h"
 
-/* How often, 100 ms apart, a device is asked that does not answer at all. */
+/* Configuration space reads, 100 ms apart, before a device is given up. */
 #define NVDIO_CONFIG_TRIES	10
 
 /**
- * nvdio_regs_read_caps() - read what the registers say of the controller
- * @ctrl: gets @cap, @vs and @db_stride
+ * nvdio_regs_read_caps() - read and check CAP and VS
+ * @ctrl: @cap, @vs and @db_stride are set
  *
- * After a reset, which may have brought other firmware: is it still what the
- * queues were made for?
+ * After a reset, which may have activated other firmware, this also checks that
+ * the existing queues still fit.
  *
- * Return: 0; -ENODEV if the driver cannot use it, the log says why.
+ * Context: any.
+ * Return: 0, or -ENODEV if the driver cannot use the controller; the log says
+ * why.
  */
 int nvdio_regs_read_caps(struct nvdio_ctrl *ctrl)
 {
@@ -29,22 +31,25 @@ int nvdio_regs_read_caps(struct nvdio_ctrl *ctrl)
 	if (cap == ~0ULL)
 		return -ENODEV;
 	if (NVME_CAP_MPSMIN(cap) > NVDIO_MPS_SHIFT - 12 || !(cap >> 37 & 1)) {
-		dev_err(dev, "no 4 KiB pages, or no NVM command set (CAP %#llx)\n",
+		dev_err(dev, "4 KiB pages or NVM command set not supported (CAP %#llx)\n",
 			cap);
 		return -ENODEV;
 	}
-	/* A queue has two entries at least (NVMe Base 2.0, 3.1.3.1). */
+	/* The minimum queue size is 2 (NVMe Base 2.0, 3.1.3.1). */
 	if (!NVME_CAP_MQES(cap)) {
-		dev_err(dev, "no queue of two entries (CAP %#llx)\n", cap);
+		dev_err(dev,
+			"CAP.MQES allows one entry per queue only (CAP %#llx)\n",
+			cap);
 		return -ENODEV;
 	}
 	if (ctrl->bar_size < NVME_REG_DBS + 4 * db_stride) {
-		dev_err(dev, "BAR 0 has no room for doorbells\n");
+		dev_err(dev, "BAR 0 is too small for doorbells (%zu bytes, CAP %#llx)\n",
+			ctrl->bar_size, cap);
 		return -ENODEV;
 	}
 	if (ctrl->db_stride && (db_stride != ctrl->db_stride ||
 				NVME_CAP_MQES(cap) + 1 < ctrl->io_depth)) {
-		dev_err(dev, "other queues than before (CAP %#llx, was %#llx)\n",
+		dev_err(dev, "queue limits changed by reset (CAP %#llx, was %#llx)\n",
 			cap, ctrl->cap);
 		return -ENODEV;
 	}
@@ -55,12 +60,13 @@ int nvdio_regs_read_caps(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_regs_failed() - has an enabled controller stopped working?
+ * nvdio_regs_failed() - has an enabled controller failed?
  * @ctrl: controller
  * @csts: set to CSTS
  *
- * Context: any; one read of a register.
- * Return: true if it is gone, in a fatal state, or was reset by others.
+ * Context: any; reads one register.
+ * Return: true if it is gone, reports a fatal status, or was reset by someone
+ * else.
  */
 bool nvdio_regs_failed(struct nvdio_ctrl *ctrl, u32 *csts)
 {
@@ -70,7 +76,7 @@ bool nvdio_regs_failed(struct nvdio_ctrl *ctrl, u32 *csts)
 }
 
 /*
- * Wait until CSTS has @value under @mask.
+ * Wait for (CSTS & @mask) == @value.
  * Return: 0, -ENODEV if the device is gone, -EIO, or -ETIMEDOUT.
  */
 static int regs_wait(struct nvdio_ctrl *ctrl, u32 mask, u32 value,
@@ -79,7 +85,7 @@ static int regs_wait(struct nvdio_ctrl *ctrl, u32 mask, u32 value,
 	unsigned long end = jiffies + timeout;
 
 	for (;;) {
-		/* The time before the register, lest a long sleep counts. */
+		/* Sample the time first: a long sleep is not a timeout. */
 		bool late = time_after(jiffies, end);
 
 		*csts = readl(ctrl->bar + NVME_REG_CSTS);
@@ -102,11 +108,11 @@ static unsigned long ready_timeout(struct nvdio_ctrl *ctrl)
 }
 
 /*
- * Take the right to be bus master away, and see that this has taken effect: the
- * answer to a read of the configuration space comes behind all that the device
- * has written before (PCIe 5.0, 2.4.1), and what it had asked for has come when
- * no transaction is pending. A device that does not answer, but was not taken
- * out, gets a second to come back.
+ * Disable bus mastering, and make sure that it has taken effect: the completion
+ * of a configuration read arrives behind all earlier writes of the device (PCIe
+ * 5.0, 2.4.1), and when no transaction is pending all its reads have completed.
+ * A device that does not respond, but has not been removed, gets a second to
+ * recover.
  */
 static void regs_clear_master(struct nvdio_ctrl *ctrl)
 {
@@ -123,7 +129,7 @@ static void regs_clear_master(struct nvdio_ctrl *ctrl)
 		if (!PCI_POSSIBLE_ERROR(command)) {
 			if (command & PCI_COMMAND_MASTER)
 				dev_err(&ctrl->dev,
-					"cannot be kept from DMA (Command %#x)\n",
+					"cannot disable bus mastering (Command %#x)\n",
 					command);
 			else
 				pci_wait_for_pending_transaction(pdev);
@@ -133,25 +139,28 @@ static void regs_clear_master(struct nvdio_ctrl *ctrl)
 			return;
 		msleep(100);
 	}
-	/* What has no configuration space any more has left the bus. */
-	dev_err(&ctrl->dev, "no answer from the device\n");
+	/* A device without configuration space is no longer on the bus. */
+	dev_err(&ctrl->dev, "device does not respond to configuration reads\n");
 }
 
 /**
- * nvdio_regs_disable() - see to it that the controller touches memory no more
- * @ctrl: controller, in whatever state
- * @shutdown: do a normal shutdown before, so that a volatile cache is saved;
- *	the controller may lose its power afterwards
+ * nvdio_regs_disable() - stop all DMA of the controller
+ * @ctrl: controller, in any state
+ * @shutdown: do a normal shutdown first, which flushes the volatile write
+ *	cache; the controller may lose power afterwards
  *
- * On return it has CC.EN = 0 and CSTS.RDY = 0, or it is no bus master any
- * more, or it is gone (NVMe Base 2.0, 3.5.3, 3.6.1; invariant 2).
+ * On return the controller has CC.EN = 0 and CSTS.RDY = 0, or its bus mastering
+ * is disabled, or it is gone (NVMe Base 2.0, 3.5.3, 3.6.1; invariant 2).
  *
  * Context: may sleep.
- * Return: 0 if it is disabled; -errno if it is not, or cannot be asked.
+ * Return: 0 if it is disabled; -errno if it is not, or does not respond.
  */
 int nvdio_regs_disable(struct nvdio_ctrl *ctrl, bool shutdown)
 {
-	/* Not a copy of ours: the controller may have been reset by others. */
+	/*
+	 * Read CC rather than cache it: someone else may have reset the
+	 * controller.
+	 */
 	u32 csts = readl(ctrl->bar + NVME_REG_CSTS);
 	u32 cc = readl(ctrl->bar + NVME_REG_CC);
 	int ret = -ENODEV;
@@ -163,12 +172,12 @@ int nvdio_regs_disable(struct nvdio_ctrl *ctrl, bool shutdown)
 		       ctrl->bar + NVME_REG_CC);
 		ret = regs_wait(ctrl, NVME_CSTS_SHST_MASK, NVME_CSTS_SHST_CMPLT,
 				ctrl->shutdown_timeout, &csts);
-		/* Shut down it is left alone: CC.EN = 0 would be a reset. */
+		/* Leave it shut down: clearing CC.EN would be a reset. */
 		if (!ret)
 			goto clear_master;
 		dev_warn(&ctrl->dev,
-			 "shutdown did not complete: %d (CSTS %#x)\n", ret,
-			 csts);
+			 "shutdown did not complete: %d (CSTS %#x)\n",
+			 ret, csts);
 	}
 	if (cc & NVME_CC_ENABLE)
 		writel(cc & ~(NVME_CC_SHN_MASK | NVME_CC_ENABLE),
@@ -177,8 +186,8 @@ int nvdio_regs_disable(struct nvdio_ctrl *ctrl, bool shutdown)
 	if (!ret && !shutdown)
 		return 0;
 	if (ret)
-		dev_err(&ctrl->dev, "controller does not stop: %d (CSTS %#x)\n",
-			ret, csts);
+		dev_err(&ctrl->dev, "device not disabled: %d (CSTS %#x)\n", ret,
+			csts);
 
 clear_master:
 	regs_clear_master(ctrl);
@@ -186,14 +195,14 @@ clear_master:
 }
 
 /**
- * nvdio_regs_enable() - turn the controller on, with its admin queue
- * @ctrl: controller, in whatever state; nothing is in flight
+ * nvdio_regs_enable() - enable the controller and its admin queue
+ * @ctrl: controller, in any state; nothing is in flight
  *
- * It becomes bus master only after it was seen to be disabled: what it may
- * have left to do from before must not reach memory (NVMe Base 2.0, 3.5.1).
+ * Bus mastering is enabled only after the controller was seen disabled, so that
+ * leftover DMA cannot reach memory (NVMe Base 2.0, 3.5.1).
  *
  * Context: may sleep.
- * Return: 0 or -errno; then it is to be disabled.
+ * Return: 0 or -errno; on error the caller disables the controller.
  */
 int nvdio_regs_enable(struct nvdio_ctrl *ctrl)
 {
@@ -219,8 +228,7 @@ int nvdio_regs_enable(struct nvdio_ctrl *ctrl)
 	ret = regs_wait(ctrl, NVME_CSTS_RDY, NVME_CSTS_RDY,
 			ready_timeout(ctrl), &csts);
 	if (ret) {
-		dev_err(&ctrl->dev,
-			"controller does not get ready: %d (CSTS %#x)\n", ret,
+		dev_err(&ctrl->dev, "device not ready: %d (CSTS %#x)\n", ret,
 			csts);
 		return ret;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A controller's registers: what it is, turning it on and off. */
+/* Controller registers: checking capabilities, enabling and disabling. */
 #ifndef NVDIO_REGS_H
 #define NVDIO_REGS_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Waiting for a tag; see admit.h and docs/driver.md, Waits. */
+/* Waiting for a tag; see admit.h, and "Waits" in docs/driver.md. */
 #include <linux/sched/clock.h>
 
 #include "pure/ctrl_state.h"
@@ -10,24 +10,24 @@
 #include "io/claim.h"
 #include "io/complete.h"
 
-/* How long a submitter that may not wait looks for a completion. */
+/* How long a submitter that must not sleep polls for a completion. */
 #define NVDIO_SPIN_NS	(2 * NSEC_PER_MSEC)
 
 /*
- * A wakeup is used or passed on (invariant 12): whoever has waited for a tag,
- * and goes on with or without one, wakes the next if there is still one.
+ * A wakeup is used or passed on (invariant 12): a task that has waited for a
+ * tag wakes the next waiter if there is a tag left, whether it took one or not.
  */
 static void admit_pass_on(struct nvdio_queue *q)
 {
-	/* Who begins to wait now looks for a tag after that. */
+	/* A task that starts to wait now checks for a tag itself. */
 	if (waitqueue_active(&q->wait) && nvdio_queue_has_tag(q))
 		wake_up(&q->wait);
 }
 
 /*
- * Sleep until a request may be free; another task may be faster. Going to sleep
- * ends the task's plug, so that what it has sent is on its way. Nobody else
- * may be polling a polled queue, so whoever waits for it does.
+ * Sleep until a request may be free; another task may get it first. Going to
+ * sleep ends the task's plug, so that the commands it submitted are on their
+ * way. A polled queue may have no other poller, so its waiters poll.
  */
 static void admit_wait(struct nvdio_queue *q)
 {
@@ -49,15 +49,15 @@ static void admit_wait(struct nvdio_queue *q)
 }
 
 /*
- * Who may not wait looks a little longer before it goes away without a tag, for
- * io_uring would put a worker thread in its place, which costs more. Where
- * that did not help it is not tried again before the next jiffy.
+ * Poll briefly instead of returning -EAGAIN: io_uring would then punt the
+ * request to a worker thread, which costs more. If that failed, it is not tried
+ * again in the same jiffy.
  */
 static void admit_spin(struct nvdio_queue *q)
 {
 	u64 end;
 
-	/* Nor in front of those who wait; they may hold what others want. */
+	/* Do not overtake waiters; they may hold what others need. */
 	if (q->state != NVDIO_QUEUE_LIVE || waitqueue_active(&q->wait) ||
 	    READ_ONCE(q->spun) == (u32)jiffies)
 		return;
@@ -72,22 +72,24 @@ static void admit_spin(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_req_get() - take a request, waiting for it if need be
+ * nvdio_req_get() - get a request, waiting for one if necessary
  * @q: queue
  * @ns: namespace, or NULL for an admin command
  * @slba: first block that the command writes
- * @nlb: number of blocks that it writes; 0: none, or the caller has a claim to
- *	them
- * @nowait: do not wait
+ * @nlb: number of blocks that it writes; 0: none, or the caller holds a claim
+ *	to them
+ * @nowait: do not sleep
  *
- * The one way to wait for a tag. A claim is waited for first, and given up
- * under the sq_lock under which the command is sent: who is granted one after
- * that finds the command in flight.
+ * All waiting for tags happens here. A conflicting claim is waited for first,
+ * by taking a claim that is released under the sq_lock under which the command
+ * is submitted: an exclusive claim that is granted after that finds the command
+ * in flight.
  *
  * Context: may sleep, unless @nowait. The caller may hold a claim and bounce
  * buffers, but no tag that is not in flight (invariant 12).
- * Return: a request, and sq_lock is held until nvdio_queue_unlock(); or, without
- * it, -ENODEV if the controller or the namespace is gone, -EAGAIN under @nowait.
+ * Return: a request, with sq_lock held until nvdio_queue_unlock(); otherwise,
+ * with sq_lock not held, -ENODEV if the controller or the namespace is gone, or
+ * -EAGAIN under @nowait.
  */
 struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 				    u64 slba, u64 nlb, bool nowait)
@@ -113,7 +115,7 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 				__release(&q->sq_lock);
 				break;
 			}
-			/* The controller may not know yet what fills it. */
+			/* Commands may be waiting for the doorbell. */
 			if (q->sq_tail != q->sq_db_written)
 				nvdio_queue_ring(q);
 		}
@@ -122,7 +124,7 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 		if (ret == -ENODEV || (ret && nowait))
 			break;
 		if (ret) {
-			/* Not with a wakeup that is meant for a tag. */
+			/* Do not hold on to a wakeup for a tag. */
 			if (waited)
 				admit_pass_on(q);
 			nvdio_claim_set(&claim, slba, nlb, false);
@@ -130,7 +132,7 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 			claimed = true;
 			ret = 0;
 		} else if (!reaped) {
-			/* The interrupt may only be on its way. */
+			/* Completions may be there before their interrupt. */
 			if (!nvdio_queue_reap_some(q) && nowait)
 				admit_spin(q);
 			reaped = true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Admission: in which queue, and with which request, may a command be submitted?
- * The one place that looks at the state of the queue, of the namespace and at
- * the claims to the blocks, under the sq_lock under which the command is
+ * Admission: choosing a queue, and getting a request for a command. This is the
+ * only place that checks the state of the queue, of the namespace, and the
+ * claims to the blocks, under the sq_lock under which the command is then
  * submitted.
  */
 #ifndef NVDIO_ADMIT_H
@@ -20,12 +20,14 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 				    u64 slba, u64 nlb, bool nowait);
 
 /**
- * nvdio_ns_queue() - choose a queue
+ * nvdio_ns_queue() - the queue of the current CPU
  * @ns: namespace
- * @polled: one that is polled, if there are such
+ * @polled: for polled I/O
  *
- * Context: any; a caller that migrates meanwhile still has a good queue.
- * Return: the queue of this CPU.
+ * Migrating to another CPU afterwards is harmless.
+ *
+ * Context: any.
+ * Return: the queue to submit to.
  */
 static inline struct nvdio_queue *nvdio_ns_queue(struct nvdio_ns *ns,
 						 bool polled)
@@ -36,18 +38,18 @@ static inline struct nvdio_queue *nvdio_ns_queue(struct nvdio_ns *ns,
 }
 
 /**
- * nvdio_req_try_get() - take a request if nothing is in the way
+ * nvdio_req_try_get() - get a request if that is possible at once
  * @q: queue
  * @ns: namespace
  * @slba: first block that the command writes
  * @nlb: number of blocks that it writes; 0: none
  *
- * The fast path's first try; nvdio_req_get() finds out what was in the way, and
- * waits for it.
+ * The first attempt of the fast path. If it fails, nvdio_req_get() finds out
+ * why and waits.
  *
- * Context: any but interrupts.
- * Return: a request, and sq_lock is held until nvdio_queue_unlock(); or NULL,
- * and nothing is held.
+ * Context: task.
+ * Return: a request, with sq_lock held until nvdio_queue_unlock(); or NULL,
+ * with nothing held.
  */
 static __always_inline struct nvdio_request *
 nvdio_req_try_get(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba, u64 nlb)
@@ -69,18 +71,18 @@ nvdio_req_try_get(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba, u64 nlb)
 }
 
 /**
- * nvdio_req_fill() - say what a command is, and how it ends
+ * nvdio_req_fill() - describe a command and its completion
  * @req: request from nvdio_req_get()
- * @owner: what @end needs; the kiocb, if @end is NULL
+ * @owner: private data of @end; the kiocb, if @end is NULL
  * @end: called when the command has ended
  * @ns: namespace, NULL for an admin command
- * @slba: first block that it changes
- * @len: bytes that it moves, or blocks (NVDIO_REQ_BLOCKS)
+ * @slba: first block that the command changes
+ * @len: bytes moved, or blocks changed (NVDIO_REQ_BLOCKS)
  * @flags: NVDIO_REQ_*
  *
- * @dma, @page and @nr_pages are left to those who need them.
+ * Callers that use @dma, @page and @nr_pages set them themselves.
  *
- * Context: the queue's sq_lock held.
+ * Context: the queue's sq_lock is held.
  */
 static __always_inline void
 nvdio_req_fill(struct nvdio_request *req, void *owner, nvdio_end_fn *end,

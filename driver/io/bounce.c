@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A controller's bounce buffers, and those that wait for one; see bounce.h. */
+/* The pool of bounce buffers of a controller, and its waiters; see bounce.h. */
 #include <linux/completion.h>
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
@@ -13,14 +13,14 @@
 
 /**
  * struct nvdio_bounce_pool - the bounce buffers of a controller
- * @lock: guards @free and @waiting
- * @free: those that are not in use; none if somebody waits
- * @waiting: who found none, in the order in which they came
+ * @lock: protects @free and @waiting
+ * @free: free buffers; empty while there are waiters
+ * @waiting: waiters, in order of arrival
  * @nr: number of buffers
- * @bufs: all of them
+ * @bufs: the buffers
  */
 struct nvdio_bounce_pool {
-	spinlock_t lock;		/* for @free and @waiting */
+	spinlock_t lock;		/* protects @free and @waiting */
 	struct list_head free;
 	struct list_head waiting;
 	unsigned int nr;
@@ -34,7 +34,7 @@ static int bounce_alloc(struct nvdio_ctrl *ctrl, struct nvdio_bounce *bounce,
 	struct page *page;
 	unsigned int i;
 
-	/* Zeroed: a short transfer must not show what was there before. */
+	/* Zeroed: a short transfer must not reveal old contents. */
 	page = alloc_pages_node(dev_to_node(dev), gfp | __GFP_ZERO | __GFP_COMP,
 				get_order(NVDIO_BOUNCE_BYTES));
 	if (!page)
@@ -69,8 +69,10 @@ static void bounce_free(struct nvdio_ctrl *ctrl, struct nvdio_bounce *bounce)
 }
 
 /**
- * nvdio_bounce_pool_free() - free a controller's bounce buffers
+ * nvdio_bounce_pool_free() - free the bounce buffers of a controller
  * @ctrl: controller whose copy path is idle
+ *
+ * Context: may sleep.
  */
 void nvdio_bounce_pool_free(struct nvdio_ctrl *ctrl)
 {
@@ -86,13 +88,13 @@ void nvdio_bounce_pool_free(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_bounce_pool_alloc() - allocate and map a controller's bounce buffers
+ * nvdio_bounce_pool_alloc() - allocate and map the bounce buffers
  * @ctrl: controller
- * @nr: how many, at least 1
+ * @nr: number of buffers, at least 1
  *
- * Memory may be in small pieces when a controller is bound late. One buffer is
- * needed; nothing is forced for more of them, and fewer make I/O without
- * O_DIRECT slower, but not wrong.
+ * Memory may be fragmented when a controller is bound late. One buffer is
+ * required. The others are allocated without much effort: with fewer of them,
+ * I/O without O_DIRECT is slower but still correct.
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
@@ -104,7 +106,7 @@ int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
 	unsigned int i;
 	int ret = 0;
 
-	/* What is not forced must not take everything, either. */
+	/* Optional buffers must not use up memory either. */
 	nr = clamp(totalram_pages() / 4 / (NVDIO_BOUNCE_BYTES >> PAGE_SHIFT),
 		   1UL, (unsigned long)nr);
 	pool = kvzalloc(struct_size(pool, bufs, nr), GFP_KERNEL);
@@ -134,24 +136,24 @@ int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr)
 	}
 	if (pool->nr < wanted)
 		dev_warn(&ctrl->dev,
-			 "memory for %u bounce buffers only, not %u\n",
+			 "allocated only %u of %u bounce buffers\n",
 			 pool->nr, wanted);
 	return 0;
 }
 
 /**
- * nvdio_bounce_get() - take a bounce buffer, or be given the next
+ * nvdio_bounce_get() - take a bounce buffer, or queue for one
  * @ns: namespace; the caller has called nvdio_ctrl_enter()
- * @waiter: to be given a buffer when one comes back, in the order in which they
- *	asked; or NULL
+ * @waiter: queued if there is no free buffer, to be handed one in order of
+ *	arrival; may be NULL
  *
- * A buffer that comes back is not free for anybody, but handed to who waits
- * longest, who may use it or put it: so no wakeup can be lost (invariant 12).
- * Who waits holds no buffer and no tag.
+ * A returned buffer is handed to the first waiter rather than made free; the
+ * waiter uses it or returns it. So no wakeup can be lost (invariant 12).
+ * Waiters hold neither a buffer nor a tag.
  *
  * Context: any.
- * Return: a buffer; or NULL, and @waiter, and what its owner may free, is not
- * the caller's any more.
+ * Return: a buffer; or NULL: @waiter, and anything its owner may free, then no
+ * longer belongs to the caller.
  */
 struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns,
 				      struct nvdio_bounce_waiter *waiter)
@@ -184,11 +186,11 @@ static void bounce_wake(struct nvdio_bounce_waiter *waiter)
 }
 
 /**
- * nvdio_bounce_get_wait() - take a bounce buffer, sleeping for it if need be
+ * nvdio_bounce_get_wait() - take a bounce buffer, sleeping if necessary
  * @ns: namespace; the caller has called nvdio_ctrl_enter()
  *
- * Context: may sleep. The caller holds no buffer and no tag; it may hold a
- * claim.
+ * Context: may sleep. The caller holds neither a buffer nor a tag; it may hold
+ * a claim.
  * Return: a buffer.
  */
 struct nvdio_bounce *nvdio_bounce_get_wait(struct nvdio_ns *ns)
@@ -206,12 +208,13 @@ struct nvdio_bounce *nvdio_bounce_get_wait(struct nvdio_ns *ns)
 }
 
 /**
- * nvdio_bounce_wanted() - does anybody wait for a bounce buffer?
+ * nvdio_bounce_wanted() - are there waiters for bounce buffers?
  * @ns: namespace; the caller has called nvdio_ctrl_enter()
  *
- * Who has some, and could do without for a while, asks.
+ * For holders of buffers that can do without them for a while.
  *
- * Context: any.
+ * Context: any, without a lock; a hint.
+ * Return: true if there are.
  */
 bool nvdio_bounce_wanted(struct nvdio_ns *ns)
 {
@@ -219,11 +222,11 @@ bool nvdio_bounce_wanted(struct nvdio_ns *ns)
 }
 
 /**
- * nvdio_bounce_put() - give back a bounce buffer
+ * nvdio_bounce_put() - return a bounce buffer
  * @ns: namespace
- * @bounce: buffer that the controller does not use any more
+ * @bounce: buffer that the controller no longer uses
  *
- * Context: any.
+ * Context: any; the resume function of a waiter may be called.
  */
 void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce)
 {

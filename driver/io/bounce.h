@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Bounce buffers of the copy path: set aside and mapped at bind time, shared by
- * a controller's namespaces, handed to waiters in the order in which they came.
+ * Bounce buffers of the copy path: allocated and mapped at bind, shared by the
+ * namespaces of a controller, handed to waiters in order of arrival.
  */
 #ifndef NVDIO_BOUNCE_H
 #define NVDIO_BOUNCE_H
@@ -10,12 +10,12 @@
 #include "core/ns.h"
 
 /**
- * struct nvdio_bounce - a bounce buffer, mapped as long as it lives
- * @link: in the pool's list while it is free
- * @virt: memory
- * @dma: its address for the controller
- * @prps: PRPs of all its pages; a command's list begins at any of them
- * @prps_dma: address of @prps
+ * struct nvdio_bounce - a bounce buffer, mapped for its whole lifetime
+ * @link: entry in the pool's list of free buffers
+ * @virt: CPU address
+ * @dma: bus address
+ * @prps: PRP list of all its pages; a command may use it from any entry on
+ * @prps_dma: bus address of @prps
  */
 struct nvdio_bounce {
 	struct list_head link;
@@ -26,8 +26,8 @@ struct nvdio_bounce {
 };
 
 /**
- * struct nvdio_bounce_waiter - somebody who found no bounce buffer
- * @link: in the pool's list of those who wait
+ * struct nvdio_bounce_waiter - a waiter for a bounce buffer
+ * @link: entry in the pool's list of waiters
  * @bounce: set to a buffer before @resume is called
  * @resume: called once, in any context
  */
@@ -37,7 +37,7 @@ struct nvdio_bounce_waiter {
 	void (*resume)(struct nvdio_bounce_waiter *waiter);
 };
 
-/* Bounce buffers' size; the copy path moves at most so much in a command. */
+/* Size of a bounce buffer, and so of the largest command of the copy path. */
 #define NVDIO_BOUNCE_BYTES	(128U << 10)
 
 int nvdio_bounce_pool_alloc(struct nvdio_ctrl *ctrl, unsigned int nr);

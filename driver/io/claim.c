@@ -12,7 +12,7 @@
 INTERVAL_TREE_DEFINE(struct nvdio_claim, rb, u64, subtree_last, CLAIM_FIRST,
 		     CLAIM_LAST, static, claim_tree)
 
-/* The claims that have blocks in common with @claim, one after the other. */
+/* Iterate over the claims that overlap with @claim. */
 static struct nvdio_claim *overlap_first(struct nvdio_ns *ns,
 					 const struct nvdio_claim *claim)
 {
@@ -39,7 +39,7 @@ static void claim_grant(struct nvdio_ns *ns, struct nvdio_claim *claim)
 		WRITE_ONCE(ns->claims_held, ns->claims_held + 1);
 }
 
-/* Tell the owners on @list; each may be gone as soon as it was told. */
+/* Resume the owners on @list; each may free its claim at once. */
 static void claims_resume(struct list_head *list)
 {
 	struct nvdio_claim *claim, *next;
@@ -48,7 +48,12 @@ static void claims_resume(struct list_head *list)
 		claim->resume(claim);
 }
 
-/* Prepare a new namespace's claims. */
+/**
+ * nvdio_claim_init() - initialise the claims of a new namespace
+ * @ns: namespace
+ *
+ * Context: any.
+ */
 void nvdio_claim_init(struct nvdio_ns *ns)
 {
 	spin_lock_init(&ns->claim_lock);
@@ -57,11 +62,13 @@ void nvdio_claim_init(struct nvdio_ns *ns)
 }
 
 /**
- * nvdio_claim_set() - say which blocks a claim is to
+ * nvdio_claim_set() - set the blocks of a claim
  * @claim: claim that is not in use
  * @slba: first block
  * @nlb: number of blocks, more than 0
  * @exclusive: for a read-modify-write
+ *
+ * Context: any.
  */
 void nvdio_claim_set(struct nvdio_claim *claim, u64 slba, u64 nlb,
 		     bool exclusive)
@@ -73,7 +80,7 @@ void nvdio_claim_set(struct nvdio_claim *claim, u64 slba, u64 nlb,
 	claim->held = false;
 }
 
-/* Count what a claim has to wait for; claim_lock held. */
+/* Count the claims that @claim has to wait for; claim_lock held. */
 static void claim_count(struct nvdio_ns *ns, struct nvdio_claim *claim)
 {
 	struct nvdio_claim *other;
@@ -94,14 +101,16 @@ static void claim_insert(struct nvdio_ns *ns, struct nvdio_claim *claim)
 }
 
 /**
- * nvdio_claim_take() - claim blocks, or be told when they are granted
+ * nvdio_claim_take() - claim blocks
  * @ns: namespace
  * @claim: set by nvdio_claim_set(), with @resume
  *
+ * The claim is made in any case, and nvdio_claim_release() ends it.
+ *
  * Context: any.
- * Return: true if the claim is held; else @resume is called, perhaps already,
- * when it is, and the caller must not touch what @resume's task may free.
- * nvdio_claim_release() ends it.
+ * Return: true if the claim is held. Otherwise @resume is called when it is
+ * granted, possibly before this function returns, so the caller must not touch
+ * anything that @resume may free.
  */
 bool nvdio_claim_take(struct nvdio_ns *ns, struct nvdio_claim *claim)
 {
@@ -117,12 +126,12 @@ bool nvdio_claim_take(struct nvdio_ns *ns, struct nvdio_claim *claim)
 }
 
 /**
- * nvdio_claim_try() - claim blocks if that takes no waiting
+ * nvdio_claim_try() - claim blocks if they are free
  * @ns: namespace
  * @claim: set by nvdio_claim_set()
  *
  * Context: any.
- * Return: true if the claim is held; else it was not made.
+ * Return: true if the claim is held; otherwise no claim was made.
  */
 bool nvdio_claim_try(struct nvdio_ns *ns, struct nvdio_claim *claim)
 {
@@ -137,9 +146,9 @@ bool nvdio_claim_try(struct nvdio_ns *ns, struct nvdio_claim *claim)
 }
 
 /**
- * nvdio_claim_release() - give up a claim and grant those that waited for it
+ * nvdio_claim_release() - release a claim, and grant those that waited for it
  * @ns: namespace
- * @claim: a claim that is held
+ * @claim: claim that is held
  *
  * Context: any; @resume of other claims is called.
  */
@@ -155,7 +164,7 @@ void nvdio_claim_release(struct nvdio_ns *ns, struct nvdio_claim *claim)
 		WRITE_ONCE(ns->claims_held, ns->claims_held - 1);
 	for (other = overlap_first(ns, claim); other;
 	     other = overlap_next(other, claim)) {
-		/* Who came earlier never waited for this one. */
+		/* Earlier claims never waited for this one. */
 		if (other->seq < claim->seq || !claims_conflict(claim, other))
 			continue;
 		if (!--other->blockers) {
@@ -168,12 +177,14 @@ void nvdio_claim_release(struct nvdio_ns *ns, struct nvdio_claim *claim)
 }
 
 /**
- * nvdio_claim_covers() - does an exclusive claim that is held cover blocks?
+ * nvdio_claim_covers() - does an exclusive claim overlap with a range of
+ * blocks?
  * @ns: namespace
  * @slba: first block
  * @nlb: number of blocks
  *
- * Context: any; takes claim_lock, which nests inside of sq_lock.
+ * Context: any; takes claim_lock, which nests inside sq_lock.
+ * Return: true if such a claim is held.
  */
 bool nvdio_claim_covers(struct nvdio_ns *ns, u64 slba, u64 nlb)
 {
@@ -198,10 +209,10 @@ bool nvdio_claim_covers(struct nvdio_ns *ns, u64 slba, u64 nlb)
 }
 
 /**
- * nvdio_claim_write_ended() - a write that nvdio_claim_drain() marked is over
+ * nvdio_claim_write_ended() - a write marked by nvdio_claim_drain() has ended
  * @ns: namespace
  *
- * Context: any; under the queue's cq_lock.
+ * Context: the queue's cq_lock held; @resume of claims is called.
  */
 void nvdio_claim_write_ended(struct nvdio_ns *ns)
 {
@@ -221,12 +232,12 @@ static void claim_wake(struct nvdio_claim *claim)
 }
 
 /**
- * nvdio_claim_wait() - claim blocks and sleep until they are granted
+ * nvdio_claim_wait() - claim blocks, and sleep until the claim is granted
  * @ns: namespace
  * @claim: set by nvdio_claim_set()
  *
  * Context: may sleep. The caller holds neither a bounce buffer nor a tag, and
- * is not needed to end any other claim (invariant 12).
+ * no other claim depends on it to be released (invariant 12).
  */
 void nvdio_claim_wait(struct nvdio_ns *ns, struct nvdio_claim *claim)
 {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Claims to blocks of a namespace: how a read-modify-write of the copy path is
- * kept apart from every other writer of the same blocks (invariant 8).
+ * Claims to blocks of a namespace: they keep a read-modify-write of the copy
+ * path apart from all other writers of the same blocks (invariant 8).
  *
- * A read-modify-write needs an exclusive claim, every other writer that can
- * wait for one a shared claim. Claims that overlap, one of them exclusive, are
- * granted in the order in which they were made, so that nobody starves.
+ * A read-modify-write needs an exclusive claim; other writers that can wait for
+ * claims take a shared one. Overlapping claims, if at least one is exclusive,
+ * are granted in the order in which they were made, so none starves.
  *
  * Direct writes and passthrough make no claim as long as no exclusive claim is
- * held: they look at ns->claims_held under the sq_lock under which they send.
- * So the holder of an exclusive claim must first wait for the writes that were
- * submitted before, with nvdio_claim_drain() (drain.h).
+ * held: they check ns->claims_held under the sq_lock under which they submit.
+ * Therefore the holder of an exclusive claim has to wait for writes submitted
+ * earlier, with nvdio_claim_drain() (drain.h).
  *
- * Who waits for a claim holds neither a bounce buffer nor a tag (invariant 12).
+ * While waiting for a claim, hold neither a bounce buffer nor a tag (invariant
+ * 12).
  */
 #ifndef NVDIO_CLAIM_H
 #define NVDIO_CLAIM_H
@@ -24,18 +25,18 @@
 
 /**
  * struct nvdio_claim - a claim to blocks
- * @rb: in the namespace's tree
+ * @rb: node in the namespace's interval tree
  * @first: first block
  * @last: last block
- * @subtree_last: for the tree
- * @seq: its place in the order of claims
- * @blockers: earlier claims that it waits for
- * @exclusive: no other claim to these blocks may be held meanwhile
- * @held: it was granted
- * @link: in a list of claims that are to be told
- * @resume: called when the claim is granted, or a drain may be tried again;
- *	without locks that matter to it, in any context, and just once
- *	for each time that its owner was told to wait
+ * @subtree_last: for the interval tree
+ * @seq: position in the order of claims
+ * @blockers: number of earlier claims that it waits for
+ * @exclusive: no other claim to these blocks may be held at the same time
+ * @held: granted
+ * @link: entry in a list of claims to be resumed
+ * @resume: called when the claim is granted, or when a drain may be tried
+ *	again; in any context, with no lock held that @resume needs, exactly
+ *	once each time the owner was told to wait
  * @waiter: of nvdio_claim_wait()
  */
 struct nvdio_claim {
@@ -63,12 +64,14 @@ bool nvdio_claim_covers(struct nvdio_ns *ns, u64 slba, u64 nlb);
 void nvdio_claim_write_ended(struct nvdio_ns *ns);
 
 /**
- * nvdio_claim_stops() - must a write without a claim wait for one?
+ * nvdio_claim_stops() - must a write without a claim wait?
  * @ns: namespace
  * @slba: first block of the write
  * @nlb: number of blocks
  *
- * Context: under the sq_lock under which the write is sent if the answer is no.
+ * Context: sq_lock held; a write that need not wait is submitted before sq_lock
+ * is released.
+ * Return: true if it has to take a claim first.
  */
 static __always_inline bool nvdio_claim_stops(struct nvdio_ns *ns, u64 slba,
 					      u64 nlb)

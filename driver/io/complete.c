@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ending what the controller has completed, whoever notices: the interrupt, a
- * poller, a submitter without a tag, the watchdog, teardown. A batch of CQEs is
- * taken under cq_lock, and kiocbs are completed after it was given up.
+ * Reaping of CQs, whatever the occasion: an interrupt, a poller, a submitter
+ * that finds no tag, the watchdog, teardown. CQEs are taken in batches under
+ * cq_lock; kiocbs are completed after it is released.
  */
 #include <linux/dma-mapping.h>
 
@@ -17,12 +17,12 @@
 #include "io/complete.h"
 #include "io/direct_end.h"
 
-/* Completions that are collected before any is told. */
+/* Number of CQEs taken before cq_lock is released. */
 #define NVDIO_BATCH	32
 
 /*
- * End one command that the controller does not touch any more: unmap, unpin,
- * and only then let go of the tag (invariant 3).
+ * End one command that the controller can no longer access: unmap, unpin, and
+ * only then return the tag (invariant 3).
  */
 static __always_inline enum nvdio_end
 complete_one(struct nvdio_queue *q, struct nvdio_request *req,
@@ -38,7 +38,7 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 				       DMA_TO_DEVICE : DMA_FROM_DEVICE);
 			this_cpu_sub(req->ns->stats->segments_mapped, 1);
 		}
-		/* The waiter looks again under cq_lock, which is held here. */
+		/* The waiter checks again under cq_lock, which is held here. */
 		if (flags & NVDIO_REQ_WATCHED)
 			nvdio_claim_write_ended(req->ns);
 	}
@@ -50,9 +50,9 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 }
 
 /*
- * Take at most NVDIO_BATCH completions off the CQ; cq_lock held, interrupts
- * off. @ring: tell the controller, which a disabled one must not be.
- * Return: CQEs taken; @nr_done is the number of entries set in @done.
+ * Take up to NVDIO_BATCH CQEs; cq_lock held, interrupts off. @ring: write the
+ * doorbell; false for a disabled controller.
+ * Return: number of CQEs taken; @nr_done is the number of entries set in @done.
  */
 static __always_inline unsigned int
 complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
@@ -98,8 +98,8 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 	return found;
 }
 
-static __always_inline void complete_kiocbs(const struct nvdio_completion *done,
-					 unsigned int nr)
+static __always_inline void
+complete_kiocbs(const struct nvdio_completion *done, unsigned int nr)
 {
 	const struct nvdio_completion *const end = done + nr;
 
@@ -108,9 +108,13 @@ static __always_inline void complete_kiocbs(const struct nvdio_completion *done,
 }
 
 /**
- * nvdio_complete_irq() - a queue's interrupt
- * @irq: not used
+ * nvdio_complete_irq() - interrupt handler of a queue
+ * @irq: unused
  * @data: queue
+ *
+ * Context: interrupt.
+ * Return: IRQ_HANDLED; IRQ_NONE on INTx if it may be another device's
+ * interrupt.
  */
 irqreturn_t nvdio_complete_irq(int irq, void *data)
 {
@@ -130,21 +134,22 @@ irqreturn_t nvdio_complete_irq(int irq, void *data)
 	} while (found == NVDIO_BATCH);
 
 	/*
-	 * On a vector of our own an empty CQ means that it was polled first,
-	 * and is no reason to have the interrupt turned off as spurious.
+	 * An empty CQ on a vector that no other device shares means that it was
+	 * polled before the interrupt was handled. Returning IRQ_NONE could get
+	 * the interrupt disabled as spurious.
 	 */
 	if (likely(!q->irq_line))
 		return IRQ_HANDLED;
 	/*
-	 * On a line that other devices may share it is ours, too, if the CQ was
-	 * polled since the last one; else it may be theirs.
+	 * On a shared line it is this queue's interrupt as well if the CQ was
+	 * polled since the last one. Otherwise it may be another device's.
 	 */
 	moved |= head != q->irq_head;
 	q->irq_head = head;
 	return moved ? IRQ_HANDLED : IRQ_NONE;
 }
 
-/* One batch, unless somebody else is at it. */
+/* Reap one batch, unless another context is reaping. */
 static __always_inline unsigned int
 complete_try(struct nvdio_queue *q, const void *poller, void **ended,
 	     const bool polled)
@@ -158,7 +163,7 @@ complete_try(struct nvdio_queue *q, const void *poller, void **ended,
 		return 0;
 	q->poller = poller;
 	q->ended = NULL;
-	/* After unbind a file may still be polled, and there is no CQ. */
+	/* After unbind, files may still be polled, but there is no CQ. */
 	found = likely(q->cqes) ? complete_batch(q, done, &nr, polled, true) :
 				  0;
 	*ended = q->ended;
@@ -168,7 +173,7 @@ complete_try(struct nvdio_queue *q, const void *poller, void **ended,
 	return found;
 }
 
-/* One batch, after whoever else is at it. */
+/* Reap one batch; waits for other contexts that are reaping. */
 static unsigned int complete_wait(struct nvdio_queue *q, const bool polled,
 				  const bool ring)
 {
@@ -183,13 +188,13 @@ static unsigned int complete_wait(struct nvdio_queue *q, const bool polled,
 }
 
 /**
- * nvdio_queue_reap_some() - end completions on behalf of a submitter
- * @q: queue in which there was no tag
+ * nvdio_queue_reap_some() - reap one batch on behalf of a submitter
+ * @q: queue without a free tag
  *
- * It does not count as polling, unless there is no other way.
+ * Counted as polling only for a polled queue.
  *
  * Context: task.
- * Return: number of commands that ended.
+ * Return: number of CQEs.
  */
 unsigned int nvdio_queue_reap_some(struct nvdio_queue *q)
 {
@@ -199,13 +204,14 @@ unsigned int nvdio_queue_reap_some(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_poll_for() - end completions on behalf of a poller
+ * nvdio_queue_poll_for() - reap one batch on behalf of a poller
  * @q: queue
- * @poller: who it is; nvdio_end_fn find it in @q->poller
- * @ended: set to what they left in @q->ended, for the caller to complete
+ * @poller: cookie of the poller; nvdio_end_fn find it in @q->poller
+ * @ended: set to what nvdio_end_fn left in @q->ended, for the caller to
+ *	complete
  *
  * Context: task.
- * Return: number of commands that ended.
+ * Return: number of CQEs; 0 also if another context is reaping.
  */
 unsigned int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
 				  void **ended)
@@ -214,15 +220,14 @@ unsigned int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
 }
 
 /**
- * nvdio_queue_poll_all() - end all that the controller has completed by now
+ * nvdio_queue_poll_all() - reap everything completed so far
  * @q: queue
  *
- * Unlike nvdio_queue_poll() this neither stops after a batch nor gives way to
- * another poller: on return no completion is left in the CQ that was there at
- * the call.
+ * Unlike nvdio_queue_poll(), this neither stops after one batch nor yields to
+ * other pollers: on return all CQEs that were in the CQ at the call are reaped.
  *
  * Context: may sleep.
- * Return: number of commands that ended.
+ * Return: number of CQEs.
  */
 unsigned int nvdio_queue_poll_all(struct nvdio_queue *q)
 {
@@ -232,7 +237,7 @@ unsigned int nvdio_queue_poll_all(struct nvdio_queue *q)
 		found = complete_wait(q, true, true);
 		sum += found;
 		cond_resched();
-		/* Others may go on submitting: what comes then is not ours. */
+		/* Commands submitted in the meantime do not count. */
 	} while (found == NVDIO_BATCH && sum < q->depth);
 	return sum;
 }
@@ -241,11 +246,11 @@ unsigned int nvdio_queue_poll_all(struct nvdio_queue *q)
  * nvdio_queue_timed_out() - has the controller lost a command?
  * @q: queue
  *
- * That a command is overdue is no proof: the poller may not run, or the
- * interrupt got lost. So all that the controller has completed is ended before
- * it is judged.
+ * An overdue command alone proves nothing: its poller may not be running, or an
+ * interrupt may be lost. So the CQ is reaped first.
  *
  * Context: may sleep.
+ * Return: true if a command is overdue and has no CQE.
  */
 bool nvdio_queue_timed_out(struct nvdio_queue *q)
 {
@@ -258,15 +263,16 @@ bool nvdio_queue_timed_out(struct nvdio_queue *q)
 		return true;
 	if (ended && q->vector >= 0)
 		dev_warn(&q->ctrl->dev,
-			 "queue %u: completion without interrupt\n", q->qid);
+			 "queue %u: completion without interrupt\n",
+			 q->qid);
 	return false;
 }
 
 /**
- * nvdio_queue_cancel() - end everything that is in flight
- * @q: queue that the controller does not use any more: it is disabled, or
- *	gone (invariant 2)
- * @status: with which status; what has a CQE ends with that
+ * nvdio_queue_cancel() - end all commands in flight
+ * @q: queue that the controller no longer uses: it is disabled, or gone
+ *	(invariant 2)
+ * @status: status for the commands that have no CQE
  *
  * Context: may sleep.
  */

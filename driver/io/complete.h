@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Ending what the controller has completed: interrupt, poll, teardown. */
+/* Reaping of CQs: from interrupts, by polling, and at teardown. */
 #ifndef NVDIO_COMPLETE_H
 #define NVDIO_COMPLETE_H
 
@@ -16,11 +16,11 @@ bool nvdio_queue_timed_out(struct nvdio_queue *q);
 void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
 
 /**
- * nvdio_queue_poll() - end what the controller has completed
+ * nvdio_queue_poll() - reap one batch
  * @q: queue
  *
  * Context: task.
- * Return: number of commands that ended.
+ * Return: number of CQEs; 0 also if another context is reaping.
  */
 static inline unsigned int nvdio_queue_poll(struct nvdio_queue *q)
 {

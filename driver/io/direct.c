@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The zero-copy path, for what most programs send most of the time: one range
- * of memory that is contiguous for the controller and fits into one command.
- * Everything else goes on in xfer.c. Here each instruction counts; nothing is
- * allocated, and one hold of one lock sends the command (invariant 4). The
- * functions are shaped so that their arguments stay in registers: nothing on the
- * stack has its address taken on the way of a registered buffer.
+ * The zero-copy fast path: one range of memory that is contiguous for the
+ * controller and fits into one command. Everything else continues in xfer.c.
+ *
+ * Instructions count here. Nothing is allocated, and the command is submitted
+ * in one hold of one lock (invariant 4). The functions are shaped so that their
+ * arguments stay in registers: for a registered buffer, no variable on the
+ * stack has its address taken.
  */
 #include <linux/mm.h>
 
@@ -22,16 +23,16 @@
 #include "io/sync.h"
 #include "io/xfer.h"
 
-/* NVMe Base 2.0, 4.1.1: PRP1 may have an offset of whole dwords. */
+/* The offset in PRP1 is dword aligned (NVMe Base 2.0, 4.1.1). */
 #define NVDIO_DMA_MASK	3
 
 /*
- * Send contiguous memory as the command of @req. It begins *@offset bytes from
- * the beginning of *@page; @nr_pinned pages of it are pinned.
+ * Submit @req as a command for contiguous memory that starts *@offset bytes
+ * from the start of *@page; @nr_pinned pages of it are pinned.
  *
- * Context: sq_lock held since @req was taken, and released on return.
- * Return: -EIOCBQUEUED; or -ENOMEM, the memory could not be mapped, nothing was
- * sent and @req was given back.
+ * Context: sq_lock held since @req was taken; released on return.
+ * Return: -EIOCBQUEUED; or -ENOMEM: the memory could not be mapped, nothing was
+ * submitted, and @req was returned.
  */
 static __always_inline ssize_t
 direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
@@ -49,9 +50,12 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 	struct nvme_command *cmd;
 	dma_addr_t dma;
 
-	/* Under the lock, since teardown takes it before the device goes. */
+	/* Map under sq_lock: teardown takes it before the device goes away. */
 	if (unlikely(!q->linear)) {
-		/* Kept here, no register has to hold them over the call. */
+		/*
+		 * Saved in @req so that they occupy no registers across the
+		 * call.
+		 */
 		req->page = *page;
 		req->dma = *offset;
 	}
@@ -83,7 +87,7 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 	this_cpu_inc(stats->direct);
 	nvdio_stats_bytes(stats, write, len);
 
-	/* For ->iopoll: the queue outlives the request, the request does not. */
+	/* For ->iopoll, which may run after @req has ended; the queue stays. */
 	if (iocb->ki_flags & IOCB_HIPRI)
 		iocb->private = q;
 	nvdio_queue_submit_sqe(q, req, cmd, write);
@@ -92,8 +96,8 @@ direct_send(struct nvdio_ns *ns, struct nvdio_queue *q,
 }
 
 /*
- * No request was free, the queue or a claim is in the way, or @no_room to map
- * the memory.
+ * Slow path: wait until the queue can accept the command, or, with @no_room,
+ * until the memory can be mapped.
  */
 static noinline ssize_t direct_wait(struct nvdio_ns *ns,
 				    struct kiocb *iocb, struct page *page,
@@ -137,10 +141,9 @@ static noinline ssize_t direct_wait(struct nvdio_ns *ns,
 }
 
 /*
- * Send contiguous memory as one command. It begins @offset bytes from the
- * beginning of @page; @nr_pinned pages of it are pinned, and let go of if the
- * command cannot be sent.
- * Return: -EIOCBQUEUED, or an error; nothing was sent then.
+ * Submit contiguous memory as one command. It starts @offset bytes from the
+ * start of @page; @nr_pinned pages of it are pinned, and are unpinned on error.
+ * Return: -EIOCBQUEUED, or -errno with nothing submitted.
  */
 static __always_inline ssize_t
 direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
@@ -161,10 +164,10 @@ direct_one(struct nvdio_ns *ns, struct kiocb *iocb, struct page *page,
 			return ret;
 	}
 	return direct_wait(ns, iocb, page, offset, len, nr_pinned, write,
-			   req != NULL);
+			   !!req);
 }
 
-/* User memory that is not registered: one segment, of at most two pages. */
+/* Unregistered user memory: one segment in at most two pages. */
 static __always_inline ssize_t direct_user(struct nvdio_ns *ns,
 					   struct kiocb *iocb,
 					   struct iov_iter *iter,
@@ -196,11 +199,14 @@ static __always_inline ssize_t direct_user(struct nvdio_ns *ns,
 }
 
 /**
- * nvdio_direct_read_user() - read, for nvdio_direct_rw(), what is no BVEC
+ * nvdio_direct_read_user() - nvdio_direct_rw() for reads, non-BVEC iterators
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: memory
  * @len: bytes
+ *
+ * Context: as nvdio_direct_rw().
+ * Return: as nvdio_direct_rw().
  */
 ssize_t nvdio_direct_read_user(struct nvdio_ns *ns, struct kiocb *iocb,
 			       struct iov_iter *iter, size_t len)
@@ -209,11 +215,14 @@ ssize_t nvdio_direct_read_user(struct nvdio_ns *ns, struct kiocb *iocb,
 }
 
 /**
- * nvdio_direct_write_user() - write, for nvdio_direct_rw(), what is no BVEC
+ * nvdio_direct_write_user() - nvdio_direct_rw() for writes, non-BVEC iterators
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: memory
  * @len: bytes
+ *
+ * Context: as nvdio_direct_rw().
+ * Return: as nvdio_direct_rw().
  */
 ssize_t nvdio_direct_write_user(struct nvdio_ns *ns, struct kiocb *iocb,
 				struct iov_iter *iter, size_t len)
@@ -221,7 +230,7 @@ ssize_t nvdio_direct_write_user(struct nvdio_ns *ns, struct kiocb *iocb,
 	return direct_user(ns, iocb, iter, len, true);
 }
 
-/* Registered buffers: pinned by their owner until we are done. */
+/* Registered buffers stay pinned by their owner until completion. */
 static __always_inline ssize_t direct_bvec(struct nvdio_ns *ns,
 					   struct kiocb *iocb,
 					   struct iov_iter *iter,
@@ -238,11 +247,14 @@ static __always_inline ssize_t direct_bvec(struct nvdio_ns *ns,
 }
 
 /**
- * nvdio_direct_read_bvec() - read, for nvdio_direct_rw(), to a BVEC
+ * nvdio_direct_read_bvec() - nvdio_direct_rw() for reads, BVEC iterators
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: BVEC
  * @len: bytes
+ *
+ * Context: as nvdio_direct_rw().
+ * Return: as nvdio_direct_rw().
  */
 ssize_t nvdio_direct_read_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
 			       struct iov_iter *iter, size_t len)
@@ -251,11 +263,14 @@ ssize_t nvdio_direct_read_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
 }
 
 /**
- * nvdio_direct_write_bvec() - write, for nvdio_direct_rw(), from a BVEC
+ * nvdio_direct_write_bvec() - nvdio_direct_rw() for writes, BVEC iterators
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: BVEC
  * @len: bytes
+ *
+ * Context: as nvdio_direct_rw().
+ * Return: as nvdio_direct_rw().
  */
 ssize_t nvdio_direct_write_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
 				struct iov_iter *iter, size_t len)
@@ -264,13 +279,16 @@ ssize_t nvdio_direct_write_bvec(struct nvdio_ns *ns, struct kiocb *iocb,
 }
 
 /**
- * nvdio_direct_sync() - nvdio_direct_rw() for a caller that waits
+ * nvdio_direct_sync() - nvdio_direct_rw() for synchronous callers
  * @ns: namespace
- * @iocb: without ki_complete; one of our own takes its place, whose completion
- *	wakes the caller
- * @iter: memory; advanced by what is returned
+ * @iocb: without ki_complete; replaced by a kiocb whose completion wakes the
+ *	caller
+ * @iter: memory; advanced by the number of bytes returned
  * @len: bytes
  * @write: write, not read
+ *
+ * Context: as nvdio_direct_rw().
+ * Return: bytes or -errno.
  */
 ssize_t nvdio_direct_sync(struct nvdio_ns *ns, struct kiocb *iocb,
 			  struct iov_iter *iter, size_t len, bool write)
@@ -286,7 +304,9 @@ ssize_t nvdio_direct_sync(struct nvdio_ns *ns, struct kiocb *iocb,
 		ret = nvdio_sync_wait(&sync);
 	if (ret > 0) {
 		iocb->ki_pos += ret;
-		/* Some ways have moved it already; callers in the kernel look. */
+		/*
+		 * Some paths have advanced it already; in-kernel callers care.
+		 */
 		moved = before - iov_iter_count(iter);
 		if (!iter_is_ubuf(iter) && moved != ret)
 			iov_iter_advance(iter, ret - moved);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The zero-copy path. */
+/* Entry points of the zero-copy path. */
 #ifndef NVDIO_DIRECT_H
 #define NVDIO_DIRECT_H
 
@@ -20,18 +20,18 @@ ssize_t nvdio_direct_sync(struct nvdio_ns *ns, struct kiocb *iocb,
 			  struct iov_iter *iter, size_t len, bool write);
 
 /**
- * nvdio_direct_rw() - read or write without a copy
+ * nvdio_direct_rw() - read or write without copying
  * @ns: namespace
  * @iocb: ki_pos is a multiple of the LBA size
  * @iter: memory
- * @len: bytes, more than 0, a multiple of the LBA size, inside of the
- *	namespace, at most what @iter has
+ * @len: bytes, more than 0, a multiple of the LBA size, within the namespace,
+ *	at most what @iter has
  * @write: write, not read
  *
- * Context: may sleep, but under IOCB_NOWAIT only to bring in user pages.
- * Return: @len or -errno if @iocb is synchronous; -EIOCBQUEUED, or -errno and
- * nothing was sent, otherwise. -EINVAL: memory that is not dword aligned.
- * -EFAULT: memory that cannot be pinned.
+ * Context: may sleep; under IOCB_NOWAIT only to fault in user pages.
+ * Return: @len or -errno for a synchronous @iocb; otherwise -EIOCBQUEUED, or
+ * -errno with nothing submitted. -EINVAL: memory is not dword aligned. -EFAULT:
+ * memory cannot be pinned.
  */
 static __always_inline ssize_t nvdio_direct_rw(struct nvdio_ns *ns,
 					       struct kiocb *iocb,

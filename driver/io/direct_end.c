@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The unusual ends of a direct read or write: errors, and pages to be dirtied. */
+/*
+ * Slow paths of completing a direct read or write: errors, and pages that have
+ * to be dirtied again.
+ */
 #include "pure/status.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
@@ -10,14 +13,14 @@
 #include "io/pages.h"
 
 /**
- * nvdio_direct_end_slow() - end a direct request that is not the usual case
+ * nvdio_direct_end_slow() - slow path of nvdio_direct_end()
  * @req: request, already unmapped
- * @status: status, 0 if the command succeeded but has clean pages to dirty
+ * @status: status; 0 if the command succeeded but its pages are clean
  * @done: as for nvdio_end_fn
  *
  * Context: cq_lock held, interrupts off.
- * Return: NVDIO_END_KIOCB; or NVDIO_END_LATER, and nvdio_direct_dirty_work()
- * goes on with it.
+ * Return: NVDIO_END_KIOCB; or NVDIO_END_LATER: nvdio_direct_dirty_work()
+ * completes the request.
  */
 enum nvdio_end nvdio_direct_end_slow(struct nvdio_request *req, u16 status,
 				     struct nvdio_completion *done)
@@ -42,11 +45,13 @@ enum nvdio_end nvdio_direct_end_slow(struct nvdio_request *req, u16 status,
 }
 
 /**
- * nvdio_direct_dirty_work() - end requests whose pages were cleaned meanwhile
+ * nvdio_direct_dirty_work() - complete requests whose pages have to be dirtied
  * @work: the controller's dirty_work
  *
- * Write-back may clean a page between submission and completion; what the
- * controller wrote since then has to be written back again.
+ * Writeback may clean a page between submission and completion; what the
+ * controller wrote after that has to be written back as well.
+ *
+ * Context: may sleep.
  */
 void nvdio_direct_dirty_work(struct work_struct *work)
 {
@@ -63,7 +68,7 @@ void nvdio_direct_dirty_work(struct work_struct *work)
 
 		nvdio_pages_dirty_run(req->page, req->nr_pages);
 		nvdio_pages_unpin_run(req->ns, req->page, req->nr_pages);
-		/* Not an admin command: it has a namespace. */
+		/* Never the admin queue: direct requests have a namespace. */
 		nvdio_req_put(ctrl->io[req->qid - 1], req);
 		nvdio_complete(&done);
 	}

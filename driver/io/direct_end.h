@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The end of a read or write that direct.c has submitted. */
+/* Completion of reads and writes that direct.c submitted. */
 #ifndef NVDIO_DIRECT_END_H
 #define NVDIO_DIRECT_END_H
 
@@ -11,15 +11,16 @@ enum nvdio_end nvdio_direct_end_slow(struct nvdio_request *req, u16 status,
 void nvdio_direct_dirty_work(struct work_struct *work);
 
 /**
- * nvdio_direct_end() - end a direct read or write that is one command
+ * nvdio_direct_end() - end a direct read or write
  * @req: request, its memory unmapped
  * @status: the controller's, or NVDIO_SC_*
  * @done: as for nvdio_end_fn
  *
- * Inline in the reap loop, where a call through a pointer would cost more than
- * all of this.
+ * Inline in the reap loop, where an indirect call would cost more than the
+ * whole function.
  *
- * Context and return: as nvdio_end_fn.
+ * Context: as nvdio_end_fn.
+ * Return: as nvdio_end_fn.
  */
 static __always_inline enum nvdio_end
 nvdio_direct_end(struct nvdio_request *req, u16 status,

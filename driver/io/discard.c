@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Discarding and zeroing of blocks: Dataset Management and Write Zeroes (NVM
+ * Discarding and zeroing blocks: Dataset Management and Write Zeroes (NVM
  * Command Set 1.0, 3.2.3 and 3.2.8).
  *
- * A controller without Dataset Management refuses to discard. One without Write
- * Zeroes is sent zeroes, from a bounce buffer. Blocks that were zeroed stay
- * allocated (no Deallocate bit), as BLKZEROOUT promises.
+ * Without Dataset Management, discarding is refused. Without Write Zeroes,
+ * zeroes are written from a bounce buffer. Zeroed blocks stay allocated (no
+ * Deallocate bit), as BLKZEROOUT promises.
  *
- * Both count as writes where the copy path reads, modifies and writes.
+ * Both exclude read-modify-writes of the copy path, as writes do.
  */
 #include <linux/blkdev.h>
 #include <linux/dma-mapping.h>
@@ -29,7 +29,7 @@
 #include "io/submit_sync.h"
 
 /*
- * What block devices ask of a range, too.
+ * The same checks as on a block device.
  * Return: 0 or -errno.
  */
 static int discard_check(const struct nvdio_ns *ns, u64 start, u64 len)
@@ -47,7 +47,7 @@ static int discard_check(const struct nvdio_ns *ns, u64 start, u64 len)
 	return 0;
 }
 
-/* One range in list memory, and the command that deallocates it. */
+/* Fill in a command that deallocates one range, and the range in @list. */
 static void discard_fill(const struct nvdio_ns *ns, struct nvme_command *cmd,
 			 const struct nvdio_desc_page *list, u64 slba, u32 nlb)
 {
@@ -71,8 +71,8 @@ static void discard_fill(const struct nvdio_ns *ns, struct nvme_command *cmd,
  *
  * Context: may sleep.
  * Return: 0; -EOPNOTSUPP if the controller cannot do it; -EPERM if the
- * namespace is read-only; -EINVAL if the range is not whole blocks inside of
- * it; or another -errno.
+ * namespace is read-only; -EINVAL if the range is not made of whole blocks
+ * within it; -EINTR; or another -errno.
  */
 int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
 {
@@ -86,7 +86,7 @@ int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
 	ret = discard_check(ns, start, len);
 	if (ret)
 		return ret;
-	/* Once: a reset may find another. */
+	/* Read it once: it may change with a reset. */
 	max = READ_ONCE(ctrl->max_discard);
 	if (!max)
 		return -EOPNOTSUPP;
@@ -113,9 +113,8 @@ int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
 }
 
 /*
- * Write zeroes once where the controller cannot make them by itself. Claim,
- * buffer, tag: in this order, and all given back after each command, since
- * others wait for them (invariant 12).
+ * Write zeroes with one command. Claim, buffer and tag are taken in this order
+ * and released after each command, since others wait for them (invariant 12).
  */
 static int zeroout_write_one(struct nvdio_ns *ns, u64 slba, u32 nlb)
 {
@@ -169,7 +168,7 @@ static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
  *
  * Context: may sleep.
  * Return: 0; -EPERM if the namespace is read-only; -EINVAL if the range is not
- * whole blocks inside of it; or another -errno.
+ * made of whole blocks within it; -EINTR; or another -errno.
  */
 int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len)
 {
@@ -192,7 +191,10 @@ int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len)
 		this_cpu_inc(ns->stats->write_zeroes);
 		ret = nvdio_submit_sync_cmd(ns, &cmd, slba, nlb, false);
 		if (ret > 0 && (ret & 0x7ff) == NVME_SC_INVALID_OPCODE) {
-			/* ONCS promised too much. */
+			/*
+			 * ONCS claims support, but the command is not
+			 * implemented.
+			 */
 			ret = 0;
 			break;
 		}
@@ -208,7 +210,7 @@ int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len)
 }
 
 /**
- * struct nvdio_discard_pdu - a discard under way, in io_uring's command
+ * struct nvdio_discard_pdu - private data of a discard in struct io_uring_cmd
  * @list: holds the range
  * @res: result
  */
@@ -242,7 +244,7 @@ static enum nvdio_end discard_end(struct nvdio_request *req, u16 status,
 	return NVDIO_END_NONE;
 }
 
-/* One command, whose end completes the io_uring request. */
+/* Submit one command, whose completion completes the io_uring request. */
 static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 			 u64 slba, u32 nlb)
 {
@@ -281,11 +283,11 @@ static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
  * @ioucmd: addr is the first byte, addr3 the number of bytes
  * @issue_flags: from io_uring
  *
- * What one command can do is done without waiting; for more, or when something
- * is short, io_uring is asked for a worker thread.
+ * What fits into one command is done without sleeping. For more, or when
+ * resources are short, io_uring has to issue the command from a worker.
  *
  * Context: may sleep, unless @issue_flags forbid it.
- * Return: -EIOCBQUEUED, 0, -EAGAIN only if it may not sleep, or -errno.
+ * Return: -EIOCBQUEUED, 0, -EAGAIN only if it must not sleep, or -errno.
  */
 int nvdio_discard_uring(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 			unsigned int issue_flags)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Discarding and zeroing of blocks. */
+/* Discarding and zeroing blocks. */
 #ifndef NVDIO_DISCARD_H
 #define NVDIO_DISCARD_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* DMA mapping of a whole read or write, and the commands' data pointers. */
+/* DMA mapping of whole transfers, and the data pointers of their commands. */
 #include <linux/dma-mapping.h>
 
 #include "pure/dptr.h"
@@ -12,7 +12,7 @@
 #include "io/sg.h"
 #include "io/xfer_op.h"
 
-/* Bytes of a window where mapping may copy: the pool is everybody's. */
+/* Window size where mapping may bounce: all devices share the swiotlb pool. */
 #define NVDIO_WINDOW_BYTES	SZ_1M
 
 static enum dma_data_direction dma_dir(const struct nvdio_xfer *xfer)
@@ -20,7 +20,7 @@ static enum dma_data_direction dma_dir(const struct nvdio_xfer *xfer)
 	return xfer->write ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
 }
 
-/* Where mapping is only an addition, without a call for each entry. */
+/* Linear mapping, without a DMA API call for each entry. */
 static void dma_map_linear(struct nvdio_xfer *xfer, dma_addr_t offset)
 {
 	struct scatterlist *sg = xfer->sg.sgl, *end = sg + xfer->sg.nents;
@@ -31,17 +31,17 @@ static void dma_map_linear(struct nvdio_xfer *xfer, dma_addr_t offset)
 	}
 }
 
-/* May mapping succeed another time, if it failed with this? */
+/* May a mapping that failed with @error succeed later? */
 static bool dma_may_retry(const struct nvdio_ctrl *ctrl, int error)
 {
-	/* No memory for page tables, or for addresses; or swiotlb is full. */
+	/* Page tables or IOVA space are exhausted; or swiotlb is full. */
 	return error == -ENOMEM || (error == -EIO && ctrl->bounces);
 }
 
 /*
- * Wait until a mapping that failed is worth another try. Whoever waits here
- * has mapped nothing, and what others have mapped ends without him. Others'
- * unmapping of swiotlb memory may be other drivers', which tell nobody.
+ * Wait until a failed mapping is worth retrying. A waiter has mapped nothing,
+ * so the mappings of others end without it. Other drivers that share swiotlb
+ * notify nobody when they unmap, hence the timeout.
  * Return: 0; -EAGAIN under @nowait; -ENODEV; -EINTR if the caller is killed.
  */
 static int dma_wait(struct nvdio_ctrl *ctrl, int unmaps, bool nowait)
@@ -58,14 +58,14 @@ static int dma_wait(struct nvdio_ctrl *ctrl, int unmaps, bool nowait)
 	return ret < 0 ? -EINTR : 0;
 }
 
-/* Bytes of a window when there is room for all that comes. */
+/* Window size as long as mapping succeeds. */
 static size_t dma_most(const struct nvdio_xfer *xfer)
 {
 	return xfer->ns->ctrl->bounces ? NVDIO_WINDOW_BYTES : xfer->len;
 }
 
 /*
- * Choose the next window: so many entries that they hold at least @want bytes.
+ * Choose the next window: as many entries as hold at least @want bytes.
  * Return: number of entries; @bytes is set to the whole blocks in them.
  */
 static unsigned int dma_window(const struct nvdio_xfer *xfer, size_t want,
@@ -91,7 +91,10 @@ static int dma_map_window(struct nvdio_xfer *xfer, unsigned int nents)
 	struct scatterlist *sg = xfer->next.sg, *last = sg + nents - 1;
 	int ret;
 
-	/* It may have been mapped before, as the last window's last entry. */
+	/*
+	 * It may have been mapped already, as the last entry of the last
+	 * window.
+	 */
 	nvdio_sg_set(sg, sg_page(sg), sg->offset, sg->length);
 	sg_mark_end(last);
 	xfer->sgt.sgl = sg;
@@ -99,13 +102,13 @@ static int dma_map_window(struct nvdio_xfer *xfer, unsigned int nents)
 	ret = dma_map_sgtable(dev, &xfer->sgt, dma_dir(xfer), DMA_ATTR_NO_WARN);
 	xfer->need_unmap = !ret && nvdio_dma_need_unmap(dev);
 	if (xfer->need_unmap)
-		 this_cpu_add(xfer->ns->stats->segments_mapped, nents);
+		this_cpu_add(xfer->ns->stats->segments_mapped, nents);
 	else
 		sg_unmark_end(last);
 	return ret;
 }
 
-/* Go on to behind the window, by the lengths that entries have of themselves. */
+/* Advance past the window, by the CPU lengths of the entries. */
 static void dma_skip_window(struct nvdio_xfer *xfer, size_t bytes)
 {
 	struct nvdio_cursor *next = &xfer->next;
@@ -119,10 +122,12 @@ static void dma_skip_window(struct nvdio_xfer *xfer, size_t bytes)
 }
 
 /**
- * nvdio_dma_map_next() - map as much of what is left as there is room for
- * @xfer: with nothing mapped, and bytes behind the window
- * @whole: all of it, or nothing
- * @nowait: do not wait for room
+ * nvdio_dma_map_next() - map the next window of a transfer
+ * @xfer: transfer with nothing mapped, and data left after the last window
+ * @whole: map all of it or nothing
+ * @nowait: do not wait for mapping space
+ *
+ * The window shrinks until it fits.
  *
  * Context: may sleep, unless @nowait.
  * Return: 0; -EAGAIN under @nowait; -ENODEV; -EINTR if the caller is killed; or
@@ -157,24 +162,25 @@ int nvdio_dma_map_next(struct nvdio_xfer *xfer, bool whole, bool nowait)
 	}
 	xfer->cur = start;
 	dma_skip_window(xfer, bytes);
-	/* Not at once as much again as there was no room for. */
+	/* Grow it gradually after a failure. */
 	xfer->window = min(2 * want, dma_most(xfer));
 	xfer->sleeps = ctrl->bounces || xfer->rest;
 	return 0;
 }
 
 /**
- * nvdio_dma_map() - map the scatterlist of a read or write, or its first part
- * @xfer: with its scatterlist built
- * @whole: all of it, or nothing
- * @nowait: do not wait for room
+ * nvdio_dma_map() - map a transfer, or its first window
+ * @xfer: transfer with its scatterlist built
+ * @whole: map all of it or nothing
+ * @nowait: do not wait for mapping space
  *
- * Where mapping needs room, of addresses or of memory to copy to, and there is
- * not enough for all, the call goes on in windows: nvdio_dma_map_next() maps
- * the next one when the commands of this one are over and it is unmapped.
+ * If IOVAs, or memory to bounce through, do not suffice for all of it, the
+ * transfer proceeds in windows: nvdio_dma_map_next() maps the next one when the
+ * commands of this one have ended and it is unmapped.
  *
  * Context: may sleep, unless @nowait.
- * Return: as nvdio_dma_map_next(); -E2BIG if commands cannot describe it all.
+ * Return: as nvdio_dma_map_next(); -E2BIG if commands cannot describe all of
+ * it.
  */
 int nvdio_dma_map(struct nvdio_xfer *xfer, bool whole, bool nowait)
 {
@@ -183,14 +189,15 @@ int nvdio_dma_map(struct nvdio_xfer *xfer, bool whole, bool nowait)
 	xfer->cur.sg = xfer->sg.sgl;
 	xfer->cur.offset = 0;
 	/*
-	 * What is a gap in memory is one wherever it is mapped to, and whether
-	 * a block can be described does not depend on what is sent with it.
+	 * A gap inside a page remains one however the memory is mapped, and
+	 * whether a block can be described does not depend on the blocks around
+	 * it. So linear addresses suffice for the check.
 	 */
 	if (likely(ctrl->linear) || xfer->sg.gaps)
 		dma_map_linear(xfer, ctrl->dma_offset);
 	if (xfer->sg.gaps &&
 	    !nvdio_dptr_possible(xfer->sg.sgl, xfer->len, xfer->limits))
-		 return -E2BIG;
+		return -E2BIG;
 	if (likely(ctrl->linear))
 		return 0;
 	xfer->next = xfer->cur;
@@ -201,12 +208,12 @@ int nvdio_dma_map(struct nvdio_xfer *xfer, bool whole, bool nowait)
 }
 
 /**
- * nvdio_dma_map_table() - map a scatterlist that cannot be mapped in parts
+ * nvdio_dma_map_table() - map a scatterlist that cannot be split
  * @ctrl: controller; the caller has called nvdio_ctrl_enter()
  * @sgt: scatterlist; no entry longer than @ctrl->max_map_bytes
  * @dir: direction
  * @attrs: DMA_ATTR_*
- * @nowait: do not wait for room
+ * @nowait: do not wait for mapping space
  *
  * Context: may sleep, unless @nowait.
  * Return: as nvdio_dma_map_next().
@@ -231,19 +238,19 @@ int nvdio_dma_map_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
 }
 
 /**
- * nvdio_dma_wait_one() - wait until memory that could not be mapped may be
+ * nvdio_dma_wait_one() - wait until nvdio_dma_map_one() may succeed
  * @ctrl: controller
- * @page: page that @offset counts from
- * @offset: bytes
+ * @page: first page
+ * @offset: bytes from the start of @page
  * @len: bytes
  * @dir: direction
- * @nowait: do not wait
+ * @nowait: do not sleep
  *
- * For nvdio_dma_map_one(), which is called under a lock and does not say what
- * the matter is: the memory is mapped here, to find out, and unmapped.
+ * nvdio_dma_map_one() runs under a lock and does not say why it failed. To find
+ * out, the memory is mapped here, and unmapped again.
  *
  * Context: may sleep, unless @nowait; no lock held.
- * Return: 0: try again; else as nvdio_dma_map_next().
+ * Return: 0: try again; otherwise as nvdio_dma_map_next().
  */
 int nvdio_dma_wait_one(struct nvdio_ctrl *ctrl, struct page *page,
 		       size_t offset, size_t len, enum dma_data_direction dir,
@@ -266,7 +273,7 @@ int nvdio_dma_wait_one(struct nvdio_ctrl *ctrl, struct page *page,
 	return ret;
 }
 
-/* Those who wait for room may try again. */
+/* Let waiters for mapping space try again. */
 static void dma_made_room(struct nvdio_ctrl *ctrl)
 {
 	if (!ctrl->bounces)
@@ -277,11 +284,12 @@ static void dma_made_room(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_dma_unmap() - undo nvdio_dma_map() or nvdio_dma_map_next(), if it was
- * done
- * @xfer: whose commands are all over
+ * nvdio_dma_unmap() - unmap a transfer, or its current window
+ * @xfer: transfer without commands in flight
  *
- * Context: any; but a task, where mapping may copy.
+ * Does nothing if it is not mapped, or need not be unmapped.
+ *
+ * Context: any; task if mapping may bounce.
  */
 void nvdio_dma_unmap(struct nvdio_xfer *xfer)
 {
@@ -289,12 +297,12 @@ void nvdio_dma_unmap(struct nvdio_xfer *xfer)
 	unsigned int nents;
 
 	if (!xfer->need_unmap)
-		 return;
+		return;
 	xfer->need_unmap = false;
 	nents = xfer->sgt.orig_nents;
 	this_cpu_sub(xfer->ns->stats->segments_mapped, nents);
 	dma_unmap_sgtable(ctrl->dev.parent, &xfer->sgt, dma_dir(xfer), 0);
-	/* The next window may reach beyond. */
+	/* The next window may extend past this entry. */
 	sg_unmark_end(xfer->sgt.sgl + nents - 1);
 	dma_made_room(ctrl);
 }
@@ -305,7 +313,7 @@ void nvdio_dma_unmap(struct nvdio_xfer *xfer)
  * @sgt: scatterlist
  * @dir: direction
  *
- * Context: any; but a task, where mapping may copy.
+ * Context: any; task if mapping may bounce.
  */
 void nvdio_dma_unmap_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
 			   enum dma_data_direction dir)
@@ -315,15 +323,15 @@ void nvdio_dma_unmap_table(struct nvdio_ctrl *ctrl, struct sg_table *sgt,
 }
 
 /**
- * nvdio_dma_command() - cut the next command off a mapped read or write
- * @xfer: with bytes left to be sent; moved behind the command
- * @gfp: how list memory may be allocated
- * @bytes: set to what the command moves
- * @dptr: set to the command's data pointer
+ * nvdio_dma_command() - build the data pointer of the next command
+ * @xfer: mapped transfer with bytes left to submit; advanced past the command
+ * @gfp: how to allocate descriptor memory
+ * @bytes: set to the data size of the command
+ * @dptr: set to its data pointer
  * @sgl: set if that is an SGL
  *
- * Context: as @gfp says.
- * Return: 0, -ENOMEM, or -EINVAL if no command can describe what comes next.
+ * Context: as @gfp allows.
+ * Return: 0, -ENOMEM, or -EINVAL if no command can describe the next block.
  */
 int nvdio_dma_command(struct nvdio_xfer *xfer, gfp_t gfp, u32 *bytes,
 		      union nvme_data_ptr *dptr, bool *sgl)

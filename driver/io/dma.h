@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* DMA mapping of a whole read or write, and the commands' data pointers. */
+/* DMA mapping of whole transfers, and the data pointers of their commands. */
 #ifndef NVDIO_DMA_H
 #define NVDIO_DMA_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Waiting for the writes in flight that are older than an exclusive claim. */
+/* Draining writes that are older than an exclusive claim. */
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/request.h"
@@ -21,11 +21,11 @@ static bool drain_overlaps(const struct nvdio_request *req, u64 slba, u64 nlb)
 }
 
 /*
- * Is a write to these blocks in flight in a queue? Each that is will tell
- * nvdio_claim_write_ended(). Requests are only looked at if a write was
- * submitted since the last time that there was none in flight, and until all
- * that are in flight were seen. A polled queue is polled first, for perhaps
- * nothing else does.
+ * Is a write to these blocks in flight in a queue? Each one found is marked, so
+ * that its completion calls nvdio_claim_write_ended(). Requests are scanned
+ * only if a write was submitted since none was last seen in flight, and only
+ * until everything in flight was seen. A polled queue is polled first, since it
+ * may have no other poller.
  */
 static bool drain_watch(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
 			u64 nlb)
@@ -63,15 +63,15 @@ unlock:
 }
 
 /**
- * nvdio_claim_drain() - are all older writes to claimed blocks over?
+ * nvdio_claim_drain() - have all older writes to claimed blocks ended?
  * @ns: namespace
- * @claim: an exclusive claim that is held
+ * @claim: exclusive claim that is held
  *
- * A write that did not see the claim is in flight by now, since it looked under
- * the sq_lock that is taken here. Those that are found are marked, and the
- * end of each is told to nvdio_claim_write_ended().
+ * A write that did not see the claim is in flight by now, because it checked
+ * under the sq_lock that is taken here. Writes that are found are marked, and
+ * each calls nvdio_claim_write_ended() when it ends.
  *
- * Context: task; takes each queue's sq_lock and cq_lock.
+ * Context: task; takes sq_lock and cq_lock of each queue.
  * Return: see enum nvdio_drain.
  */
 enum nvdio_drain nvdio_claim_drain(struct nvdio_ns *ns,
@@ -83,7 +83,7 @@ enum nvdio_drain nvdio_claim_drain(struct nvdio_ns *ns,
 	u64 ended;
 
 again:
-	/* Before the look, so that no end between it and the waiting is lost. */
+	/* Sampled before the scan: no completion may be lost before waiting. */
 	spin_lock_irq(&ns->claim_lock);
 	ended = ns->writes_ended;
 	spin_unlock_irq(&ns->claim_lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Waiting for the writes in flight that are older than an exclusive claim. */
+/* Draining writes that are older than an exclusive claim. */
 #ifndef NVDIO_DRAIN_H
 #define NVDIO_DRAIN_H
 
@@ -7,10 +7,11 @@
 #include "io/claim.h"
 
 /**
- * enum nvdio_drain - are older writes to claimed blocks over?
+ * enum nvdio_drain - have older writes to claimed blocks ended?
  * @NVDIO_DRAINED: yes
- * @NVDIO_DRAIN_WAIT: no; @resume is called when it is worth another look
- * @NVDIO_DRAIN_POLL: no, and nothing will say when: look again in a jiffy
+ * @NVDIO_DRAIN_WAIT: no; @resume is called when it makes sense to check again
+ * @NVDIO_DRAIN_POLL: no, and there will be no notification: check again in a
+ *	jiffy
  */
 enum nvdio_drain {
 	NVDIO_DRAINED,

@@ -11,7 +11,7 @@
  * nvdio_flush() - make completed writes durable
  * @ns: namespace
  *
- * Nothing needs to be sent if the controller has no volatile write cache.
+ * A no-op if the controller has no volatile write cache.
  *
  * Context: may sleep.
  * Return: 0 or -errno.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Flush. */
+/* The Flush command. */
 #ifndef NVDIO_FLUSH_H
 #define NVDIO_FLUSH_H
 

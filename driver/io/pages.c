@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pinning user pages, and letting them go again.
+ * Pinning and unpinning user pages.
  *
- * Pages are pinned in the submitter's context, with FOLL_WRITE only where the
- * controller will write to them, so that write(2) from a read-only mapping is
- * legal. They stay pinned until the controller cannot touch them any more
+ * Pages are pinned in the context of the submitter, with FOLL_WRITE only if the
+ * controller will write to them, so that write(2) from a read-only mapping
+ * works. They stay pinned until the controller can no longer access them
  * (invariant 2).
  */
 #include <linux/pagemap.h>
@@ -15,19 +15,19 @@
 #include "io/sg.h"
 
 /**
- * nvdio_pages_extract() - list the pages behind an iterator
+ * nvdio_pages_extract() - get the pages of an iterator
  * @ns: for the leak counter
- * @iter: UBUF, IOVEC or KVEC; advanced by what is returned
+ * @iter: UBUF, IOVEC or KVEC; advanced by the bytes returned
  * @len: bytes wanted
- * @pages: where to list them
- * @max_pages: room in @pages, at least 1
- * @offset: where in the first page the data begin
+ * @pages: filled in
+ * @max_pages: entries in @pages, at least 1
+ * @offset: set to the offset of the data in the first page
  *
- * At most one segment of an IOVEC is done in a call. User pages are pinned,
+ * Handles at most one segment of an IOVEC per call. User pages are pinned,
  * kernel pages are not.
  *
  * Context: may sleep.
- * Return: bytes, more than 0 but perhaps fewer than @len; or -errno.
+ * Return: bytes, more than 0 but possibly fewer than @len; or -errno.
  */
 ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 			    size_t len, struct page **pages,
@@ -45,7 +45,7 @@ ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 }
 
 /**
- * nvdio_pages_unpin() - let go of pinned pages
+ * nvdio_pages_unpin() - unpin pages
  * @ns: for the leak counter
  * @pages: pages that nvdio_pages_extract() pinned
  * @nr: number of pages
@@ -59,7 +59,7 @@ void nvdio_pages_unpin(struct nvdio_ns *ns, struct page **pages,
 	unpin_user_pages(pages, nr);
 }
 
-/* The page behind those of a folio. */
+/* The first page after a folio. */
 static struct page *folio_end(struct folio *folio)
 {
 	return folio_page(folio, 0) + folio_nr_pages(folio);
@@ -72,7 +72,7 @@ static struct page *sg_end(struct scatterlist *entry)
 }
 
 /**
- * nvdio_pages_unpin_sg() - let go of pinned pages, a folio at a time
+ * nvdio_pages_unpin_sg() - unpin pages, a folio at a time
  * @ns: for the leak counter
  * @sg: scatterlist of pages that were pinned once each
  * @nr: number of pages
@@ -98,7 +98,7 @@ void nvdio_pages_unpin_sg(struct nvdio_ns *ns, const struct nvdio_sg *sg,
 }
 
 /**
- * nvdio_pages_dirty_sg() - mark folios dirty that are not
+ * nvdio_pages_dirty_sg() - dirty the folios that are clean
  * @sg: scatterlist of pinned pages
  *
  * Context: may sleep.
@@ -122,10 +122,11 @@ void nvdio_pages_dirty_sg(const struct nvdio_sg *sg)
 }
 
 /**
- * nvdio_pages_sg_is_dirty() - is there nothing to be dirtied?
+ * nvdio_pages_sg_is_dirty() - are all folios dirty?
  * @sg: scatterlist of pinned pages
  *
  * Context: any.
+ * Return: true if nothing has to be dirtied.
  */
 bool nvdio_pages_sg_is_dirty(const struct nvdio_sg *sg)
 {
@@ -147,7 +148,7 @@ bool nvdio_pages_sg_is_dirty(const struct nvdio_sg *sg)
 }
 
 /**
- * nvdio_pages_dirty_run() - mark contiguous pages dirty that are not
+ * nvdio_pages_dirty_run() - dirty those of contiguous pages that are clean
  * @page: first page
  * @nr: 1 or 2
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Pinning user pages, and letting them go again. */
+/* Pinning and unpinning user pages. */
 #ifndef NVDIO_PAGES_H
 #define NVDIO_PAGES_H
 
@@ -27,11 +27,11 @@ ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
  * @addr: user address
  * @len: bytes; the range touches at most two pages
  * @dest: the controller will write to the pages
- * @page: the first page
+ * @page: set to the first page
  *
  * Context: may sleep.
- * Return: pages pinned; 0 if there are two that are not contiguous (none is
- * pinned then); -EFAULT or another error if one cannot be had.
+ * Return: number of pages pinned; 0 if there are two that are not contiguous,
+ * with nothing pinned; -EFAULT or another -errno if a page cannot be pinned.
  */
 static inline int nvdio_pages_pin_run(struct nvdio_ns *ns, unsigned long addr,
 				      size_t len, bool dest, struct page **page)
@@ -57,7 +57,7 @@ static inline int nvdio_pages_pin_run(struct nvdio_ns *ns, unsigned long addr,
 }
 
 /**
- * nvdio_pages_unpin_run() - let go of what nvdio_pages_pin_run() pinned
+ * nvdio_pages_unpin_run() - undo nvdio_pages_pin_run()
  * @ns: for the leak counter
  * @page: first page
  * @nr: number of pages
@@ -74,7 +74,14 @@ static inline void nvdio_pages_unpin_run(struct nvdio_ns *ns,
 		unpin_user_page_range_dirty_lock(page, nr, false);
 }
 
-/* Is every page of a run dirty, so that nothing needs to be done about it? */
+/**
+ * nvdio_pages_run_is_dirty() - are all pages of a run dirty?
+ * @page: first page
+ * @nr: 1 or 2
+ *
+ * Context: any.
+ * Return: true if nothing has to be dirtied.
+ */
 static __always_inline bool
 nvdio_pages_run_is_dirty(struct page *page, unsigned int nr)
 {

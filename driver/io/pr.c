@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reservations by the ioctls of block devices (linux/pr.h), as Reservation
- * commands (NVMe Base 2.0, 7.2 to 7.5). Permissions and results are those of
- * block devices.
+ * Reservations: the ioctls of block devices (linux/pr.h), implemented with
+ * Reservation commands (NVMe Base 2.0, 7.2 to 7.5). Permissions and results
+ * match block devices.
  */
 #include <linux/blkdev.h>
 #include <linux/capability.h>
@@ -15,7 +15,7 @@
 #include "io/pr.h"
 #include "io/submit_sync.h"
 
-/* Reservation types have the same order there and here, from 1 on. */
+/* Both sets of reservation types are numbered alike, from 1 on. */
 static u32 pr_type(u32 type)
 {
 	BUILD_BUG_ON(PR_WRITE_EXCLUSIVE != (int)NVME_PR_WRITE_EXCLUSIVE ||
@@ -24,7 +24,7 @@ static u32 pr_type(u32 type)
 	return type <= PR_EXCLUSIVE_ACCESS_ALL_REGS ? type << 8 : 0;
 }
 
-/* What block devices answer for a status. */
+/* The result of a block device for the same status. */
 static int pr_result(int status)
 {
 	if (status <= 0)
@@ -44,7 +44,7 @@ static int pr_result(int status)
 	}
 }
 
-/* Send a command whose data are two keys. */
+/* Submit a command whose data are two keys, and wait for it. */
 static int pr_send(struct nvdio_ns *ns, u8 opcode, u32 cdw10, u64 key,
 		   u64 other_key)
 {
@@ -147,14 +147,14 @@ static int pr_clear(struct nvdio_ns *ns, const void __user *argp)
 }
 
 /**
- * nvdio_pr_ioctl() - IOC_PR_*
+ * nvdio_pr_ioctl() - handle IOC_PR_* ioctls
  * @ns: namespace
  * @file: open node
- * @cmd: which
- * @argp: its argument, which is the same for 32-bit programs
+ * @cmd: ioctl command
+ * @argp: its argument, which has the same layout for 32-bit programs
  *
  * Context: may sleep.
- * Return: 0, PR_STS_*, -errno; -ENOIOCTLCMD for other ioctls.
+ * Return: 0, PR_STS_*, or -errno; -ENOIOCTLCMD for other ioctls.
  */
 int nvdio_pr_ioctl(struct nvdio_ns *ns, struct file *file, unsigned int cmd,
 		   void __user *argp)

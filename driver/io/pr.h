@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Reservations by the ioctls of block devices (linux/pr.h). */
+/* Reservations: the ioctls of block devices (linux/pr.h). */
 #ifndef NVDIO_PR_H
 #define NVDIO_PR_H
 

@@ -9,10 +9,10 @@
 
 /**
  * nvdio_sg_add() - add contiguous memory
- * @sg: has room for one entry more
+ * @sg: scatterlist with at least one unused entry
  * @page: first page
- * @offset: bytes from the beginning of @page
- * @len: bytes, more than 0, and with what is before them in the page at most
+ * @offset: bytes from the start of @page
+ * @len: bytes, more than 0; with the bytes before them in the page at most
  *	@sg->max_len
  *
  * Context: any.
@@ -31,7 +31,7 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 			sg->end += len;
 			return;
 		}
-		/* Cut on a page boundary instead, for the sake of PRPs. */
+		/* Split on a page boundary instead, as PRPs require. */
 		last->length -= tail;
 		sg->end -= tail;
 		addr -= tail;
@@ -46,9 +46,9 @@ void nvdio_sg_add(struct nvdio_sg *sg, struct page *page, size_t offset,
 
 /**
  * nvdio_sg_add_pages() - add pages
- * @sg: has room for as many entries as there are pages
- * @pages: enough of them for @offset + @len bytes
- * @offset: where in the first page the data begin
+ * @sg: scatterlist with an unused entry for each page
+ * @pages: pages that hold @offset + @len bytes
+ * @offset: offset of the data in the first page
  * @len: bytes, more than 0
  *
  * Context: any.
@@ -64,7 +64,10 @@ void nvdio_sg_add_pages(struct nvdio_sg *sg, struct page **pages,
 		struct page **p = pages + i + 1;
 		size_t bytes;
 
-		/* Neighbours first, so that a huge page is one step. */
+		/*
+		 * Collect adjacent pages first, so that a huge page is one
+		 * step.
+		 */
 		end = min(max, i + sg->max_len / (unsigned int)PAGE_SIZE);
 		while (p < pages + end && *p == next) {
 			next++;
@@ -78,22 +81,23 @@ void nvdio_sg_add_pages(struct nvdio_sg *sg, struct page **pages,
 	}
 }
 
-/* Bytes of a bvec, from @skip on, that become one entry. */
+/* Number of bytes of a bvec, from @skip on, that become one entry. */
 static size_t bvec_bytes(const struct bio_vec *bv, size_t skip, size_t len,
 			 u32 max_len)
 {
-	/* Cut on a page boundary, for the sake of PRPs. */
+	/* Split on a page boundary, as PRPs require. */
 	const size_t max = max_len - offset_in_page(bv->bv_offset + skip);
 
 	return min3(len, bv->bv_len - skip, max);
 }
 
 /**
- * nvdio_sg_bvecs() - count the entries that bvecs will need
+ * nvdio_sg_bvecs() - number of entries needed for bvecs
  * @iter: BVEC
  * @len: bytes, at most what @iter has
- * @max_len: most bytes of an entry, a multiple of the page size
+ * @max_len: maximum bytes of an entry, a multiple of the page size
  *
+ * Context: any.
  * Return: number of entries for the first @len bytes.
  */
 unsigned int nvdio_sg_bvecs(const struct iov_iter *iter, size_t len,
@@ -118,8 +122,8 @@ unsigned int nvdio_sg_bvecs(const struct iov_iter *iter, size_t len,
 }
 
 /**
- * nvdio_sg_add_bvecs() - add what is behind an iterator of kernel pages
- * @sg: has room for nvdio_sg_bvecs() entries
+ * nvdio_sg_add_bvecs() - add the memory of a BVEC iterator
+ * @sg: scatterlist with nvdio_sg_bvecs() unused entries
  * @iter: BVEC; advanced
  * @len: bytes, more than 0, at most what @iter has
  *

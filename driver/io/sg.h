@@ -7,13 +7,13 @@
 #include <linux/uio.h>
 
 /**
- * struct nvdio_sg - a scatterlist that is being built
+ * struct nvdio_sg - a scatterlist under construction
  * @sgl: entries; there is no end mark
- * @nents: entries used
- * @max: entries there are
- * @max_len: most bytes of an entry, a multiple of the page size
- * @end: physical address behind the last entry
- * @gaps: the memory is not contiguous at a place that is not a page boundary
+ * @nents: number of entries in use
+ * @max: number of entries allocated
+ * @max_len: maximum bytes of an entry, a multiple of the page size
+ * @end: physical address of the end of the last entry
+ * @gaps: there is a discontinuity that is not page aligned
  */
 struct nvdio_sg {
 	struct scatterlist *sgl;
@@ -25,14 +25,16 @@ struct nvdio_sg {
 };
 
 /**
- * nvdio_sg_set() - write an entry
- * @entry: entry, whatever it was before
+ * nvdio_sg_set() - set an entry
+ * @entry: entry, whatever its contents
  * @page: first page
- * @offset: bytes from the beginning of @page
+ * @offset: bytes from the start of @page
  * @len: bytes
  *
- * Whole, unlike sg_set_page(): the last use may have left an end mark, and
- * flags by which the DMA API would unmap the entry as what it was then.
+ * Overwrites all of it, unlike sg_set_page(): the previous use may have left an
+ * end mark, and flags from which the DMA API would conclude how to unmap it.
+ *
+ * Context: any.
  */
 static inline void nvdio_sg_set(struct scatterlist *entry, struct page *page,
 				unsigned int offset, unsigned int len)

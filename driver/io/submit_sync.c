@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* I/O commands that are not reads or writes, sent one at a time. */
+/* Submitting an I/O command and waiting for its completion. */
 #include <linux/completion.h>
 
 #include "pure/status.h"
@@ -15,7 +15,7 @@ struct nvdio_sync_cmd {
 };
 
 static enum nvdio_end sync_cmd_end(struct nvdio_request *req, u16 status,
-			 struct nvdio_completion *done)
+				   struct nvdio_completion *done)
 {
 	struct nvdio_sync_cmd *wait = req->owner;
 
@@ -25,18 +25,18 @@ static enum nvdio_end sync_cmd_end(struct nvdio_request *req, u16 status,
 }
 
 /**
- * nvdio_submit_sync_cmd() - send an I/O command and wait for it
+ * nvdio_submit_sync_cmd() - submit an I/O command and wait for its completion
  * @ns: namespace
- * @cmd: command; command_id is set here
+ * @cmd: command; the command identifier is set in a copy
  * @slba: first block that it changes
- * @nlb: number of blocks that it changes, 0 if none
- * @claimed: the caller has a claim to these
+ * @nlb: number of blocks that it changes; 0: none
+ * @claimed: the caller has a claim to these blocks
  *
  * Context: may sleep.
  * Return: 0, -errno, or the controller's status, which is above 0.
  */
-int nvdio_submit_sync_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
-			  u32 nlb, bool claimed)
+int nvdio_submit_sync_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd,
+			  u64 slba, u32 nlb, bool claimed)
 {
 	struct nvdio_sync_cmd wait = {};
 	struct nvdio_request *req;

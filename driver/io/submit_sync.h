@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* I/O commands that are not reads or writes, sent one at a time. */
+/* Submitting an I/O command and waiting for its completion. */
 #ifndef NVDIO_SUBMIT_SYNC_H
 #define NVDIO_SUBMIT_SYNC_H
 
@@ -8,7 +8,7 @@
 
 struct nvdio_ns;
 
-int nvdio_submit_sync_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd, u64 slba,
-			  u32 nlb, bool claimed);
+int nvdio_submit_sync_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd,
+			  u64 slba, u32 nlb, bool claimed);
 
 #endif /* NVDIO_SUBMIT_SYNC_H */

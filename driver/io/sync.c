@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Callers that wait for the completion of their read or write. */
+/* Synchronous callers: waiting for the completion of a read or write. */
 #include <linux/sched.h>
 
 #include "hw/queue.h"
@@ -13,11 +13,11 @@ static void sync_complete(struct kiocb *iocb, long res)
 
 	sync->res = res;
 	/*
-	 * The caller may return, and its stack be gone, as soon as @woken is
-	 * seen. The task itself stays for an RCU grace period.
+	 * As soon as the caller sees @woken it may return, and its stack frame,
+	 * with @sync, is gone. The task itself stays for an RCU grace period.
 	 */
 	rcu_read_lock();
-	/* @res before @woken; nvdio_sync_wait() acquires. */
+	/* Publishes @res; pairs with nvdio_sync_wait(). */
 	smp_store_release(&sync->woken, true);
 	wake_up_process(task);
 	rcu_read_unlock();
@@ -26,9 +26,11 @@ static void sync_complete(struct kiocb *iocb, long res)
 /**
  * nvdio_sync_init() - prepare to wait for a read or write
  * @sync: on the caller's stack
- * @caller: the kiocb that has no ki_complete
+ * @caller: kiocb without ki_complete
  *
- * Afterwards @sync->iocb is passed on in place of @caller.
+ * The caller then passes on @sync->iocb in place of @caller.
+ *
+ * Context: task.
  */
 void nvdio_sync_init(struct nvdio_sync *sync, const struct kiocb *caller)
 {
@@ -43,7 +45,7 @@ void nvdio_sync_init(struct nvdio_sync *sync, const struct kiocb *caller)
 
 /**
  * nvdio_sync_wait() - wait for the completion of @sync->iocb
- * @sync: whose kiocb was answered with -EIOCBQUEUED
+ * @sync: its kiocb was submitted with -EIOCBQUEUED
  *
  * Not interruptible: the controller may be writing to the caller's pages
  * (invariant 2). With IOCB_HIPRI the caller polls its queue.

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Callers that wait for the completion of their read or write. */
+/* Synchronous callers: waiting for the completion of a read or write. */
 #ifndef NVDIO_SYNC_H
 #define NVDIO_SYNC_H
 
 #include <linux/fs.h>
 
 /**
- * struct nvdio_sync - stands in for the kiocb of a caller that waits
- * @iocb: passed on in place of the caller's
+ * struct nvdio_sync - a synchronous read or write
+ * @iocb: replaces the caller's kiocb
  * @task: the caller
  * @woken: set when @res is valid
  * @res: bytes or -errno

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zero-copy reads and writes of more than one contiguous range, or of more
- * than one command.
+ * Zero-copy reads and writes (transfers) of more than one contiguous range, or
+ * of more than one command.
  *
- * All pages are pinned before the first command is sent, so that a buffer with
- * a hole is refused before anything has moved (invariant 11). They are mapped
- * by then, too, if there is room for all of them. If not, they are mapped in
- * windows, one after the other. The commands of a window share one mapping,
- * which ends with the last of them. A window's end, and mapping the next, is
- * work: the first never waits, so that others get its room, the second may.
+ * All pages are pinned before the first command is submitted, so that a buffer
+ * with a hole is refused before any data move (invariant 11). All of it is
+ * mapped by then as well, if there is enough mapping space. Otherwise it is
+ * mapped in windows, one after the other. The commands of a window share one
+ * mapping, which is undone when the last of them has ended. Ending a window and
+ * mapping the next are separate work: ending never waits, so that others get
+ * the space, while mapping may.
  */
 #include <linux/mm.h>
 
@@ -30,9 +31,9 @@
 #include "io/xfer_pool.h"
 
 /*
- * An interrupt lets go of so many pages at most, for each may be a folio of its
- * own, whether its neighbours in the scatterlist are contiguous or not; and
- * unmaps, and frees the list memory of, as many pages' bytes at most.
+ * Limits for what is released in an interrupt: pages, each of which may belong
+ * to a folio of its own whatever the scatterlist looks like, and bytes to unmap
+ * and to free descriptor memory for.
  */
 #define NVDIO_IRQ_PAGES		256
 #define NVDIO_IRQ_BYTES		(NVDIO_IRQ_PAGES * PAGE_SIZE)
@@ -41,23 +42,23 @@ static void xfer_work(struct work_struct *work);
 
 /**
  * nvdio_xfer_release() - undo nvdio_xfer_prepare()
- * @xfer: whose commands are all over; gone on return
+ * @xfer: transfer without commands in flight; freed
  *
- * Pages are not dirtied here.
+ * Does not dirty pages, and does not call nvdio_ctrl_exit().
  *
- * Context: any.
+ * Context: any if xfer_ends_at_once() holds, otherwise task.
  */
 void nvdio_xfer_release(struct nvdio_xfer *xfer)
 {
 	nvdio_dma_unmap(xfer);
 	if (xfer->pinned_once)
-		 nvdio_pages_unpin_sg(xfer->ns, &xfer->sg, xfer->nr_pages);
+		nvdio_pages_unpin_sg(xfer->ns, &xfer->sg, xfer->nr_pages);
 	else if (xfer->pinned)
 		nvdio_pages_unpin(xfer->ns, xfer->pages, xfer->nr_pages);
 	nvdio_xfer_put(xfer);
 }
 
-/* The last command is over: release all and say what to complete. */
+/* Release a transfer whose last command has ended, and fill in @done. */
 static void xfer_finish(struct nvdio_xfer *xfer, struct nvdio_completion *done)
 {
 	struct nvdio_ns *ns = xfer->ns;
@@ -74,14 +75,15 @@ static void xfer_finish(struct nvdio_xfer *xfer, struct nvdio_completion *done)
 }
 
 /*
- * May an interrupt release all, under the lock that xfer_end() is called with?
- * Arrays from vmalloc() may not be freed there.
+ * May the transfer be released in an interrupt, under cq_lock? Arrays from
+ * vmalloc() must not be freed there.
  */
 static bool xfer_ends_at_once(const struct nvdio_xfer *xfer)
 {
 	return !xfer->sleeps && xfer->nr_pages <= NVDIO_IRQ_PAGES &&
 	       xfer->len <= NVDIO_IRQ_BYTES &&
-	       !is_vmalloc_addr(xfer->sg.sgl) && !is_vmalloc_addr(xfer->pages) &&
+	       !is_vmalloc_addr(xfer->sg.sgl) &&
+	       !is_vmalloc_addr(xfer->pages) &&
 	       (!xfer->dirty || nvdio_pages_sg_is_dirty(&xfer->sg));
 }
 
@@ -118,10 +120,11 @@ static void xfer_fill(struct nvdio_xfer *xfer, struct nvdio_request *req,
 }
 
 /*
- * Send what is left of the window. The caller holds one of @xfer->pending,
+ * Submit the rest of the window. The caller holds one count of @xfer->pending,
  * which the last command takes over.
- * Return: 0 if all was sent, and @xfer may be gone; else -EAGAIN (under
- * @nowait), -ENODEV, -ENOMEM or -EINVAL, and the caller still holds its part.
+ * Return: 0 if everything was submitted, and @xfer may be gone; otherwise
+ * -EAGAIN (under @nowait), -ENODEV, -ENOMEM or -EINVAL, and the caller still
+ * holds its count.
  */
 static int xfer_send(struct nvdio_xfer *xfer, bool nowait)
 {
@@ -163,7 +166,7 @@ static int xfer_send(struct nvdio_xfer *xfer, bool nowait)
 	return 0;
 }
 
-/* Sending came to an end too early, but something had been sent. */
+/* Submission failed after part of the transfer had been submitted. */
 static void xfer_send_failed(struct nvdio_xfer *xfer, int error)
 {
 	struct nvdio_completion done;
@@ -172,7 +175,7 @@ static void xfer_send_failed(struct nvdio_xfer *xfer, int error)
 	if (!atomic_dec_and_test(&xfer->pending))
 		return;
 	if (xfer->dirty)
-		 nvdio_pages_dirty_sg(&xfer->sg);
+		nvdio_pages_dirty_sg(&xfer->sg);
 	xfer_finish(xfer, &done);
 	nvdio_complete(&done);
 }
@@ -191,7 +194,7 @@ static void xfer_work(struct work_struct *work)
 			return;
 		}
 		if (xfer->dirty)
-			 nvdio_pages_dirty_sg(&xfer->sg);
+			nvdio_pages_dirty_sg(&xfer->sg);
 		xfer_finish(xfer, &done);
 		nvdio_complete(&done);
 		return;
@@ -206,7 +209,7 @@ static void xfer_work(struct work_struct *work)
 		xfer_send_failed(xfer, ret);
 }
 
-/* Pin, or list, all pages and build the scatterlist. */
+/* Pin or collect all pages, and build the scatterlist. */
 static int xfer_extract(struct nvdio_xfer *xfer, struct iov_iter *iter)
 {
 	size_t left = xfer->len;
@@ -216,7 +219,7 @@ static int xfer_extract(struct nvdio_xfer *xfer, struct iov_iter *iter)
 		return 0;
 	}
 	xfer->pinned = user_backed_iter(iter);
-	/* Of an IOVEC, two segments may share a page, which is pinned twice. */
+	/* Two segments of an IOVEC may share a page, which is pinned twice. */
 	xfer->pinned_once = iter_is_ubuf(iter);
 	while (left) {
 		struct page **pages = xfer->pages + xfer->nr_pages;
@@ -224,7 +227,7 @@ static int xfer_extract(struct nvdio_xfer *xfer, struct iov_iter *iter)
 		ssize_t bytes;
 
 		if (xfer->nr_pages == xfer->max_pages)
-			 return -EINVAL;
+			return -EINVAL;
 		bytes = nvdio_pages_extract(xfer->ns, iter, left, pages,
 					    xfer->max_pages - xfer->nr_pages,
 					    &offset);
@@ -238,11 +241,14 @@ static int xfer_extract(struct nvdio_xfer *xfer, struct iov_iter *iter)
 }
 
 /**
- * nvdio_xfer_aligned() - does all memory begin and end on a dword?
+ * nvdio_xfer_aligned() - is all memory dword aligned?
  * @iter: UBUF, IOVEC, KVEC or BVEC
  * @len: bytes, at most what @iter has
  *
- * PRPs and SGLs demand it.
+ * PRPs and SGLs require it.
+ *
+ * Context: any.
+ * Return: true if all segments start and end on dwords.
  */
 bool nvdio_xfer_aligned(const struct iov_iter *iter, size_t len)
 {
@@ -277,23 +283,25 @@ bool nvdio_xfer_aligned(const struct iov_iter *iter, size_t len)
 
 /**
  * nvdio_xfer_prepare() - pin and map memory
- * @ns: namespace; on success nvdio_ctrl_enter() was called
- * @iter: UBUF, IOVEC, KVEC or BVEC; advanced, also in part on error
+ * @ns: namespace; on success nvdio_ctrl_enter() has been called
+ * @iter: UBUF, IOVEC, KVEC or BVEC; advanced, on error possibly in part
  * @len: bytes, more than 0, at most what @iter has
  * @write: the controller will read the memory
- * @limits: what commands may look like; lives as long as the xfer
- * @whole: map all of it, however long there is no room for that
+ * @limits: limits of commands; must outlive the transfer
+ * @whole: map all of it, however long that has to wait for mapping space
  * @gfp: how to allocate what is not preallocated
  *
  * User pages that the controller will write to are dirty on return.
  *
- * Context: may sleep, under GFP_NOWAIT only to bring in user pages.
- * Return: a xfer ready for nvdio_dma_command(), to be undone with
- * nvdio_xfer_release(); or ERR_PTR(): -E2BIG if commands cannot describe the
- * memory; -EAGAIN, for want of room to map it, only under GFP_NOWAIT.
+ * Context: may sleep; under GFP_NOWAIT only to fault in user pages.
+ * Return: a transfer ready for nvdio_dma_command(), to be undone with
+ * nvdio_xfer_release() and nvdio_ctrl_exit(); or ERR_PTR(): -E2BIG if commands
+ * cannot describe the memory; -EAGAIN if there is no mapping space, only under
+ * GFP_NOWAIT; or another -errno.
  */
-struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
-				      size_t len, bool write,
+struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns,
+				      struct iov_iter *iter, size_t len,
+				      bool write,
 				      const struct nvdio_dptr_limits *limits,
 				      bool whole, gfp_t gfp)
 {
@@ -306,7 +314,7 @@ struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns, struct iov_iter *iter
 		    iov_iter_npages(iter, INT_MAX);
 	xfer = nvdio_xfer_get(ns, nr, !bvec, gfp);
 	if (!xfer)
-		 return ERR_PTR(-ENOMEM);
+		return ERR_PTR(-ENOMEM);
 	xfer->ns = ns;
 	xfer->limits = limits;
 	xfer->error = 0;
@@ -329,14 +337,14 @@ struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns, struct iov_iter *iter
 	xfer->poll_queue = NULL;
 
 	/*
-	 * User memory first, which may not come for ever: neither the
-	 * controller nor room to map it is kept from others meanwhile.
+	 * User memory first: faulting it in may take forever, and must not keep
+	 * the controller or mapping space from others.
 	 */
 	ret = xfer_extract(xfer, iter);
 	if (ret)
 		goto release;
 	if (xfer->dirty)
-		 nvdio_pages_dirty_sg(&xfer->sg);
+		nvdio_pages_dirty_sg(&xfer->sg);
 	ret = -ENODEV;
 	if (!nvdio_ctrl_enter(ns->ctrl))
 		goto release;
@@ -350,15 +358,17 @@ release:
 }
 
 /**
- * nvdio_xfer_rw() - read or write without a copy, whatever the memory
+ * nvdio_xfer_rw() - slow path of nvdio_direct_rw()
  * @ns: namespace
- * @iocb: with ki_complete set
+ * @iocb: with ki_complete
  * @iter: memory
  * @len: bytes
  * @write: write, not read
  *
- * Context and arguments as nvdio_direct_rw().
- * Return: -EIOCBQUEUED, or -errno and nothing was sent.
+ * Memory that commands cannot describe goes to the copy path.
+ *
+ * Context: as nvdio_direct_rw().
+ * Return: -EIOCBQUEUED, or -errno with nothing submitted.
  */
 ssize_t nvdio_xfer_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		      struct iov_iter *iter, size_t len, bool write)
@@ -405,7 +415,7 @@ ssize_t nvdio_xfer_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		return -EIOCBQUEUED;
 
 	if (xfer->left + xfer->rest < len) {
-		/* Too late to take it back. */
+		/* Part of it is in flight: a worker submits the rest. */
 		if (ret == -EAGAIN)
 			queue_work(ns->ctrl->send_wq, &xfer->work);
 		else

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Zero-copy reads and writes of any memory; passthrough maps its own so, too. */
+/*
+ * Transfers: zero-copy reads and writes of any memory. Passthrough uses them to
+ * map user memory.
+ */
 #ifndef NVDIO_XFER_H
 #define NVDIO_XFER_H
 
@@ -8,8 +11,9 @@
 #include "io/xfer_op.h"
 
 bool nvdio_xfer_aligned(const struct iov_iter *iter, size_t len);
-struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns, struct iov_iter *iter,
-				      size_t len, bool write,
+struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns,
+				      struct iov_iter *iter, size_t len,
+				      bool write,
 				      const struct nvdio_dptr_limits *limits,
 				      bool whole, gfp_t gfp);
 void nvdio_xfer_release(struct nvdio_xfer *xfer);

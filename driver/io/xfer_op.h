@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A zero-copy read or write that has a scatterlist and one or more commands. */
+/*
+ * struct nvdio_xfer: a transfer, that is, a zero-copy read or write with a
+ * scatterlist and one or more commands.
+ */
 #ifndef NVDIO_XFER_OP_H
 #define NVDIO_XFER_OP_H
 
@@ -12,54 +15,60 @@
 #include "hw/queue.h"
 #include "io/sg.h"
 
-/* Pages that a preallocated xfer has room for: 128 KiB at any offset. */
+/* Pages of a preallocated transfer: 128 KiB at any offset. */
 #define NVDIO_XFER_PAGES		33
-/* And its list memory: 64 PRPs or 32 SGL descriptors. */
+/*
+ * Descriptor memory of a preallocated transfer: 64 PRPs or 32 SGL descriptors.
+ */
 #define NVDIO_XFER_LIST_BYTES	512
 
 struct nvdio_desc_page;
 
-/* What a xfer's work item does next. */
+/**
+ * enum nvdio_xfer_step - what the work item of a transfer does
+ * @NVDIO_XFER_SEND: submits the rest of the window
+ * @NVDIO_XFER_NEXT: maps the next window and submits it
+ * @NVDIO_XFER_ENDED: unmaps the window, whose commands have ended
+ */
 enum nvdio_xfer_step {
-	NVDIO_XFER_SEND,		/* sends the rest of the window */
-	NVDIO_XFER_NEXT,		/* maps the next window and sends it */
-	NVDIO_XFER_ENDED,	/* the window's commands are over: unmaps it */
+	NVDIO_XFER_SEND,
+	NVDIO_XFER_NEXT,
+	NVDIO_XFER_ENDED,
 };
 
 /**
- * struct nvdio_xfer - a read or write under way
- * @iocb: whom to complete
+ * struct nvdio_xfer - a transfer
+ * @iocb: kiocb to complete
  * @ns: namespace
- * @limits: what its commands may look like
- * @pool_queue: the queue whose pool this belongs to, or NULL if it was allocated
- * @poll_queue: the one queue that all commands of a polled kiocb go to, else
- *	NULL
- * @pending: commands in flight, and one for the submitter while it sends
+ * @limits: limits of its commands
+ * @pool_queue: queue whose pool it belongs to; NULL if allocated
+ * @poll_queue: queue for all commands of a polled kiocb; otherwise NULL
+ * @pending: commands in flight, plus one for the submitter while it submits
  * @error: first error, or 0
  * @write: write, not read
  * @fua: commands carry FUA
  * @pinned: @pages are pinned
- * @pinned_once: and each of them only once, so that @sg says it all
- * @dirty: and to be dirtied
- * @need_unmap: @sgt is mapped, and unmapping is not for nothing
- * @sleeps: the end of the window's commands is a case for @work
- * @inline_desc_used: @inline_desc is taken
- * @step: what @work does, enum nvdio_xfer_step
- * @pages: pages of user or kernel memory; not used for bvecs
- * @nr_pages: number of them
- * @max_pages: room
+ * @pinned_once: no page is pinned twice, so @sg suffices for unpinning
+ * @dirty: pages have to be dirtied
+ * @need_unmap: @sgt is mapped, and unmapping is not a no-op
+ * @sleeps: ending the window has to be left to @work
+ * @inline_desc_used: @inline_desc is in use
+ * @step: enum nvdio_xfer_step, for @work
+ * @pages: pages of user or kernel memory; unused for bvecs
+ * @nr_pages: number of pages
+ * @max_pages: entries in @pages
  * @sg: scatterlist
- * @sgt: the window: what of it is mapped, for the DMA API
- * @cur: where the next command's data begin, in the window
- * @next: where the data behind the window begin, by the lengths in @sg
- * @pos: where in the namespace the next command's data go, in bytes
- * @left: bytes of the window that are not sent yet
- * @rest: bytes behind the window
- * @window: bytes that the next window shall have
- * @len: bytes in all
- * @inline_desc: list memory of a pooled xfer
- * @lists: further list memory, freed at the end
- * @work: sends what had to wait, or finishes what must sleep
+ * @sgt: the window, the part of @sg that is mapped, for the DMA API
+ * @cur: start of the next command's data in the window
+ * @next: start of the data after the window, by the CPU lengths in @sg
+ * @pos: byte offset in the namespace of the next command's data
+ * @left: bytes of the window that have yet to be submitted
+ * @rest: bytes after the window
+ * @window: desired size of the next window in bytes
+ * @len: total bytes
+ * @inline_desc: descriptor memory of a preallocated transfer
+ * @lists: further descriptor memory, freed at the end
+ * @work: submits what had to wait, or does the part of the end that may sleep
  */
 struct nvdio_xfer {
 	struct kiocb *iocb;

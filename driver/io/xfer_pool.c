@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Transfers: a queue's preallocated ones, and those allocated one by one. */
+/* Allocation of transfers: a preallocated pool per queue, else the heap. */
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -13,16 +13,16 @@
 #include "io/xfer_op.h"
 #include "io/xfer_pool.h"
 
-/* Preallocated dios to a queue; more in flight are allocated one by one. */
+/* Preallocated transfers per queue; when all are in use, more are allocated. */
 #define NVDIO_POOL_XFERS	128
 
 /**
- * struct nvdio_xfer_pool - the preallocated dios of a queue
- * @tags: which are free
- * @lists: list memory of all
- * @lists_dma: its address
- * @links: memory of @tags
- * @slots: the dios with their arrays
+ * struct nvdio_xfer_pool - the preallocated transfers of a queue
+ * @tags: free transfers
+ * @lists: descriptor memory of all of them
+ * @lists_dma: bus address of @lists
+ * @links: link array of @tags
+ * @slots: the transfers with their arrays
  */
 struct nvdio_xfer_pool {
 	struct nvdio_tags tags;
@@ -37,8 +37,8 @@ struct nvdio_xfer_pool {
 };
 
 /**
- * nvdio_xfer_pool_alloc() - set aside a queue's dios
- * @q: queue; gets the pool
+ * nvdio_xfer_pool_alloc() - preallocate the transfers of a queue
+ * @q: queue; @pool is set
  * @node: NUMA node
  *
  * Context: may sleep.
@@ -52,8 +52,8 @@ int nvdio_xfer_pool_alloc(struct nvdio_queue *q, int node)
 	pool = kvzalloc_node(sizeof(*pool), GFP_KERNEL, node);
 	if (!pool)
 		return -ENOMEM;
-	pool->lists = dma_alloc_coherent(q->dev,
-					 NVDIO_POOL_XFERS * NVDIO_XFER_LIST_BYTES,
+	pool->lists = dma_alloc_coherent(q->dev, NVDIO_POOL_XFERS *
+					 NVDIO_XFER_LIST_BYTES,
 					 &pool->lists_dma, GFP_KERNEL);
 	if (!pool->lists) {
 		kvfree(pool);
@@ -78,7 +78,12 @@ int nvdio_xfer_pool_alloc(struct nvdio_queue *q, int node)
 	return 0;
 }
 
-/* Free what the device sees; at unbind, when no xfer is in use any more. */
+/**
+ * nvdio_xfer_pool_free_dma() - free the DMA memory of a pool at unbind
+ * @q: queue; none of its transfers is in use
+ *
+ * Context: may sleep.
+ */
 void nvdio_xfer_pool_free_dma(struct nvdio_queue *q)
 {
 	if (!q->pool || !q->pool->lists)
@@ -88,7 +93,12 @@ void nvdio_xfer_pool_free_dma(struct nvdio_queue *q)
 	q->pool->lists = NULL;
 }
 
-/* Free the rest. */
+/**
+ * nvdio_xfer_pool_free() - free the rest of a pool
+ * @q: queue that no open file can reach
+ *
+ * Context: may sleep.
+ */
 void nvdio_xfer_pool_free(struct nvdio_queue *q)
 {
 	kvfree(q->pool);
@@ -102,16 +112,16 @@ static struct nvdio_xfer *xfer_alloc(unsigned int max_pages, bool need_pages,
 
 	xfer = kzalloc(sizeof(*xfer), gfp);
 	if (!xfer)
-		 return NULL;
+		return NULL;
 	if (need_pages) {
 		xfer->pages = kvmalloc_array(max_pages, sizeof(*xfer->pages),
 					     gfp);
 		if (!xfer->pages)
-			 goto free;
+			goto free;
 	}
 	xfer->sg.sgl = kvmalloc_array(max_pages, sizeof(*xfer->sg.sgl), gfp);
 	if (!xfer->sg.sgl)
-		 goto free;
+		goto free;
 	xfer->max_pages = max_pages;
 	xfer->sg.max = max_pages;
 	return xfer;
@@ -123,15 +133,14 @@ free:
 }
 
 /**
- * nvdio_xfer_get() - get a xfer
- * @ns: namespace; the caller has called nvdio_ctrl_enter()
- * @max_pages: pages or bvecs that it shall have room for, at least 1
+ * nvdio_xfer_get() - get a transfer
+ * @ns: namespace
+ * @max_pages: number of pages or bvecs that it must have room for, at least 1
  * @need_pages: pages, not bvecs
- * @gfp: how to allocate one if there is no preallocated one, or none that is
- *	large enough
+ * @gfp: how to allocate one if none of the pool is free or large enough
  *
- * Context: as @gfp says.
- * Return: a xfer whose arrays and list memory are set up, or NULL.
+ * Context: as @gfp allows; takes sq_lock.
+ * Return: a transfer whose arrays and descriptor memory are set up, or NULL.
  */
 struct nvdio_xfer *nvdio_xfer_get(struct nvdio_ns *ns, unsigned int max_pages,
 				  bool need_pages, gfp_t gfp)
@@ -150,11 +159,11 @@ struct nvdio_xfer *nvdio_xfer_get(struct nvdio_ns *ns, unsigned int max_pages,
 }
 
 /**
- * nvdio_xfer_put_lists() - give back the list memory of a xfer
- * @xfer: whose commands are over
+ * nvdio_xfer_put_lists() - free the descriptor memory of a transfer
+ * @xfer: transfer without commands in flight
  *
- * After this, and nvdio_dma_unmap(), the rest of a xfer may be released without
- * nvdio_ctrl_enter().
+ * After this and nvdio_dma_unmap(), nvdio_ctrl_enter() is no longer needed to
+ * release the transfer.
  *
  * Context: any.
  */
@@ -169,10 +178,10 @@ void nvdio_xfer_put_lists(struct nvdio_xfer *xfer)
 }
 
 /**
- * nvdio_xfer_put() - give back a xfer
- * @xfer: unmapped, unpinned
+ * nvdio_xfer_put() - return a transfer
+ * @xfer: unmapped and unpinned
  *
- * Context: any.
+ * Context: any; task if its arrays may come from vmalloc().
  */
 void nvdio_xfer_put(struct nvdio_xfer *xfer)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Transfers: a queue's preallocated ones, and those allocated one by one. */
+/* Allocation of transfers: a preallocated pool per queue, else the heap. */
 #ifndef NVDIO_XFER_POOL_H
 #define NVDIO_XFER_POOL_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Filling SQEs of Reads and Writes (NVM Command Set 1.0, 3.2.4 and 3.2.6), and
- * the data pointers of memory that needs no list of its own.
+ * SQEs of Reads and Writes (NVM Command Set 1.0, 3.2.4 and 3.2.6), and data
+ * pointers for memory that needs no PRP list or SGL segment of its own.
  */
 #ifndef NVDIO_CMD_H
 #define NVDIO_CMD_H
@@ -10,9 +10,12 @@
 #include "pure/pure.h"
 
 /**
- * nvdio_rw_cdw12() - Dword 12 of a Read or Write
+ * nvdio_rw_cdw12() - Command Dword 12 of a Read or Write
  * @nlb: number of blocks, 1 to 65536
- * @control: NVME_RW_*
+ * @control: bits 31:16, NVME_RW_*
+ *
+ * Context: any.
+ * Return: the dword, in CPU byte order; NLB in it is 0's based.
  */
 static __always_inline u32 nvdio_rw_cdw12(u32 nlb, u32 control)
 {
@@ -20,16 +23,19 @@ static __always_inline u32 nvdio_rw_cdw12(u32 nlb, u32 control)
 }
 
 /**
- * nvdio_cmd_rw() - fill a Read or Write, but for its data pointer
- * @cmd: command; the identifier is left to the queue
- * @write: Write, not Read
- * @nsid: namespace
+ * nvdio_cmd_rw() - fill a Read or Write except for its data pointer
+ * @cmd: SQE; the command identifier is left to the queue
+ * @write: Write rather than Read
+ * @nsid: namespace identifier
  * @slba: first block
- * @cdw2: Dword 2, and Dword 3 above it
- * @cdw12: Dword 12, see nvdio_rw_cdw12(), and Dword 13 above it
- * @cdw14: Dword 14, and Dword 15 above it
+ * @cdw2: Command Dword 2 in the low half, Dword 3 in the high half
+ * @cdw12: Command Dword 12 (nvdio_rw_cdw12()) and, in the high half, Dword 13
+ * @cdw14: Command Dword 14 and, in the high half, Dword 15
  *
- * Every byte is set, here or by one of the functions below.
+ * This function and one of the nvdio_cmd_dptr*() functions below set every byte
+ * of the SQE except the command identifier.
+ *
+ * Context: any.
  */
 static __always_inline void nvdio_cmd_rw(struct nvme_command *cmd, bool write,
 					 u32 nsid, u64 slba, u64 cdw2,
@@ -48,13 +54,15 @@ static __always_inline void nvdio_cmd_rw(struct nvme_command *cmd, bool write,
 }
 
 /**
- * nvdio_cmd_dptr_run() - the data pointer of contiguous memory
- * @cmd: command; its flags are set, too
+ * nvdio_cmd_dptr_run() - data pointer for contiguous memory
+ * @cmd: SQE; its flags (PSDT) are set as well
  * @dma: bus address, dword aligned
- * @len: bytes; more than two pages only where the controller has SGLs
+ * @len: bytes; more than two pages only if the controller supports SGLs
  *
- * PRP1 and PRP2 (NVMe Base 2.0, 4.1.1), else one SGL Data Block descriptor
- * (4.1.2): address, length, type 0.
+ * PRP1 and PRP2 (NVMe Base 2.0, 4.1.1) if they suffice, otherwise one SGL Data
+ * Block descriptor (4.1.2): address, length, type 0.
+ *
+ * Context: any.
  */
 static __always_inline void nvdio_cmd_dptr_run(struct nvme_command *cmd,
 					       u64 dma, u32 len)
@@ -73,15 +81,17 @@ static __always_inline void nvdio_cmd_dptr_run(struct nvme_command *cmd,
 }
 
 /**
- * nvdio_cmd_dptr_prps() - the data pointer of memory with a standing PRP list
- * @cmd: command; its flags are set, too
- * @dma: bus address of the memory, which begins a page
- * @prps_dma: bus address of a list of its pages
- * @offset: bytes from @dma on at which the data begin
+ * nvdio_cmd_dptr_prps() - data pointer for memory with a prepared PRP list
+ * @cmd: SQE; its flags (PSDT) are set as well
+ * @dma: bus address of the memory, page aligned
+ * @prps_dma: bus address of the list of its pages
+ * @offset: offset of the data in the memory, in bytes
  * @len: bytes
  *
- * A PRP list may begin at any of its entries (NVMe Base 2.0, 4.1.1), so that
- * one list serves all parts of the memory.
+ * A PRP list may start at any of its entries (NVMe Base 2.0, 4.1.1), so one
+ * list serves every part of the memory.
+ *
+ * Context: any.
  */
 static __always_inline void nvdio_cmd_dptr_prps(struct nvme_command *cmd,
 						u64 dma, u64 prps_dma,
@@ -101,10 +111,12 @@ static __always_inline void nvdio_cmd_dptr_prps(struct nvme_command *cmd,
 }
 
 /**
- * nvdio_cmd_dptr() - a data pointer that nvdio_dptr_build() has made
- * @cmd: command; its flags are set, too
+ * nvdio_cmd_dptr() - data pointer built by nvdio_dptr_build()
+ * @cmd: SQE; its flags (PSDT) are set as well
  * @dptr: data pointer
- * @sgl: it is an SGL
+ * @sgl: @dptr is an SGL rather than PRPs
+ *
+ * Context: any.
  */
 static inline void nvdio_cmd_dptr(struct nvme_command *cmd,
 				  const union nvme_data_ptr *dptr, bool sgl)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The states of a controller, which may follow which, and what they mean for
- * its queues; pure logic. docs/driver.md has the picture.
+ * The states of a controller, the permitted transitions, and what each state
+ * means for the queues. docs/driver.md has the state diagram.
  */
 #ifndef NVDIO_CTRL_STATE_H
 #define NVDIO_CTRL_STATE_H
@@ -9,15 +9,15 @@
 #include "pure/pure.h"
 
 /**
- * enum nvdio_ctrl_state - a controller's life
+ * enum nvdio_ctrl_state - life cycle of a controller
  * @NVDIO_CTRL_NEW: not enabled yet
- * @NVDIO_CTRL_CONNECTING: enabled; it is being identified, its queues created
- * @NVDIO_CTRL_LIVE: I/O goes
+ * @NVDIO_CTRL_CONNECTING: enabled; being identified, queues being created
+ * @NVDIO_CTRL_LIVE: I/O is possible
  * @NVDIO_CTRL_RESETTING: disabled, or about to be
- * @NVDIO_CTRL_DELETING: unbinding, or the machine goes down
- * @NVDIO_CTRL_DEAD: given up; nothing but unbinding is left
+ * @NVDIO_CTRL_DELETING: unbinding or system shutdown
+ * @NVDIO_CTRL_DEAD: failed for good; it can only be unbound
  *
- * In this order: from DELETING on nothing is submitted any more.
+ * The order matters: from DELETING on, nothing is submitted.
  */
 enum nvdio_ctrl_state {
 	NVDIO_CTRL_NEW,
@@ -29,10 +29,10 @@ enum nvdio_ctrl_state {
 };
 
 /**
- * enum nvdio_queue_state - what a queue does with submitters
- * @NVDIO_QUEUE_LIVE: lets them through
- * @NVDIO_QUEUE_FROZEN: makes them wait
- * @NVDIO_QUEUE_DEAD: refuses them, with -ENODEV
+ * enum nvdio_queue_state - how a queue treats submitters
+ * @NVDIO_QUEUE_LIVE: commands are accepted
+ * @NVDIO_QUEUE_FROZEN: submitters wait
+ * @NVDIO_QUEUE_DEAD: submitters get -ENODEV
  */
 enum nvdio_queue_state {
 	NVDIO_QUEUE_LIVE,
@@ -41,11 +41,14 @@ enum nvdio_queue_state {
 };
 
 /**
- * nvdio_ctrl_may_become() - may a controller change its state so?
- * @from: state that it is in
- * @to: state that it shall be in
+ * nvdio_ctrl_may_become() - is a state transition permitted?
+ * @from: current state
+ * @to: new state
  *
- * DELETING and DEAD are final. A controller becomes LIVE only by CONNECTING.
+ * DELETING and DEAD are final. A controller becomes LIVE only from CONNECTING.
+ *
+ * Context: any.
+ * Return: true if it is.
  */
 static inline bool nvdio_ctrl_may_become(enum nvdio_ctrl_state from,
 					 enum nvdio_ctrl_state to)
@@ -64,8 +67,11 @@ static inline bool nvdio_ctrl_may_become(enum nvdio_ctrl_state from,
 }
 
 /**
- * nvdio_ctrl_admin_state() - what the admin queue does
- * @state: the controller's
+ * nvdio_ctrl_admin_state() - state of the admin queue
+ * @state: state of the controller
+ *
+ * Context: any.
+ * Return: the queue state that follows from it.
  */
 static inline enum nvdio_queue_state
 nvdio_ctrl_admin_state(enum nvdio_ctrl_state state)
@@ -78,9 +84,12 @@ nvdio_ctrl_admin_state(enum nvdio_ctrl_state state)
 }
 
 /**
- * nvdio_ctrl_io_state() - what the I/O queues do
- * @state: the controller's
- * @frozen: I/O is held, for a command that tolerates none beside it
+ * nvdio_ctrl_io_state() - state of the I/O queues
+ * @state: state of the controller
+ * @frozen: I/O is held back for a command that must run alone
+ *
+ * Context: any.
+ * Return: the queue state that follows from these.
  */
 static inline enum nvdio_queue_state
 nvdio_ctrl_io_state(enum nvdio_ctrl_state state, bool frozen)

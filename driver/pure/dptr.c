@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* PRP and SGL builder and splitter; pure logic, see dptr.h. */
+/*
+ * Splitting a transfer into commands and building their PRPs or SGLs; see
+ * dptr.h.
+ */
 #include "pure/dptr.h"
 
 static void cursor_next(struct nvdio_cursor *cur)
@@ -8,31 +11,31 @@ static void cursor_next(struct nvdio_cursor *cur)
 	cur->offset = 0;
 }
 
-/* To where the next byte is; there must be one. */
+/* Move to the entry that holds the next byte; there must be one. */
 static void cursor_settle(struct nvdio_cursor *cur)
 {
 	if (cur->offset == sg_dma_len(cur->sg))
 		cursor_next(cur);
 }
 
-/* PRPs that describe @bytes without gaps from @addr on. */
+/* PRPs needed for @bytes of contiguous data starting at @addr. */
 static u32 nr_prps(u64 addr, u32 bytes)
 {
 	return DIV_ROUND_UP((u32)(addr & NVDIO_MPS_MASK) + bytes, NVDIO_MPS);
 }
 
 /**
- * nvdio_dptr_plan() - cut the next command off a scatterlist
- * @cur: where the command's data begin; not moved
- * @want: bytes that are left, more than 0, a multiple of the LBA size; the
- *	list holds at least as many
- * @limits: what a command may look like
- * @plan: the result
+ * nvdio_dptr_plan() - plan the next command of a transfer
+ * @cur: start of the command's data; not moved
+ * @want: bytes left, more than 0, a multiple of the LBA size; the scatterlist
+ *	holds at least as many
+ * @limits: limits of a command
+ * @plan: filled in
  *
- * PRPs can describe data whose parts, but for the first, begin on a page
- * boundary and, but for the last, end on one. Where the data break that rule
- * the command is an SGL if the controller has them, and ends before the break
- * otherwise.
+ * PRPs can describe data whose segments, except for the first, start on a page
+ * boundary and, except for the last, end on one. Where the data break that
+ * rule, the command uses an SGL if the controller supports them, and otherwise
+ * ends before the break.
  *
  * Context: any.
  */
@@ -53,7 +56,10 @@ void nvdio_dptr_plan(const struct nvdio_cursor *cur, u64 want,
 		u64 addr = sg_dma_address(c.sg) + c.offset;
 		u32 len = min_t(u32, sg_dma_len(c.sg) - c.offset, max - bytes);
 
-		/* A gap, unless both its edges are page boundaries. */
+		/*
+		 * A gap that PRPs cannot describe, unless both edges are page
+		 * aligned.
+		 */
 		if (addr != end && ((addr | end) & NVDIO_MPS_MASK))
 			prp = false;
 		if (prp)
@@ -77,7 +83,7 @@ void nvdio_dptr_plan(const struct nvdio_cursor *cur, u64 want,
 	if (!limits->max_descs)
 		return;
 	if (segs > limits->max_descs) {
-		/* PRPs got further than an SGL would. */
+		/* PRPs cover more than an SGL would. */
 		return;
 	}
 	bytes &= ~limits->lba_mask;
@@ -90,10 +96,11 @@ void nvdio_dptr_plan(const struct nvdio_cursor *cur, u64 want,
 }
 
 /**
- * nvdio_dptr_lists() - list memory that a planned command needs
+ * nvdio_dptr_lists() - descriptor memory that a planned command needs
  * @plan: from nvdio_dptr_plan()
- * @list_bytes: size of one piece of list memory
+ * @list_bytes: size of one piece of descriptor memory
  *
+ * Context: any.
  * Return: number of pieces, 0 to NVDIO_MAX_LISTS for pieces of 4 KiB.
  */
 u32 nvdio_dptr_lists(const struct nvdio_dptr_plan *plan, u32 list_bytes)
@@ -103,7 +110,7 @@ u32 nvdio_dptr_lists(const struct nvdio_dptr_plan *plan, u32 list_bytes)
 
 	if (plan->entries <= fit)
 		return plan->entries ? 1 : 0;
-	/* Each list but the last gives one entry to the pointer onwards. */
+	/* The last entry of each list but the last points to the next list. */
 	return DIV_ROUND_UP(plan->entries - 1, fit - 1);
 }
 
@@ -180,19 +187,18 @@ static void build_prp(struct nvdio_cursor *cur,
 		if (!left)
 			break;
 		cursor_next(cur);
-		/* The next part begins a page, or goes on in this. */
+		/* The next segment starts a page, or continues in this one. */
 		if (sg_dma_address(cur->sg) != addr + len)
 			prp = sg_dma_address(cur->sg);
 	}
 }
 
 /**
- * nvdio_dptr_build() - write a planned command's data pointer
- * @cur: where the data begin, as it was for nvdio_dptr_plan(); moved behind
- *	them
+ * nvdio_dptr_build() - build the data pointer of a planned command
+ * @cur: start of the data, as it was for nvdio_dptr_plan(); moved past them
  * @plan: from nvdio_dptr_plan()
- * @lists: as many as nvdio_dptr_lists() said
- * @dptr: the command's data pointer
+ * @lists: descriptor memory, as many pieces as nvdio_dptr_lists() returned
+ * @dptr: filled in
  *
  * Context: any.
  */
@@ -217,15 +223,16 @@ static void cursor_skip(struct nvdio_cursor *cur, u32 bytes)
 }
 
 /**
- * nvdio_dptr_possible() - can all of a scatterlist be described?
+ * nvdio_dptr_possible() - can commands describe a whole scatterlist?
  * @sg: mapped scatterlist
  * @total: its bytes, a multiple of the LBA size
- * @limits: what a command may look like
+ * @limits: limits of a command
  *
- * Asked before the first command of a list with gaps is sent, so that a list
- * that cannot be described is left to the copy path as a whole.
+ * Called before the first command of a list with gaps is submitted, so that a
+ * list that cannot be described is left to the copy path as a whole.
  *
- * Return: true if nvdio_dptr_plan() will come to the end of the list.
+ * Context: any.
+ * Return: true if nvdio_dptr_plan() will reach the end of the list.
  */
 bool nvdio_dptr_possible(struct scatterlist *sg, u64 total,
 			 const struct nvdio_dptr_limits *limits)

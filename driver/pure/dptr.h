@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Data pointers: how a mapped scatterlist becomes the PRPs or SGLs of one or
- * several commands (NVMe Base 2.0, 4.1.1 PRP and 4.1.2 SGL).
+ * Data pointers: turning a mapped scatterlist into the PRPs or SGLs of one or
+ * more commands (NVMe Base 2.0, 4.1.1 PRP and 4.1.2 SGL).
  */
 #ifndef NVDIO_DPTR_H
 #define NVDIO_DPTR_H
 
 #include "pure/pure.h"
 
-/* CC.MPS is always set to 4 KiB, whatever the CPU's page size is. */
+/* CC.MPS is always set to 4 KiB, whatever the CPU's page size. */
 #define NVDIO_MPS_SHIFT	12
 #define NVDIO_MPS	4096U
 #define NVDIO_MPS_MASK	(NVDIO_MPS - 1)
 
-/* The most one command may move, whatever a controller's MDTS allows. */
+/* Maximum data size of a command, however large MDTS is. */
 #define NVDIO_MAX_CMD_BYTES	(8U << 20)
-/* List pages that such a command needs: 2049 PRPs, 511 to a chained page. */
+/* List pages for such a command: 2049 PRPs, 511 in each page but the last. */
 #define NVDIO_MAX_LISTS		5
 
 /**
- * struct nvdio_cursor - a place in a mapped scatterlist
- * @sg: the entry
- * @offset: bytes of its DMA range that are already used, perhaps all
+ * struct nvdio_cursor - position in a mapped scatterlist
+ * @sg: entry
+ * @offset: bytes of its DMA range already consumed, possibly all of them
  *
- * A cursor goes on to the next entry only when data are wanted from there: the
- * list has no end mark, and behind its last entry there may be nothing at all.
+ * A cursor moves to the next entry only when data are needed from it: the list
+ * has no end mark, and there may be nothing at all after its last entry.
  */
 struct nvdio_cursor {
 	struct scatterlist *sg;
@@ -32,12 +32,12 @@ struct nvdio_cursor {
 };
 
 /**
- * struct nvdio_dptr_limits - what a command may look like
- * @max_bytes: most bytes of one command, a multiple of the LBA size
+ * struct nvdio_dptr_limits - limits of a command
+ * @max_bytes: maximum data size, a multiple of the LBA size
  * @lba_mask: LBA size minus 1
- * @max_descs: most SGL data descriptors in one list; 0: no SGLs
+ * @max_descs: maximum number of SGL data descriptors in a segment; 0: no SGLs
  * @sgl_threshold: average bytes per segment from which an SGL is preferred to
- *	PRPs where both would do
+ *	PRPs where either is possible
  */
 struct nvdio_dptr_limits {
 	u32 max_bytes;
@@ -47,12 +47,12 @@ struct nvdio_dptr_limits {
 };
 
 /**
- * struct nvdio_dptr_plan - what the next command will look like
- * @bytes: bytes that it moves, a multiple of the LBA size; 0: not even one
- *	LBA can be described
- * @entries: list entries beside the command (PRPs after the first, or SGL
- *	descriptors); 0: all fits into the command itself
- * @sgl: SGL, not PRP
+ * struct nvdio_dptr_plan - shape of the next command
+ * @bytes: data size, a multiple of the LBA size; 0: not even one LBA can be
+ *	described
+ * @entries: list entries outside the SQE (PRPs after the first, or SGL
+ *	descriptors); 0: everything fits into the SQE
+ * @sgl: SGL rather than PRPs
  */
 struct nvdio_dptr_plan {
 	u32 bytes;
@@ -62,8 +62,8 @@ struct nvdio_dptr_plan {
 
 /**
  * struct nvdio_desc_mem - memory for a PRP list or an SGL segment
- * @virt: where the CPU writes it
- * @dma: where the controller reads it; does not cross a 4 KiB boundary
+ * @virt: CPU address
+ * @dma: bus address; the memory does not cross a 4 KiB boundary
  * @bytes: size
  */
 struct nvdio_desc_mem {

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The passthrough filter; pure logic, see filter.h. */
+/* The passthrough filter: tables of opcodes and the rules; see filter.h. */
 #include "pure/filter.h"
 #include "pure/looping.h"
 
-/* How a command says how many bytes it moves. */
+/* How the data size of a command is encoded. */
 enum filter_len {
-	LEN_UNKNOWN,		/* it does not, or not so that we know */
+	LEN_UNKNOWN,		/* not at all, or not in a known way */
 	LEN_NONE,
 	LEN_FIXED,		/* @arg bytes */
 	LEN_NLB,		/* CDW12 bits 15:0, 0's based, in blocks */
 	LEN_DWORDS,		/* dword @arg, 0's based, in dwords */
 	LEN_BYTES,		/* dword @arg, in bytes */
 	LEN_RANGES,		/* CDW10 bits 7:0, 0's based, @arg bytes each */
-	LEN_COPY,		/* CDW12, by the format of its descriptors */
+	LEN_COPY,		/* CDW12, depending on the descriptor format */
 	LEN_LOG,		/* NUMDU and NUMDL of Get Log Page */
-	LEN_NS_MGMT,		/* 4 KiB if a namespace is created */
-	LEN_IO_MGMT,		/* CDW10: by the operation, 2 for each identifier */
+	LEN_NS_MGMT,		/* 4 KiB to create a namespace, else 0 */
+	LEN_IO_MGMT,		/* CDW10: by the operation, 2 bytes per id */
 };
 
-/* What a command changes, and other things to know of it. */
+/* What a command changes, and how it has to be handled. */
 #define F_RANGE		0x01	/* the blocks of SLBA and NLB */
-#define F_ANY		0x02	/* blocks, but who knows which */
-#define F_REFUSED	0x04	/* breaks the driver's own state */
-#define F_FREEZE	0x08	/* keep I/O away */
-#define F_RESCAN	0x10	/* namespaces change */
-#define F_ADMIN		0x20	/* only with CAP_SYS_ADMIN */
-#define F_NO_FREEZE	0x40	/* whatever the effects log says */
-#define F_EMPTY		0x80	/* may have no data, whatever its length says */
+#define F_ANY		0x02	/* unknown blocks */
+#define F_REFUSED	0x04	/* would break the driver's own state */
+#define F_FREEZE	0x08	/* I/O must be frozen */
+#define F_RESCAN	0x10	/* changes namespaces */
+#define F_ADMIN		0x20	/* requires CAP_SYS_ADMIN */
+#define F_NO_FREEZE	0x40	/* no freeze, despite the effects log */
+#define F_EMPTY		0x80	/* may have no data, despite its length */
 
 struct filter_op {
 	u8 len;
@@ -34,93 +34,105 @@ struct filter_op {
 	u8 flags;
 };
 
-/* Positions in nvdio_filter_cmd.cdw. */
+/* Indices into nvdio_filter_cmd.cdw. */
 enum { CDW10, CDW11, CDW12, CDW13, CDW14, CDW15 };
+
+/* Opcodes that linux/nvme.h of 6.12 does not name. */
+enum {
+	OP_IO_MGMT_RECEIVE = 0x12,
+	OP_CANCEL = 0x18,
+	OP_COPY = 0x19,
+	OP_IO_MGMT_SEND = 0x1d,
+	OP_CTRL_DATA_QUEUE = 0x45,
+};
 
 /* NVM Command Set 1.0, 3.2, and NVMe Base 2.0, 7. */
 static const struct filter_op io_ops[] = {
-	[0x00] = { LEN_NONE },				/* Flush */
-	[0x01] = { LEN_NLB, 0, F_RANGE },		/* Write */
-	[0x02] = { LEN_NLB },				/* Read */
-	[0x04] = { LEN_NONE, 0, F_RANGE },		/* Write Uncorrectable */
-	[0x05] = { LEN_NLB },				/* Compare */
-	[0x08] = { LEN_NONE, 0, F_RANGE },		/* Write Zeroes */
-	[0x09] = { LEN_RANGES, 16, F_ANY },		/* Dataset Management */
-	[0x0c] = { LEN_NONE },				/* Verify */
-	[0x0d] = { LEN_FIXED, 16 },			/* Reservation Register */
-	[0x0e] = { LEN_DWORDS, CDW10 },			/* Reservation Report */
-	[0x11] = { LEN_FIXED, 16 },			/* Reservation Acquire */
-	[0x12] = { LEN_DWORDS, CDW11 },			/* I/O Mgmt. Receive */
-	[0x15] = { LEN_FIXED, 8 },			/* Reservation Release */
-	/* Any command of the same queue, which many share. */
-	[0x18] = { LEN_NONE, 0, F_ADMIN },		/* Cancel */
-	[0x19] = { LEN_COPY, 0, F_ANY },		/* Copy */
-	[0x1d] = { LEN_IO_MGMT },			/* I/O Mgmt. Send */
+	[nvme_cmd_flush] = { .len = LEN_NONE },
+	[nvme_cmd_write] = { .len = LEN_NLB, .flags = F_RANGE },
+	[nvme_cmd_read] = { .len = LEN_NLB },
+	[nvme_cmd_write_uncor] = { .len = LEN_NONE, .flags = F_RANGE },
+	[nvme_cmd_compare] = { .len = LEN_NLB },
+	[nvme_cmd_write_zeroes] = { .len = LEN_NONE, .flags = F_RANGE },
+	[nvme_cmd_dsm] = { .len = LEN_RANGES, .arg = 16, .flags = F_ANY },
+	[nvme_cmd_verify] = { .len = LEN_NONE },
+	[nvme_cmd_resv_register] = { .len = LEN_FIXED, .arg = 16 },
+	[nvme_cmd_resv_report] = { .len = LEN_DWORDS, .arg = CDW10 },
+	[nvme_cmd_resv_acquire] = { .len = LEN_FIXED, .arg = 16 },
+	[OP_IO_MGMT_RECEIVE] = { .len = LEN_DWORDS, .arg = CDW11 },
+	[nvme_cmd_resv_release] = { .len = LEN_FIXED, .arg = 8 },
+	/* Cancels any command in the same queue, which is a shared one. */
+	[OP_CANCEL] = { .len = LEN_NONE, .flags = F_ADMIN },
+	[OP_COPY] = { .len = LEN_COPY, .flags = F_ANY },
+	[OP_IO_MGMT_SEND] = { .len = LEN_IO_MGMT },
 };
 
-/* NVMe Base 2.0, 5. */
+/*
+ * NVMe Base 2.0, 5. Set and Get Features are not in the table: their length
+ * depends on the feature, which may be vendor specific.
+ */
 static const struct filter_op admin_ops[] = {
-	[0x00] = { LEN_NONE, 0, F_REFUSED },		/* Delete I/O SQ */
-	[0x01] = { LEN_NONE, 0, F_REFUSED },		/* Create I/O SQ */
-	[0x02] = { LEN_LOG },				/* Get Log Page */
-	[0x04] = { LEN_NONE, 0, F_REFUSED },		/* Delete I/O CQ */
-	[0x05] = { LEN_NONE, 0, F_REFUSED },		/* Create I/O CQ */
-	[0x06] = { LEN_FIXED, 4096 },			/* Identify */
-	[0x08] = { LEN_NONE, 0, F_REFUSED },		/* Abort */
-	/* Set and Get Features: by the feature, which may be the vendor's. */
-	[0x0c] = { LEN_NONE, 0, F_REFUSED },		/* Async. Event Request */
-	[0x0d] = { LEN_NS_MGMT, 0, F_FREEZE | F_RESCAN }, /* NS Management */
-	[0x10] = { LEN_NONE },				/* Firmware Commit */
-	[0x11] = { LEN_DWORDS, CDW10 },			/* Firmware Download */
-	[0x14] = { LEN_NONE },				/* Device Self-test */
-	[0x15] = { LEN_FIXED, 4096, F_FREEZE | F_RESCAN }, /* NS Attachment */
-	[0x18] = { LEN_NONE },				/* Keep Alive */
-	[0x19] = { LEN_DWORDS, CDW10, F_EMPTY },		/* Directive Send */
-	[0x1a] = { LEN_DWORDS, CDW10, F_EMPTY },		/* Directive Receive */
-	[0x1c] = { LEN_NONE },				/* Virtualization Mgmt */
-	/* The controller writes to its memory until the queue is deleted. */
-	[0x45] = { LEN_NONE, 0, F_REFUSED },		/* Controller Data Queue */
-	[0x7c] = { LEN_NONE, 0, F_REFUSED },		/* Doorbell Buffer Config */
-	[0x7f] = { LEN_NONE, 0, F_REFUSED },		/* Fabrics */
-	[0x80] = { LEN_NONE, 0, F_FREEZE | F_RESCAN },	/* Format NVM */
-	[0x81] = { LEN_BYTES, CDW11 },			/* Security Send */
-	/* Some ask to be alone for it, in case it is about a TCG lock. */
-	[0x82] = { LEN_BYTES, CDW11, F_NO_FREEZE },	/* Security Receive */
-	[0x84] = { LEN_NONE, 0, F_FREEZE },		/* Sanitize */
+	[nvme_admin_delete_sq] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_admin_create_sq] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_admin_get_log_page] = { .len = LEN_LOG },
+	[nvme_admin_delete_cq] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_admin_create_cq] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_admin_identify] = { .len = LEN_FIXED, .arg = 4096 },
+	[nvme_admin_abort_cmd] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_admin_async_event] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_admin_ns_mgmt] = { .len = LEN_NS_MGMT,
+				 .flags = F_FREEZE | F_RESCAN },
+	[nvme_admin_activate_fw] = { .len = LEN_NONE },
+	[nvme_admin_download_fw] = { .len = LEN_DWORDS, .arg = CDW10 },
+	[nvme_admin_dev_self_test] = { .len = LEN_NONE },
+	[nvme_admin_ns_attach] = { .len = LEN_FIXED, .arg = 4096,
+				   .flags = F_FREEZE | F_RESCAN },
+	[nvme_admin_keep_alive] = { .len = LEN_NONE },
+	[nvme_admin_directive_send] = { .len = LEN_DWORDS, .arg = CDW10,
+					.flags = F_EMPTY },
+	[nvme_admin_directive_recv] = { .len = LEN_DWORDS, .arg = CDW10,
+					.flags = F_EMPTY },
+	[nvme_admin_virtual_mgmt] = { .len = LEN_NONE },
+	/* The controller writes to host memory until the queue is deleted. */
+	[OP_CTRL_DATA_QUEUE] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_admin_dbbuf] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_fabrics_command] = { .len = LEN_NONE, .flags = F_REFUSED },
+	[nvme_admin_format_nvm] = { .len = LEN_NONE,
+				    .flags = F_FREEZE | F_RESCAN },
+	[nvme_admin_security_send] = { .len = LEN_BYTES, .arg = CDW11 },
+	/* Some controllers ask for a freeze, in case a TCG lock changes. */
+	[nvme_admin_security_recv] = { .len = LEN_BYTES, .arg = CDW11,
+				       .flags = F_NO_FREEZE },
+	[nvme_admin_sanitize_nvm] = { .len = LEN_NONE, .flags = F_FREEZE },
 };
 
-#define OP_IO_VENDOR		0x80
-#define OP_IDENTIFY		0x06
-#define OP_SET_FEATURES		0x09
-#define OP_GET_FEATURES		0x0a
-#define FID_VENDOR		0xc0
-/* No feature of the specifications has more data. */
+/* No feature defined by the specifications has more data. */
 #define FEATURE_BYTES		4096
 
-/* Features that the driver, or the kernel, has set for itself. */
+/* Features that the driver relies on or sets itself. */
 static bool feature_refused(u8 fid)
 {
 	switch (fid) {
-	case 0x07:	/* Number of Queues */
-	case 0x0c:	/* Autonomous Power State Transition */
-	case 0x0d:	/* Host Memory Buffer */
-	case 0x0f:	/* Keep Alive Timer */
-	case 0x16:	/* Host Behavior Support */
+	case NVME_FEAT_NUM_QUEUES:
+	case NVME_FEAT_AUTO_PST:
+	case NVME_FEAT_HOST_MEM_BUF:
+	case NVME_FEAT_KATO:
+	case NVME_FEAT_HOST_BEHAVIOR:
 		return true;
 	default:
 		return false;
 	}
 }
 
-/* Identify data that Linux shows to everyone who can open a node. */
+/* Identify data that nvme shows to anyone who can open a node. */
 static bool identify_is_public(u8 cns)
 {
 	switch (cns) {
-	case 0x00:	/* namespace */
-	case 0x01:	/* controller */
-	case 0x05:	/* namespace, by command set */
-	case 0x06:	/* controller, by command set */
-	case 0x08:	/* namespace, whatever the command set */
+	case NVME_ID_CNS_NS:
+	case NVME_ID_CNS_CTRL:
+	case NVME_ID_CNS_CS_NS:
+	case NVME_ID_CNS_CS_CTRL:
+	case NVME_ID_CNS_NS_CS_INDEP:
 		return true;
 	default:
 		return false;
@@ -133,8 +145,8 @@ static u8 copy_format(const struct nvdio_filter_cmd *cmd)
 }
 
 /*
- * Bytes that a command will move.
- * Return: false if that is not known.
+ * Compute the data size of a command.
+ * Return: false if it is unknown.
  */
 static bool filter_bytes(const struct nvdio_filter_cmd *cmd,
 			 const struct filter_op *op, u8 lba_shift, u64 *bytes)
@@ -161,7 +173,10 @@ static bool filter_bytes(const struct nvdio_filter_cmd *cmd,
 		*bytes = ((cmd->cdw[CDW10] & 0xff) + 1) * op->arg;
 		return true;
 	case LEN_COPY:
-		/* 32 and 40 bytes. Later formats read other namespaces. */
+		/*
+		 * Formats 0 and 1: 32 and 40 bytes. Later ones may read other
+		 * namespaces.
+		 */
 		if (copy_format(cmd) > 1)
 			return false;
 		*bytes = ((cmd->cdw[CDW12] & 0xff) + 1) *
@@ -190,8 +205,8 @@ static bool filter_bytes(const struct nvdio_filter_cmd *cmd,
 }
 
 /*
- * What both kinds of command have in common. A command whose length is not
- * known moves no more than @max bytes, unless that is 0.
+ * The checks common to I/O and admin commands. A command of unknown length gets
+ * at most @max bytes of memory, unless @max is 0.
  * Return: false if the command is invalid.
  */
 static bool filter_common(const struct nvdio_filter_cmd *cmd,
@@ -201,11 +216,13 @@ static bool filter_common(const struct nvdio_filter_cmd *cmd,
 	*out = (struct nvdio_filter){ .dir = cmd->opcode & 3 };
 	if (nvdio_filter_both(cmd->opcode))
 		out->dir = NVDIO_FILTER_BOTH;
-	/* PSDT and FUSE are the driver's. No namespace has metadata. */
+	/* PSDT and FUSE belong to the driver. No namespace has metadata. */
 	if (cmd->flags || cmd->metadata_len)
 		return false;
 	if (out->dir == NVDIO_FILTER_NO_DATA) {
-		/* Nothing is mapped; programs do give a length without need. */
+		/*
+		 * Nothing is mapped. Some programs set a length all the same.
+		 */
 		out->exact = true;
 		return true;
 	}
@@ -222,16 +239,19 @@ static bool filter_common(const struct nvdio_filter_cmd *cmd,
 	}
 	if (!out->bytes)
 		out->dir = NVDIO_FILTER_NO_DATA;
-	/* More memory than needed does no harm: the rest is not mapped. */
+	/* Excess memory is harmless: it is not mapped. */
 	return out->bytes <= cmd->data_len;
 }
 
 /**
- * nvdio_filter_plain() - does the controller call a command one of plain I/O?
- * @effects: as in struct nvdio_filter_env, perhaps NULL
+ * nvdio_filter_plain() - does the effects log describe a command as plain I/O?
+ * @effects: as in struct nvdio_filter_env, may be NULL
  * @opcode: opcode
  *
+ * Plain means supported, and with no effect other than changing logical blocks.
+ *
  * Context: any.
+ * Return: true if it does; false also if there is no log.
  */
 bool nvdio_filter_plain(const __le32 *effects, u8 opcode)
 {
@@ -244,13 +264,13 @@ bool nvdio_filter_plain(const __le32 *effects, u8 opcode)
 }
 
 /**
- * nvdio_filter_io() - judge an I/O command
+ * nvdio_filter_io() - check an I/O command
  * @cmd: command
- * @env: where it is sent to
- * @out: what it will do, unless the verdict is NVDIO_FILTER_INVALID
+ * @env: its target, and the file it came from
+ * @out: what the command will do; undefined for NVDIO_FILTER_INVALID
  *
  * Context: any.
- * Return: who may send it.
+ * Return: who may submit it.
  */
 enum nvdio_filter_verdict
 nvdio_filter_io(const struct nvdio_filter_cmd *cmd,
@@ -276,10 +296,10 @@ nvdio_filter_io(const struct nvdio_filter_cmd *cmd,
 		out->changes = NVDIO_FILTER_CHANGES_ANY;
 	}
 
-	/* LBCC is not asked: Flush has it in some logs. */
+	/* LBCC does not count here: some logs set it for Flush. */
 	if (env->read_only && out->changes != NVDIO_FILTER_CHANGES_NONE)
 		return NVDIO_FILTER_READ_ONLY;
-	if (cmd->opcode >= OP_IO_VENDOR || op->flags & F_ADMIN ||
+	if (cmd->opcode >= nvme_cmd_vendor_start || op->flags & F_ADMIN ||
 	    !nvdio_filter_plain(env->effects, cmd->opcode))
 		return NVDIO_FILTER_ADMIN;
 	if (!env->writable &&
@@ -292,13 +312,14 @@ nvdio_filter_io(const struct nvdio_filter_cmd *cmd,
 }
 
 /**
- * nvdio_filter_admin() - judge an admin command
+ * nvdio_filter_admin() - check an admin command
  * @cmd: command
- * @env: where it is sent to
- * @out: what it will do, unless the verdict is NVDIO_FILTER_INVALID
+ * @env: its target, and the file it came from
+ * @out: what the command will do; undefined for NVDIO_FILTER_INVALID and
+ *	NVDIO_FILTER_REFUSED
  *
  * Context: any.
- * Return: who may send it.
+ * Return: who may submit it.
  */
 enum nvdio_filter_verdict
 nvdio_filter_admin(const struct nvdio_filter_cmd *cmd,
@@ -317,15 +338,16 @@ nvdio_filter_admin(const struct nvdio_filter_cmd *cmd,
 
 	if (op->flags & F_REFUSED)
 		return NVDIO_FILTER_REFUSED;
-	if (cmd->opcode == OP_SET_FEATURES && feature_refused(cmd->cdw[CDW10]))
+	if (cmd->opcode == nvme_admin_set_features &&
+	    feature_refused(cmd->cdw[CDW10]))
 		return NVDIO_FILTER_REFUSED;
-	if ((cmd->opcode == OP_SET_FEATURES ||
-	     cmd->opcode == OP_GET_FEATURES) &&
-	    (cmd->cdw[CDW10] & 0xff) < FID_VENDOR)
+	if ((cmd->opcode == nvme_admin_set_features ||
+	     cmd->opcode == nvme_admin_get_features) &&
+	    (cmd->cdw[CDW10] & 0xff) < NVME_FEAT_VENDOR_START)
 		max = FEATURE_BYTES;
 	if (!filter_common(cmd, op, 0, max, out))
 		return NVDIO_FILTER_INVALID;
-	/* A relaxed restriction (CSER) leaves it to the host. */
+	/* With a relaxed restriction (CSER) quiescing I/O is optional. */
 	if (op->flags & F_NO_FREEZE || effects & NVME_CMD_EFFECTS_CSER_MASK)
 		effects &= ~NVME_CMD_EFFECTS_CSE_MASK;
 	out->freeze = op->flags & F_FREEZE ||
@@ -333,7 +355,8 @@ nvdio_filter_admin(const struct nvdio_filter_cmd *cmd,
 	out->rescan = op->flags & F_RESCAN ||
 		      effects & (NVME_CMD_EFFECTS_NCC | NVME_CMD_EFFECTS_NIC |
 				 NVME_CMD_EFFECTS_CCC);
-	if (cmd->opcode == OP_IDENTIFY && identify_is_public(cmd->cdw[CDW10]))
+	if (cmd->opcode == nvme_admin_identify &&
+	    identify_is_public(cmd->cdw[CDW10]))
 		return NVDIO_FILTER_ALL;
 	return NVDIO_FILTER_ADMIN;
 }

@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The passthrough filter: who may send which command, how many bytes it will
- * move, and what has to be kept still meanwhile. Pure logic.
+ * The passthrough filter decides who may submit a command, how many bytes it
+ * may move, and what must be quiesced while it runs.
  *
- * Who may: the rules of Linux 7.2's nvme driver. Stricter are: commands that
- * would break the driver's own state are refused to everyone (queues, shadow
- * doorbells, Abort, Asynchronous Event Request, some features); who is not
- * privileged may send no command that moves data unless it is known how many,
- * no Copy from other namespaces, and no Cancel.
+ * Permissions follow the nvme driver of Linux 7.2, with these restrictions
+ * added: nobody may submit commands that would break the driver's own state
+ * (queues, shadow doorbells, Abort, Asynchronous Event Request, some features).
+ * Without CAP_SYS_ADMIN there are no data transfers of unknown length, no Copy
+ * from other namespaces, and no Cancel.
  *
- * How many bytes: the data pointer must never lead beyond the memory that was
- * given for the command (invariant 9). For commands of the specifications the
- * number is computed as the controller computes it. For all others it is
- * unknown, and the data pointer has to be such that it ends nowhere.
+ * The data pointer must never lead outside the memory supplied for the command
+ * (invariant 9). For commands defined by the specifications the length is
+ * computed the way the controller computes it. For all others it is unknown,
+ * and the data pointer is one that never ends (looping.h).
  */
 #ifndef NVDIO_FILTER_H
 #define NVDIO_FILTER_H
 
 #include "pure/pure.h"
 
-/* Commands in an effects log, and in a struct nvdio_filter_env. */
+/* Entries of an effects log, and of the array in struct nvdio_filter_env. */
 #define NVDIO_FILTER_OPCODES	256
 
 /**
- * struct nvdio_filter_cmd - what the filter looks at in a command
+ * struct nvdio_filter_cmd - the fields of a command that the filter checks
  * @opcode: opcode
  * @flags: byte 1 of the command (FUSE, PSDT)
  * @nsid: namespace identifier
  * @cdw: Command Dwords 10 to 15
- * @data_len: bytes of memory for data
- * @metadata_len: bytes of memory for metadata
+ * @data_len: bytes of memory supplied for data
+ * @metadata_len: bytes of memory supplied for metadata
  */
 struct nvdio_filter_cmd {
 	u8 opcode;
@@ -41,13 +41,13 @@ struct nvdio_filter_cmd {
 };
 
 /**
- * struct nvdio_filter_env - what the command is sent to, and from where
+ * struct nvdio_filter_env - target of a command, and the file it came from
  * @effects: NVDIO_FILTER_OPCODES entries of the Commands Supported and Effects
  *	log, for admin or for I/O commands; NULL if the controller has no such
  *	log
- * @nsid: I/O commands: the node's namespace
+ * @nsid: I/O commands: namespace of the node
  * @lba_shift: I/O commands: log2 of its LBA size; it has no metadata
- * @read_only: I/O commands: its blocks may not be changed
+ * @read_only: I/O commands: its blocks must not be changed
  * @writable: the node was opened for writing
  */
 struct nvdio_filter_env {
@@ -59,13 +59,13 @@ struct nvdio_filter_env {
 };
 
 /**
- * enum nvdio_filter_verdict - who may send a command
- * @NVDIO_FILTER_ALL: everyone who could open the node
- * @NVDIO_FILTER_ADMIN: who has CAP_SYS_ADMIN; others get -EACCES
+ * enum nvdio_filter_verdict - who may submit a command
+ * @NVDIO_FILTER_ALL: anyone who could open the node
+ * @NVDIO_FILTER_ADMIN: callers with CAP_SYS_ADMIN; others get -EACCES
  * @NVDIO_FILTER_REFUSED: nobody; -EACCES
  * @NVDIO_FILTER_READ_ONLY: nobody, the namespace is read-only; -EPERM
- * @NVDIO_FILTER_INVALID: nobody, the command does not fit its memory or its
- *	node, or has bits that belong to the driver; -EINVAL
+ * @NVDIO_FILTER_INVALID: nobody; the command does not match its memory or its
+ *	node, or sets bits that belong to the driver; -EINVAL
  */
 enum nvdio_filter_verdict {
 	NVDIO_FILTER_ALL,
@@ -75,7 +75,13 @@ enum nvdio_filter_verdict {
 	NVDIO_FILTER_INVALID,
 };
 
-/* Direction of the data, bits 1:0 of an opcode. */
+/**
+ * enum nvdio_filter_dir - direction of the data, bits 1:0 of an opcode
+ * @NVDIO_FILTER_NO_DATA: no data
+ * @NVDIO_FILTER_TO_CTRL: from the host to the controller
+ * @NVDIO_FILTER_FROM_CTRL: from the controller to the host
+ * @NVDIO_FILTER_BOTH: either or both
+ */
 enum nvdio_filter_dir {
 	NVDIO_FILTER_NO_DATA = 0,
 	NVDIO_FILTER_TO_CTRL = 1,
@@ -83,7 +89,12 @@ enum nvdio_filter_dir {
 	NVDIO_FILTER_BOTH = 3,
 };
 
-/* Which blocks a command changes. */
+/**
+ * enum nvdio_filter_changes - which blocks a command changes
+ * @NVDIO_FILTER_CHANGES_NONE: none
+ * @NVDIO_FILTER_CHANGES_RANGE: those given by SLBA and NLB
+ * @NVDIO_FILTER_CHANGES_ANY: unknown ones
+ */
 enum nvdio_filter_changes {
 	NVDIO_FILTER_CHANGES_NONE,
 	NVDIO_FILTER_CHANGES_RANGE,
@@ -92,16 +103,16 @@ enum nvdio_filter_changes {
 
 /**
  * struct nvdio_filter - what a command will do
- * @bytes: that it moves at most; at most data_len
- * @exact: @bytes is computed, and the controller will move no more. Otherwise
- *	it is what user space says, and the controller may move any number.
- * @dir: enum nvdio_filter_dir. NVDIO_FILTER_BOTH: either, or one after the
- *	other; never @exact
+ * @bytes: data size for the mapping; never more than data_len
+ * @exact: @bytes was computed, and the controller moves no more than that.
+ *	Otherwise it is what user space supplied, and the controller may move
+ *	any number of bytes.
+ * @dir: enum nvdio_filter_dir; with NVDIO_FILTER_BOTH, @exact is never set
  * @changes: enum nvdio_filter_changes
  * @slba: first block changed, for NVDIO_FILTER_CHANGES_RANGE
- * @nlb: number of blocks changed
- * @freeze: no I/O may be in flight meanwhile
- * @rescan: namespaces may be others afterwards
+ * @nlb: number of blocks changed, for NVDIO_FILTER_CHANGES_RANGE
+ * @freeze: no I/O may be in flight while the command runs
+ * @rescan: namespaces may have changed when it completes
  */
 struct nvdio_filter {
 	u64 bytes;
@@ -114,9 +125,15 @@ struct nvdio_filter {
 	bool rescan;
 };
 
-/*
- * May data go either way? Bits 1:0 of an opcode say so, or nothing that can be
- * relied on where both command sets leave opcodes to vendors.
+/**
+ * nvdio_filter_both() - may a command move data in either direction?
+ * @opcode: opcode
+ *
+ * Bits 1:0 say so, or, in the range that both command sets leave to vendors,
+ * they cannot be relied on.
+ *
+ * Context: any.
+ * Return: true if it may.
  */
 static inline bool nvdio_filter_both(u8 opcode)
 {

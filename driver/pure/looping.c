@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Data pointers that end nowhere; pure logic, see endless.h. */
+/* Building looping PRP lists, and finding data in them; see looping.h. */
 #include "pure/dptr.h"
 #include "pure/looping.h"
 
 #define LIST_ENTRIES	((u32)(NVDIO_MPS / sizeof(__le64)))
 
 /**
- * nvdio_looping_page() - what a list may be taken for
- * @list: number of the list
+ * nvdio_looping_page() - page of data whose PRP is used to point to a list
+ * @list: index of the list
  *
  * Context: any.
- * Return: number of the page of data for which the pointer to the list is
- * taken if the data end there.
+ * Return: index of the page of data that the controller takes the list for if
+ * the data end in that page.
  */
 u32 nvdio_looping_page(u32 list)
 {
-	/* The first is PRP1's; each list before has another pointer onwards. */
+	/*
+	 * Page 0 is PRP1's. Each earlier list spends one entry on its
+	 * successor.
+	 */
 	return 1 + list * (LIST_ENTRIES - 1);
 }
 
-/* The beginning of the last such page that @len bytes reach to. */
+/* Start of the last such page that @len bytes reach. */
 static u64 last_doubtful(u64 len)
 {
 	u32 pages = (len - 1) >> NVDIO_MPS_SHIFT;
@@ -29,11 +32,12 @@ static u64 last_doubtful(u64 len)
 }
 
 /**
- * nvdio_looping_fetchable() - can the controller fetch all of a buffer?
+ * nvdio_looping_fetchable() - can a controller fetch every byte of a buffer?
  * @len: bytes
  *
  * Context: any.
- * Return: false for the few lengths of which the end would be another's.
+ * Return: false for the few lengths whose last bytes it would fetch from a
+ * list.
  */
 bool nvdio_looping_fetchable(u64 len)
 {
@@ -41,9 +45,9 @@ bool nvdio_looping_fetchable(u64 len)
 }
 
 /**
- * nvdio_looping_offset() - where in its first page a buffer has to begin
+ * nvdio_looping_offset() - where in its first page a buffer has to start
  * @len: bytes
- * @fetch: the controller may fetch them
+ * @fetch: the controller may fetch the data
  *
  * Context: any.
  * Return: bytes, a multiple of 4, below NVDIO_MPS.
@@ -55,18 +59,18 @@ u32 nvdio_looping_offset(u64 len, bool fetch)
 	if (!fetch || len <= NVDIO_MPS || !nvdio_looping_fetchable(len))
 		return 0;
 	end = last_doubtful(len) + NVDIO_MPS;
-	/* The last dword lies behind it. */
+	/* Put the last dword past that page. */
 	return len > end ? 0 : ALIGN_DOWN((u32)(end - len), 4) + 4;
 }
 
-/* Pages behind the first. */
+/* Pages after the first. */
 static u32 looping_entries(u32 offset, u32 len)
 {
 	return len ? DIV_ROUND_UP(offset + len, NVDIO_MPS) - 1 : 0;
 }
 
 /**
- * nvdio_looping_lists() - pages of list memory that a buffer needs
+ * nvdio_looping_lists() - list pages that a buffer needs
  * @offset: from nvdio_looping_offset()
  * @len: bytes
  *
@@ -77,11 +81,11 @@ u32 nvdio_looping_lists(u32 offset, u32 len)
 {
 	const u32 entries = max(looping_entries(offset, len), 1U);
 
-	/* Each gives one entry to the pointer onwards. */
+	/* The last entry of each points to the next list. */
 	return DIV_ROUND_UP(entries, LIST_ENTRIES - 1) + 1;
 }
 
-/* The address of the next page of a buffer. */
+/* Bus address of the next page of a buffer. */
 static u64 next_page(struct nvdio_cursor *cur)
 {
 	u64 addr;
@@ -96,13 +100,13 @@ static u64 next_page(struct nvdio_cursor *cur)
 }
 
 /**
- * nvdio_looping_build() - make a data pointer
- * @cur: the first page of the buffer, mapped; all its entries are whole pages
+ * nvdio_looping_build() - build a looping PRP list
+ * @cur: first page of the buffer, mapped; all entries are whole pages
  * @offset: from nvdio_looping_offset()
  * @len: bytes
- * @lists: nvdio_looping_lists() pages
- * @scratch: address of a page that nobody needs
- * @dptr: the data pointer
+ * @lists: nvdio_looping_lists() pages of descriptor memory
+ * @scratch: bus address of a page whose contents do not matter
+ * @dptr: filled in
  *
  * Context: any.
  */
@@ -127,17 +131,18 @@ void nvdio_looping_build(struct nvdio_cursor *cur, u32 offset, u32 len,
 }
 
 /**
- * nvdio_looping_taken() - was a list taken for a page of data?
+ * nvdio_looping_taken() - did the controller write data over a list?
  * @list: the list after the command
- * @was: and before it
+ * @was: its contents before the command
  *
- * Data that end with just what was there cannot be told from none. Controllers
- * move dwords; nobody knows an entry's low one, but the high one may well be
- * what data end with, too. So entries count as a whole.
+ * Data whose last bytes equal the old contents cannot be told from no data.
+ * Controllers write whole dwords. The low dword of an entry is unpredictable,
+ * but the high one may well equal the data written over it, so entries are
+ * compared as a whole.
  *
  * Context: any.
- * Return: bytes at the beginning of @list that are data, see
- * nvdio_looping_page().
+ * Return: number of bytes at the start of @list that are data; see
+ * nvdio_looping_page() for where they belong.
  */
 u32 nvdio_looping_taken(const __le64 *list, const __le64 *was)
 {

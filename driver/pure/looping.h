@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Data pointers that end nowhere, for commands of which nobody but the
- * controller knows how many bytes they move. Pure logic.
+ * Looping PRP lists: data pointers that never end, for commands whose data size
+ * only the controller knows.
  *
- * What the controller takes PRP2 for depends on how many these are (NVMe Base
- * 2.0, 4.1.1). With data that begin @offset bytes into their first page:
+ * What PRP2 means depends on that size (NVMe Base 2.0, 4.1.1). For data that
+ * start at @offset in their first page:
  *
  *	bytes moved		PRP2 is
- *	up to 4096 - offset	not looked at
+ *	up to 4096 - offset	not used
  *	up to 8192 - offset	the second page of data
  *	more			a list: the second and all further pages
  *
- * A list's last entry is such a case again: a page of data if no more than that
- * is left, else a pointer to the next list.
+ * The last entry of a list is the same case again: a page of data if no more
+ * than one page is left, else a pointer to the next list.
  *
- * User data must never be taken for a list (invariant 9), and a list can only
- * be had where PRP2 points to one. So PRP2 and last entries always do. Behind the PRPs of the
- * buffer come PRPs of a scratch page up to the end of the list's last page, and
- * there a pointer to one more page, of nothing but the scratch page and, at its
- * end, that page itself: however much the controller moves, it never gets to
- * memory that is not the command's.
+ * User data must never be interpreted as a list (invariant 9), and a list is
+ * found only where a PRP points to one. So PRP2 and the last entry of each list
+ * always point to lists. After the PRPs of the buffer come PRPs of a scratch
+ * page up to the end of the list page. Its last entry points to one more list
+ * page, which holds nothing but the scratch page and, as its last entry,
+ * itself. However much the controller moves, it never reaches memory that is
+ * not the command's.
  *
- * What is left is the middle row. A controller that sends so much writes its
- * end over the list, which it does not use then: nvdio_looping_taken() finds it
- * there. One that fetches so much gets the list for the end of the data. So a
- * buffer whose end is in that row begins so late in its first page that it is
- * in the last row: a command that fetches all of it gets all of it. What
- * remains, and cannot be had:
+ * That leaves the middle row. A controller that writes that many bytes puts the
+ * last ones over the list, which it then does not use: nvdio_looping_taken()
+ * finds them there. A controller that fetches that many gets the list in place
+ * of the last bytes. So a buffer whose end is in that row starts late enough in
+ * its first page to be in the last row instead, and a command that fetches all
+ * of the buffer gets all of it. What cannot be solved:
  *
- *	data_len	a command that fetches these numbers of bytes gets a list
- *	4097 to 4100	(refused: no dword is late enough)
+ *	data_len	commands that fetch this many bytes get a list instead
+ *	4097 to 4100	(refused: no dword-aligned start is late enough)
  *	4101 to 8192	data_len - 4099 (rounded up to dwords) to data_len - 4
  *	more		4097 to 8192
  *
- * and the same again 511 pages later.
+ * The same applies again every 511 pages.
  */
 #ifndef NVDIO_LOOPING_H
 #define NVDIO_LOOPING_H
@@ -41,7 +42,7 @@
 #include "pure/dptr.h"
 #include "pure/pure.h"
 
-/* List pages of the longest command: one more for what comes behind it. */
+/* List pages for the longest command, and the one that loops. */
 #define NVDIO_LOOPING_LISTS	(NVDIO_MAX_LISTS + 1)
 
 bool nvdio_looping_fetchable(u64 len);

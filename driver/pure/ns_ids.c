@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Identifiers of a namespace: reading and comparing them. */
+/* Parsing and comparing the identifiers of a namespace. */
 #include "pure/ns_ids.h"
 
-/* Header of a Namespace Identification Descriptor, and its types. */
+/* Layout and types of a Namespace Identification Descriptor. */
 #define NID_TYPE	0
 #define NID_LENGTH	1
 #define NID_DATA	4
@@ -13,13 +13,16 @@
 #define NID_CSI		4
 
 /**
- * nvdio_ns_ids_parse() - read a Namespace Identification Descriptor list
- * @ids: gets what is in the list; the rest stays as it is
+ * nvdio_ns_ids_parse() - parse a Namespace Identification Descriptor list
+ * @ids: receives the identifiers in the list; others are left unchanged
  * @list: data of Identify with CNS 03h (NVMe Base 2.0, 5.17.2.3)
- * @len: its bytes
+ * @len: its size in bytes
  *
- * Descriptors of an unknown type, or with a length that their type does not
- * have, are passed over; one that does not fit into the list ends it.
+ * Descriptors of an unknown type, or with a length that is wrong for their
+ * type, are skipped. One that does not fit into the list ends it (invariant
+ * 11).
+ *
+ * Context: any.
  */
 void nvdio_ns_ids_parse(struct nvdio_ns_ids *ids, const void *list, size_t len)
 {
@@ -38,7 +41,7 @@ void nvdio_ns_ids_parse(struct nvdio_ns_ids *ids, const void *list, size_t len)
 	while (len > NID_DATA) {
 		u8 type = desc[NID_TYPE], size = desc[NID_LENGTH];
 
-		/* A length of 0 is the end. */
+		/* A length of 0 ends the list. */
 		if (!size || size > len - NID_DATA)
 			break;
 		if (type < ARRAY_SIZE(known) && size == known[type].len)
@@ -58,14 +61,15 @@ static bool id_differs(const u8 *a, const u8 *b, size_t len, bool certain)
 }
 
 /**
- * nvdio_ns_ids_differ() - are these identifiers of two namespaces?
+ * nvdio_ns_ids_differ() - do identifiers belong to different namespaces?
  * @a: identifiers
  * @b: identifiers
  *
- * An identifier that only one of them has tells something only if both lists
- * were there to be read.
+ * An identifier that only one of them has counts only if both lists could be
+ * read.
  *
- * Return: true if they cannot be the same namespace's. Two namespaces without
+ * Context: any.
+ * Return: true if they cannot belong to the same namespace. Namespaces without
  * any identifier cannot be told apart.
  */
 bool nvdio_ns_ids_differ(const struct nvdio_ns_ids *a,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Identifiers of a namespace, which no other namespace ever has. */
+/* The globally unique identifiers of a namespace. */
 #ifndef NVDIO_NS_IDS_H
 #define NVDIO_NS_IDS_H
 
@@ -11,8 +11,9 @@
  * @nguid: Namespace Globally Unique Identifier, or zeroes
  * @uuid: Namespace UUID, or zeroes
  * @csi: Command Set Identifier
- * @listed: the Namespace Identification Descriptor list was there to be read:
- *	what is zero does not exist
+ * @listed: the identifiers are complete (the Namespace Identification
+ *	Descriptor list was read, or predates the controller): one that is zero
+ *	does not exist
  */
 struct nvdio_ns_ids {
 	u8 eui64[8];

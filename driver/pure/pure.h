@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the pure logic needs from its surroundings: the kernel's headers in the
- * module, tests/unit/shim.h in the unit tests. Nothing in this room knows of
- * devices, locks or memory other than its arguments.
+ * What the pure logic needs from its environment: kernel headers in the module,
+ * tests/unit/shim.h in the unit tests. Nothing in this directory touches
+ * devices, locks, or memory other than its arguments.
  */
 #ifndef NVDIO_PURE_H
 #define NVDIO_PURE_H

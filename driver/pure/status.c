@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What user space is told of a controller's status; pure logic. */
+/* Translation of command status to errno values. */
 #include "pure/status.h"
 
 /**
- * nvdio_status_to_errno() - what user space is told of a status
- * @status: Status Field without phase bit (NVMe Base 2.0, 3.3.3.2.1), or
+ * nvdio_status_to_errno() - translate a status
+ * @status: Status Field without the phase bit (NVMe Base 2.0, 3.3.3.2.1), or
  *	NVDIO_SC_*
  *
- * The errnos are those that a block device gives for the same status. Never
+ * The result is what a block device returns for the same status, and never
  * -EAGAIN (invariant 5).
  *
+ * Context: any.
  * Return: 0 or -errno.
  */
 int nvdio_status_to_errno(u16 status)

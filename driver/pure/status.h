@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Status of a command: the controller's, and the driver's own beside it. */
+/* Status values of commands: the controller's, and the driver's own. */
 #ifndef NVDIO_STATUS_H
 #define NVDIO_STATUS_H
 
 #include "pure/pure.h"
 
-/* Beside the 15 bits of the Status Field: the controller is gone, or was reset. */
+/* Outside the 15-bit Status Field: the controller is gone, or was reset. */
 #define NVDIO_SC_GONE		0x8000
 #define NVDIO_SC_RESET		0x8001
 

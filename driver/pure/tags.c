@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The seldom taken parts of the tag allocator; see tags.h. */
+/* Setup and slow paths of the tag allocator; see tags.h. */
 #include "pure/tags.h"
 
 /**
- * nvdio_tags_init() - make all tags free
- * @tags: to be initialised
- * @next: the caller's memory, @depth entries, lives as long as @tags
+ * nvdio_tags_init() - initialise with all tags free
+ * @tags: tag allocator
+ * @next: memory for @depth entries, owned by the caller, outlives @tags
  * @depth: number of tags, 1 to NVDIO_TAGS_MAX
+ *
+ * Context: any.
  */
 void nvdio_tags_init(struct nvdio_tags *tags, u16 *next, u32 depth)
 {
@@ -21,7 +23,7 @@ void nvdio_tags_init(struct nvdio_tags *tags, u16 *next, u32 depth)
  * nvdio_tags_refill() - take a tag when the stack is empty
  * @tags: the queue's tags, with an empty stack
  *
- * Tags that came back are preferred to fresh ones: theirs are warm.
+ * Returned tags are preferred to fresh ones: their cache lines are warm.
  *
  * Context: any; the caller holds the lock that serialises takers.
  * Return: a tag, or NVDIO_TAG_NONE if all are in use.
@@ -41,11 +43,13 @@ u32 nvdio_tags_refill(struct nvdio_tags *tags)
 }
 
 /**
- * nvdio_tags_relink_chain() - give back a chain, when others gave back, or
- * the taker collected, since it was begun
+ * nvdio_tags_relink_chain() - slow path of nvdio_tags_put_chain()
  * @tags: the queue's tags
  * @chain: the chain
- * @nr: how many tags are in it
+ * @nr: number of tags in it
+ *
+ * Taken if the head has moved since the chain was begun: others returned tags,
+ * or the taker collected them.
  *
  * Context: as nvdio_tags_put_chain().
  */
@@ -55,7 +59,7 @@ void nvdio_tags_relink_chain(struct nvdio_tags *tags,
 	u32 old = READ_ONCE(tags->returned);
 	u32 last = chain->first;
 
-	/* By number: a tag that was below the chain may be in it now. */
+	/* Count links: the tag below the chain may be part of it by now. */
 	while (--nr)
 		last = tags->next[last];
 	do {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tags: which requests of a queue are free.
+ * Tag allocator: which requests of a queue are free.
  *
- * One side takes, under the queue's submission lock; the other side gives
- * back, from interrupts and polls, without any lock. Taking is a pop from a
- * stack that only the taker touches. Giving back links any number of tags into
- * a chain and publishes it in one atomic operation. The taker collects what
- * was published when its stack runs dry, so a queue with N requests in flight
- * keeps using the same N or so tags, and their cache lines stay warm.
+ * Tags are taken under the queue's submission lock and returned from interrupts
+ * and polls without any lock. Taking a tag pops a stack that only the taker
+ * touches. Returning links any number of tags into a chain and publishes it in
+ * one atomic operation. The taker collects what was published when its stack
+ * runs dry, so a queue with N requests in flight keeps using about N tags, and
+ * their cache lines stay warm.
  */
 #ifndef NVDIO_TAGS_H
 #define NVDIO_TAGS_H
@@ -22,11 +22,11 @@
 
 /**
  * struct nvdio_tags - the free tags of one queue
- * @free: top of the taker's stack, or NVDIO_TAG_NONE
- * @fresh: tags from here to @depth were never taken
+ * @free: top of the taker's stack of free tags, or NVDIO_TAG_NONE
+ * @fresh: lowest tag that was never taken
  * @depth: number of tags
- * @next: for each tag that is in a list, the tag below it
- * @returned: head of the chain given back and not yet collected
+ * @next: for each tag in a list, the tag below it
+ * @returned: head of the tags returned but not yet collected
  */
 struct nvdio_tags {
 	u32 free;
@@ -37,10 +37,9 @@ struct nvdio_tags {
 };
 
 /**
- * struct nvdio_tag_chain - tags on their way back
+ * struct nvdio_tag_chain - tags about to be returned
  * @first: newest link, or @below while the chain is empty
- * @below: what its oldest link is linked to: the head of what was given back
- *	when the chain was begun
+ * @below: what the oldest link points to: @returned when the chain was begun
  */
 struct nvdio_tag_chain {
 	u32 first;
@@ -71,7 +70,9 @@ static inline u32 nvdio_tags_get(struct nvdio_tags *tags)
 /**
  * nvdio_tag_chain_init() - begin a chain
  * @tags: the queue's tags
- * @chain: the caller's chain
+ * @chain: filled in, empty
+ *
+ * Context: any.
  */
 static inline void nvdio_tag_chain_init(struct nvdio_tags *tags,
 					struct nvdio_tag_chain *chain)
@@ -81,10 +82,12 @@ static inline void nvdio_tag_chain_init(struct nvdio_tags *tags,
 }
 
 /**
- * nvdio_tag_chain_add() - link a tag that is no longer used into a chain
+ * nvdio_tag_chain_add() - add a tag to a chain
  * @tags: the queue's tags
- * @chain: the caller's chain
- * @tag: the tag; the caller owns it and must not use it afterwards
+ * @chain: chain
+ * @tag: tag owned by the caller, which must not use it afterwards
+ *
+ * Context: any.
  */
 static inline void nvdio_tag_chain_add(struct nvdio_tags *tags,
 				       struct nvdio_tag_chain *chain, u32 tag)
@@ -97,14 +100,15 @@ void nvdio_tags_relink_chain(struct nvdio_tags *tags,
 			     const struct nvdio_tag_chain *chain, u32 nr);
 
 /**
- * nvdio_tags_put_chain() - give back every tag of a chain
+ * nvdio_tags_put_chain() - return all tags of a chain
  * @tags: the queue's tags
- * @chain: at least one tag, none of them in use any more
- * @nr: how many tags
+ * @chain: at least one tag, none of them still in use
+ * @nr: number of tags
  *
- * Context: any, without a lock, at the same time as takers and other givers.
- * A full barrier: a caller that looks for waiters afterwards sees those who
- * found no tag before.
+ * A full barrier: a caller that checks for waiters afterwards sees every waiter
+ * that found no tag before.
+ *
+ * Context: any, without a lock, concurrently with takers and other callers.
  */
 static inline void nvdio_tags_put_chain(struct nvdio_tags *tags,
 					const struct nvdio_tag_chain *chain,
@@ -113,15 +117,15 @@ static inline void nvdio_tags_put_chain(struct nvdio_tags *tags,
 	u32 below = chain->below;
 
 	/*
-	 * If the head is still what the chain was linked to, so is its oldest
-	 * link: a head that left and came back is a head all the same.
+	 * If the head still is what the chain was linked to, so is its oldest
+	 * link. A head that was taken and has come back (ABA) is just as valid.
 	 */
 	if (unlikely(!try_cmpxchg(&tags->returned, &below, chain->first)))
 		nvdio_tags_relink_chain(tags, chain, nr);
 }
 
 /**
- * nvdio_tags_put() - give back one tag
+ * nvdio_tags_put() - return one tag
  * @tags: the queue's tags
  * @tag: the tag
  *

@@ -28,8 +28,8 @@ static int ns_open(struct inode *inode, struct file *file)
 
 	file->private_data = ns;
 	/*
-	 * Without FMODE_NOWAIT io_uring would send every request through a
-	 * worker thread.
+	 * Without FMODE_NOWAIT, io_uring punts every request to a worker
+	 * thread.
 	 */
 	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
 	return 0;
@@ -44,7 +44,7 @@ static loff_t ns_llseek(struct file *file, loff_t offset, int whence)
 	return fixed_size_llseek(file, offset, whence, nvdio_ns_size(ns));
 }
 
-/* Nothing at all can be moved at or behind the end, which may be at 0. */
+/* The position is at or past the end; the size may be 0. */
 static noinline ssize_t ns_rw_end(struct nvdio_ns *ns, bool write)
 {
 	if (nvdio_ns_gone(ns))
@@ -55,8 +55,8 @@ static noinline ssize_t ns_rw_end(struct nvdio_ns *ns, bool write)
 }
 
 /*
- * Read or write. The path is chosen here, once, from the kiocb: fcntl() may
- * change the file's O_DIRECT at any time (invariant 7).
+ * Read or write. The path is chosen here, once, by the flags of the kiocb:
+ * fcntl() may flip O_DIRECT on the file at any time (invariant 7).
  */
 static __always_inline ssize_t ns_rw(struct kiocb *iocb,
 				     struct iov_iter *iter, bool write)
@@ -94,8 +94,8 @@ static ssize_t ns_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 }
 
 /*
- * Polling for a kiocb. Its private is the queue that its command is in, which
- * outlives it.
+ * Poll for a kiocb. kiocb->private is the queue of its command, which outlives
+ * the request.
  */
 static int ns_iopoll(struct kiocb *iocb, struct io_comp_batch *iob,
 		     unsigned int flags)

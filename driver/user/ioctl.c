@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ioctls of the nodes: those of a block device that make sense, and those of
- * the kernel's nvme driver (passthru.c).
+ * ioctls of the nodes: those of a block device that make sense here; those of
+ * the nvme driver are in passthru_ioctl.c.
  */
 #include <linux/blkdev.h>
 #include <linux/compat.h>
@@ -18,11 +18,11 @@
 #include "user/ioctl.h"
 #include "user/passthru_ioctl.h"
 
-/* Numbers that differ between 32 and 64 bits, as 32-bit programs have them. */
+/* ioctl numbers of 32-bit programs that differ from the 64-bit ones. */
 #define NVDIO_BLKGETSIZE64_32	_IOR(0x12, 114, int)
 #define NVDIO_BLKBSZGET_32	_IOR(0x12, 112, int)
 
-/* BLKDISCARD and BLKZEROOUT take two numbers: first byte, and bytes. */
+/* BLKDISCARD and BLKZEROOUT take two numbers: start and length in bytes. */
 static long ioctl_range(struct file *file, struct nvdio_ns *ns,
 			u64 __user *argp, int (*fn)(struct nvdio_ns *ns,
 						    u64 start, u64 len))
@@ -36,7 +36,7 @@ static long ioctl_range(struct file *file, struct nvdio_ns *ns,
 	return fn(ns, range[0], range[1]);
 }
 
-/* Make a namespace read-only, or writable, unless the controller forbids. */
+/* BLKROSET. Write protection set by the controller stays in effect. */
 static long ioctl_roset(struct nvdio_ns *ns, int __user *argp)
 {
 	int ro;
@@ -52,7 +52,7 @@ static long ioctl_roset(struct nvdio_ns *ns, int __user *argp)
 	return 0;
 }
 
-/* The largest block up to a page that the size is a multiple of. */
+/* BLKBSZGET: the largest block size, up to a page, that divides the size. */
 static int ioctl_block_size(const struct nvdio_ns *ns)
 {
 	u32 size = ns->lba_mask + 1;
@@ -62,13 +62,13 @@ static int ioctl_block_size(const struct nvdio_ns *ns)
 	return size;
 }
 
-/* What a command takes, in 512 bytes, as a block device says it. */
+/* BLKSECTGET: the largest command in sectors of 512 bytes. */
 static unsigned short ioctl_max_sectors(const struct nvdio_ns *ns)
 {
 	return min(ns->limits.max_bytes >> SECTOR_SHIFT, (u32)USHRT_MAX);
 }
 
-/* There is no geometry; this is what nvme makes up for old programs. */
+/* HDIO_GETGEO: the made-up geometry that nvme reports to old programs. */
 static void ioctl_geometry(const struct nvdio_ns *ns, struct hd_geometry *geo)
 {
 	memset(geo, 0, sizeof(*geo));
@@ -90,19 +90,22 @@ static long ioctl_getgeo32(const struct nvdio_ns *ns, void __user *argp)
 	struct hd_geometry geo;
 
 	ioctl_geometry(ns, &geo);
-	/* Its last member, always 0, is a long: it is where padding is here. */
+	/*
+	 * The last member, a long that is always 0, sits in what is padding
+	 * here.
+	 */
 	return copy_to_user(argp, &geo, 2 * sizeof(u32)) ? -EFAULT : 0;
 }
 
 /**
  * nvdio_ns_ioctl() - ioctl on a namespace node
  * @file: open node
- * @cmd: BLK* or NVME_IOCTL_*
- * @arg: as a block device, or nvme, takes it
+ * @cmd: BLK*, HDIO_GETGEO, IOC_PR_* or NVME_IOCTL_*
+ * @arg: argument, as for a block device or nvme
  *
  * Context: may sleep.
- * Return: 0 or -errno; -ENOTTY for what is not known. The nsid, or a status of
- * the controller, for NVME_IOCTL_*; PR_STS_* for IOC_PR_*.
+ * Return: 0 or -errno; -ENOTTY for unknown ioctls. NVME_IOCTL_* may return the
+ * nsid or the controller's status, IOC_PR_* may return PR_STS_*.
  */
 long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -139,7 +142,7 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case BLKIOMIN:
 		return put_user(ns->lba_mask + 1, (unsigned int __user *)argp);
 	case BLKIOOPT:
-		/* 0: no size is better than another. */
+		/* 0: there is no optimal size. */
 		return put_user(0, (unsigned int __user *)argp);
 	case BLKALIGNOFF:
 		return put_user(0, (int __user *)argp);
@@ -155,13 +158,13 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 				(unsigned short __user *)argp);
 	case BLKRAGET:
 	case BLKFRAGET:
-		/* Nothing is read ahead. */
+		/* There is no readahead. */
 		return argp ? put_user(0UL, (unsigned long __user *)argp) :
 			      -EINVAL;
 	case HDIO_GETGEO:
 		return argp ? ioctl_getgeo(ns, argp) : -EINVAL;
 	case BLKDISCARDZEROES:
-		/* Deprecated in the kernel, which always says no. */
+		/* Deprecated; the kernel always returns 0. */
 		return put_user(0, (unsigned int __user *)argp);
 	case BLKROTATIONAL:
 		return put_user(0, (unsigned short __user *)argp);
@@ -186,11 +189,10 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
  * nvdio_ctrl_ioctl() - ioctl on a controller node
  * @file: open node
  * @cmd: NVME_IOCTL_*
- * @arg: as nvme takes it
+ * @arg: argument, as for nvme
  *
  * Context: may sleep.
- * Return: 0, -errno, or a status of the controller; -ENOTTY for what is not
- * known.
+ * Return: 0, -errno, or the controller's status; -ENOTTY for unknown ioctls.
  */
 long nvdio_ctrl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -206,8 +208,8 @@ long nvdio_ctrl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 /**
  * nvdio_ns_compat_ioctl() - ioctl of a 32-bit program on a namespace node
  * @file: open node
- * @cmd: as that program has it
- * @arg: as that program has it
+ * @cmd: number of the 32-bit ioctl
+ * @arg: its argument
  *
  * Context: may sleep.
  * Return: as nvdio_ns_ioctl().

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands that user space makes, with its own memory: what ioctls and io_uring
- * have in common.
+ * Passthrough commands: what the ioctls and io_uring have in common.
  *
- * A command whose number of bytes is known (filter.h) gets user memory itself,
- * pinned and mapped, if that is dword aligned and the command is one for the
- * I/O queues. All others go through a bounce buffer (buf.c).
+ * A command of known data size (filter.h) uses user memory directly, pinned and
+ * mapped, if it is an I/O command and the memory is dword aligned. All others
+ * go through a bounce buffer (passthru_buf.c).
  *
- * Commands that may change what a namespace is are sent with all I/O stopped;
- * before it goes on the namespaces are looked at again.
+ * Commands that may change a namespace run with all I/O frozen, and namespaces
+ * are rescanned before I/O continues.
  */
 #include <linux/capability.h>
 #include <linux/completion.h>
@@ -33,25 +32,25 @@
 #include "user/passthru.h"
 #include "user/passthru_buf.h"
 
-/* A wait is cut into such slices, so that it is not taken for a hung task. */
+/* Waits are split into slices, to keep the hung task detector quiet. */
 #define NVDIO_WAIT_SLICE	(5 * HZ)
 
 /**
- * nvdio_passthru_import() - the user memory of a command
- * @opcode: its opcode, which holds the direction
- * @addr: address of the memory, or of its segments
+ * nvdio_passthru_import() - import the user memory of a command
+ * @opcode: its opcode, which gives the direction
+ * @addr: user address of the memory, or of an array of segments
  * @len: bytes of memory, or number of segments
- * @vec: segments
- * @mem: set to the memory
+ * @vec: @addr is an array of segments
+ * @mem: filled in
  *
  * Context: may sleep.
- * Return: 0; or -errno, and there is nothing to be freed.
+ * Return: 0; or -errno, with nothing to free.
  */
 int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
 			  struct nvdio_user_mem *mem)
 {
 	const int dir = opcode & 1 ? ITER_SOURCE : ITER_DEST;
-	/* One segment is made a UBUF, two and more are allocated. */
+	/* A single segment becomes a UBUF; for more, an array is allocated. */
 	struct iovec one = {};
 	ssize_t ret;
 
@@ -62,12 +61,20 @@ int nvdio_passthru_import(u8 opcode, void __user *addr, u32 len, bool vec,
 	ret = import_iovec(dir, addr, len, 1, &mem->iov, &mem->iter);
 	if (ret)
 		return min(ret, 0);
-	/* Segments without a byte are allocated, too; none at all are @one. */
+	/*
+	 * An array is allocated even if all segments are empty; if there are no
+	 * segments, it is @one.
+	 */
 	nvdio_user_mem_free(mem);
 	return import_ubuf(dir, NULL, 0, &mem->iter);
 }
 
-/* Free what memory stands on. Context: any. */
+/**
+ * nvdio_user_mem_free() - free the segment array of user memory
+ * @mem: user memory
+ *
+ * Context: any.
+ */
 void nvdio_user_mem_free(struct nvdio_user_mem *mem)
 {
 	kfree(mem->iov);
@@ -75,7 +82,7 @@ void nvdio_user_mem_free(struct nvdio_user_mem *mem)
 }
 
 /**
- * nvdio_passthru_check() - may this command be sent?
+ * nvdio_passthru_check() - check a passthrough command
  * @ctrl: controller
  * @ns: namespace for an I/O command, NULL for an admin command
  * @ucmd: command; a copy that user space cannot change
@@ -83,7 +90,7 @@ void nvdio_user_mem_free(struct nvdio_user_mem *mem)
  * @writable: the file was opened for writing
  * @filter: set to what the command will do
  *
- * Context: any task.
+ * Context: task.
  * Return: 0, -EACCES, -EPERM or -EINVAL.
  */
 int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
@@ -97,7 +104,7 @@ int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		.cdw = { ucmd->cdw10, ucmd->cdw11, ucmd->cdw12, ucmd->cdw13,
 			 ucmd->cdw14, ucmd->cdw15 },
 		.data_len = data_len,
-		/* Without a pointer a length is nothing, as with nvme. */
+		/* As in nvme, the length counts only with a pointer. */
 		.metadata_len = ucmd->metadata ? ucmd->metadata_len : 0,
 	};
 	struct nvdio_filter_env env = { .writable = writable };
@@ -130,7 +137,13 @@ int nvdio_passthru_check(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	return filter->bytes > ctrl->max_bytes ? -EINVAL : 0;
 }
 
-/* A command but for its data pointer. PSDT, FUSE and MPTR stay 0. */
+/**
+ * nvdio_passthru_fill() - fill in a command except for its data pointer
+ * @cmd: filled in; PSDT, FUSE and MPTR are 0
+ * @ucmd: command of user space
+ *
+ * Context: any.
+ */
 void nvdio_passthru_fill(struct nvme_command *cmd,
 			 const struct nvme_uring_cmd *ucmd)
 {
@@ -147,14 +160,26 @@ void nvdio_passthru_fill(struct nvme_command *cmd,
 	cmd->common.cdw15 = cpu_to_le32(ucmd->cdw15);
 }
 
-/* Milliseconds of user space to jiffies; 0 stays 0. */
+/**
+ * nvdio_passthru_timeout() - convert the timeout of a passthrough command
+ * @timeout_ms: milliseconds
+ *
+ * Context: any.
+ * Return: jiffies, at most NVDIO_TIMEOUT_MAX; 0 stays 0.
+ */
 u32 nvdio_passthru_timeout(u32 timeout_ms)
 {
 	return min_t(unsigned long, msecs_to_jiffies(timeout_ms),
 		     NVDIO_TIMEOUT_MAX);
 }
 
-/* What user space gets: a status of the controller is above 0. */
+/**
+ * nvdio_passthru_result() - the result of a passthrough command for user space
+ * @status: the controller's, or NVDIO_SC_*
+ *
+ * Context: any.
+ * Return: the controller's status, which is 0 or more; or -errno.
+ */
 int nvdio_passthru_result(u16 status)
 {
 	if (status == NVDIO_SC_RESET)
@@ -166,7 +191,7 @@ int nvdio_passthru_result(u16 status)
 
 /*
  * Pin and map user memory, and call nvdio_ctrl_enter().
- * Return: 0; -E2BIG if PRPs cannot describe it.
+ * Return: 0; -E2BIG if one command cannot describe it; or another -errno.
  */
 static int pt_map_xfer(struct nvdio_passthru *pt, struct iov_iter *iter,
 		       gfp_t gfp)
@@ -206,7 +231,8 @@ static int pt_map(struct nvdio_passthru *pt, bool nowait)
 	if (filter->dir == NVDIO_FILTER_NO_DATA)
 		return nvdio_ctrl_enter(pt->ctrl) ? 0 : -ENODEV;
 	iov_iter_truncate(iter, filter->bytes);
-	if (pt->ns && filter->exact && nvdio_xfer_aligned(iter, filter->bytes)) {
+	if (pt->ns && filter->exact &&
+	    nvdio_xfer_aligned(iter, filter->bytes)) {
 		struct iov_iter pin = *iter;
 
 		ret = pt_map_xfer(pt, &pin, gfp);
@@ -223,7 +249,10 @@ static int pt_map(struct nvdio_passthru *pt, bool nowait)
 	return 0;
 }
 
-/* The controller is done with the memory. Context: any. */
+/*
+ * The controller no longer uses the memory. Context: any; task if mapping may
+ * bounce.
+ */
 static void pt_unmap(struct nvdio_passthru *pt)
 {
 	if (pt->xfer) {
@@ -234,7 +263,7 @@ static void pt_unmap(struct nvdio_passthru *pt)
 		nvdio_passthru_buf_unmap(pt->ctrl, pt->buf);
 }
 
-/* Free all that is left. */
+/* Free everything else. */
 static void pt_free(struct nvdio_passthru *pt)
 {
 	if (pt->xfer) {
@@ -249,17 +278,18 @@ static void pt_free(struct nvdio_passthru *pt)
 }
 
 /**
- * nvdio_passthru_prepare() - make a command and map its memory
+ * nvdio_passthru_prepare() - allocate a command and map its memory
  * @ctrl: controller
  * @ns: namespace for an I/O command, NULL for an admin command
- * @ucmd: command, as it was given to nvdio_passthru_check()
- * @filter: from there
- * @mem: memory, as many bytes as were given there; taken over, also on error
- * @nowait: do not sleep, other than to bring in user pages
+ * @ucmd: command that passed nvdio_passthru_check()
+ * @filter: from nvdio_passthru_check()
+ * @mem: memory, of the length checked there; ownership is taken, also on error
+ * @nowait: do not sleep, except to fault in user pages
  *
  * Context: may sleep, see @nowait.
- * Return: what nvdio_passthru_send() sends, or nvdio_passthru_abandon() frees;
- * or ERR_PTR(): -EAGAIN only under @nowait, -ENOMEM, -EFAULT, -ENODEV.
+ * Return: a command for nvdio_passthru_send(), nvdio_passthru_wait() or
+ * nvdio_passthru_abandon(), with nvdio_ctrl_enter() in effect; or ERR_PTR():
+ * -EAGAIN only under @nowait, -ENOMEM, -EFAULT, -ENODEV, or another -errno.
  */
 struct nvdio_passthru *
 nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
@@ -289,7 +319,12 @@ nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	return ERR_PTR(nowait && ret == -ENOMEM ? -EAGAIN : ret);
 }
 
-/* Free a command that could not be sent. Context: may sleep. */
+/**
+ * nvdio_passthru_abandon() - free a command that was not submitted
+ * @pt: command; freed
+ *
+ * Context: may sleep.
+ */
 void nvdio_passthru_abandon(struct nvdio_passthru *pt)
 {
 	struct nvdio_ctrl *ctrl = pt->ctrl;
@@ -321,7 +356,7 @@ static enum nvdio_end pt_end(struct nvdio_request *req, u16 status,
 	pt->status = status;
 	pt->result = req->result;
 	if (pt->ctrl->bounces) {
-		/* Unmapping copies. */
+		/* Unmapping may copy, so leave it to a worker. */
 		INIT_WORK(&pt->work, pt_over_work);
 		queue_work(pt->ctrl->finish_wq, &pt->work);
 	} else {
@@ -330,7 +365,7 @@ static enum nvdio_end pt_end(struct nvdio_request *req, u16 status,
 	return NVDIO_END_NONE;
 }
 
-/* Which blocks the command changes, for the copy path's read-modify-writes. */
+/* The blocks that the command changes, for exclusion of read-modify-writes. */
 static void pt_extent(const struct nvdio_passthru *pt, u64 *slba, u64 *nlb,
 		      u8 *flags)
 {
@@ -351,13 +386,14 @@ static void pt_extent(const struct nvdio_passthru *pt, u64 *slba, u64 *nlb,
 }
 
 /**
- * nvdio_passthru_send() - send a prepared command
- * @pt: command with @done set; must not be touched on success
+ * nvdio_passthru_send() - submit a prepared command
+ * @pt: command with @end set; on success it must not be touched
  * @q: queue
  * @nowait: do not sleep
  *
  * Context: may sleep, unless @nowait.
- * Return: 0; -EAGAIN only under @nowait, or -ENODEV, and nothing was sent.
+ * Return: 0; or -EAGAIN, only under @nowait, or -ENODEV, with nothing
+ * submitted.
  */
 int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 			bool nowait)
@@ -383,11 +419,11 @@ int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 }
 
 /**
- * nvdio_passthru_finish() - give the memory back to user space
- * @pt: command that is over; gone on return
+ * nvdio_passthru_finish() - copy out the data of an ended command, and free it
+ * @pt: command that has ended; freed
  *
- * Context: may sleep; the task that issued the command, or one without memory
- * of its own.
+ * Context: may sleep; the task that issued the command, or a kernel thread
+ * without user memory.
  * Return: the controller's status, which is 0 or more; or -errno.
  */
 int nvdio_passthru_finish(struct nvdio_passthru *pt)
@@ -396,13 +432,19 @@ int nvdio_passthru_finish(struct nvdio_passthru *pt)
 
 	if (pt->buf && !ret && pt->filter.dir & NVDIO_FILTER_FROM_CTRL &&
 	    pt->filter.bytes) {
-		/* A dying ring completes in a kernel thread. */
+		/*
+		 * The fallback task work of an exiting ring runs in a kernel
+		 * thread.
+		 */
 		if (!current->mm && user_backed_iter(&pt->mem.iter))
 			ret = -EINTR;
 		else
 			ret = nvdio_passthru_buf_copy_out(pt->buf,
 							  &pt->mem.iter);
-		/* An opcode that may lie need not: constants stay as they are. */
+		/*
+		 * The direction of such an opcode is uncertain: read-only
+		 * memory is fine.
+		 */
 		if (ret == -EFAULT &&
 		    pt->cmd.common.opcode & NVDIO_FILTER_TO_CTRL)
 			ret = 0;
@@ -417,12 +459,12 @@ static void pt_wake(struct nvdio_passthru *pt)
 }
 
 /**
- * nvdio_passthru_wait() - send a prepared command and wait for it
- * @pt: command; gone on return
- * @result: set to Dword 0 and 1 of the CQE, if the controller answered
+ * nvdio_passthru_wait() - submit a prepared command and wait for its completion
+ * @pt: command; freed
+ * @result: set to CQE Dwords 0 and 1, if the controller completed the command
  *
- * Not interruptible, as the controller may be using the memory (invariant 2).
- * The watchdog ends what takes too long.
+ * Not interruptible, since the controller may be using the memory (invariant
+ * 2). The watchdog handles commands that time out.
  *
  * Context: may sleep.
  * Return: as nvdio_passthru_finish().
@@ -435,7 +477,7 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 	struct nvdio_ctrl *ctrl = pt->ctrl;
 	int ret;
 
-	/* pt_end() lets go of the controller, which is needed longer. */
+	/* A second reference: pt_end() drops the one of @pt. */
 	if (!nvdio_ctrl_enter(ctrl)) {
 		nvdio_passthru_abandon(pt);
 		return -ENODEV;
@@ -455,10 +497,10 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 		nvdio_passthru_abandon(pt);
 		pt = NULL;
 	}
-	/* Formatting may take hours. */
+	/* A Format may take hours. */
 	while (pt && !wait_for_completion_io_timeout(&done, NVDIO_WAIT_SLICE))
 		continue;
-	/* Whatever the controller said, it may have begun. */
+	/* Even a command that failed may have changed something. */
 	if (rescan)
 		nvdio_ns_rescan_changed(ctrl, nsid);
 	if (freeze)
@@ -467,7 +509,9 @@ exit:
 	nvdio_ctrl_exit(ctrl);
 	if (ret)
 		return ret;
-	/* With nothing held, since the caller's memory may not come for ever. */
+	/*
+	 * With nothing held: faulting in the caller's memory may take forever.
+	 */
 	*result = pt->result;
 	return nvdio_passthru_finish(pt);
 }

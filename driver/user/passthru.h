@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Commands that user space makes, with its own memory. */
+/* Passthrough commands: what the ioctls and io_uring have in common. */
 #ifndef NVDIO_PASSTHRU_H
 #define NVDIO_PASSTHRU_H
 
@@ -21,9 +21,9 @@ struct nvdio_ns;
 /**
  * struct nvdio_user_mem - the user memory of a command
  * @iter: the memory
- * @iov: what @iter stands on, if that was allocated; or NULL
+ * @iov: array behind @iter, if it was allocated; otherwise NULL
  *
- * Filled by nvdio_passthru_import(). Whoever holds it hands it to
+ * Filled in by nvdio_passthru_import(). Its owner passes it to
  * nvdio_passthru_prepare(), or frees it with nvdio_user_mem_free().
  */
 struct nvdio_user_mem {
@@ -32,21 +32,21 @@ struct nvdio_user_mem {
 };
 
 /**
- * struct nvdio_passthru - a command of user space under way
+ * struct nvdio_passthru - a passthrough command
  * @ctrl: controller
  * @ns: namespace of an I/O command, NULL for an admin command
- * @cmd: the command
- * @filter: what it will do
- * @timeout: jiffies, 0 for the queue's own
- * @mem: memory behind a bounce buffer that is to be filled at the end
- * @xfer: the memory, pinned and mapped; or NULL
- * @buf: the memory's stand-in; or NULL
- * @end: called when the command is over and its memory unmapped; in
- *	interrupts, too
- * @owner: for @end
- * @work: unmaps where that may take long
+ * @cmd: SQE
+ * @filter: what the command will do
+ * @timeout: jiffies; 0: the default of the queue
+ * @mem: user memory
+ * @xfer: @mem, pinned and mapped; or NULL
+ * @buf: bounce buffer for @mem; or NULL
+ * @end: called when the command has ended and its memory is unmapped; possibly
+ *	in an interrupt
+ * @owner: private data of @end
+ * @work: unmaps the memory if that cannot be done in an interrupt
  * @status: the controller's, or NVDIO_SC_*
- * @result: Dword 0 and 1 of the CQE
+ * @result: CQE Dwords 0 and 1
  */
 struct nvdio_passthru {
 	struct nvdio_ctrl *ctrl;
@@ -87,13 +87,15 @@ u32 nvdio_passthru_timeout(u32 timeout_ms);
 int nvdio_passthru_result(u16 status);
 
 /**
- * nvdio_passthru_extend() - give a command more time than others
- * @q: queue, sq_lock held since the command was sent
- * @req: its request, even if it has ended: nobody else can have taken it
- * @timeout: jiffies; nothing is done if that is less than usual
+ * nvdio_passthru_extend() - extend the timeout of a command
+ * @q: queue, sq_lock held since the command was submitted
+ * @req: its request; it may have ended, but cannot have been reused
+ * @timeout: jiffies; ignored if less than the default
  *
- * A command that is never given up holds what others need: its blocks, its
- * tag, a reset. So more than usual is for those with CAP_SYS_ADMIN.
+ * A command that never times out ties up resources that others need: its
+ * blocks, its tag, a reset. So a longer timeout requires CAP_SYS_ADMIN.
+ *
+ * Context: sq_lock held.
  */
 static inline void nvdio_passthru_extend(struct nvdio_queue *q,
 					 struct nvdio_request *req, u32 timeout)

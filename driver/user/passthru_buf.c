@@ -2,9 +2,10 @@
 /*
  * Bounce buffers of passthrough commands.
  *
- * The admin queue has no SGLs, and nobody but the controller knows how many
- * bytes, say, a vendor's command moves: then the data pointer is one that ends
- * nowhere (endless.h, invariant 9).
+ * They are for the admin queue, which has no SGLs, for memory that PRPs and
+ * SGLs cannot describe, and for commands, such as vendor specific ones, whose
+ * data size only the controller knows: their data pointer is one that never
+ * ends (looping.h, invariant 9).
  */
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
@@ -21,15 +22,15 @@
 
 /**
  * struct nvdio_passthru_buf - a bounce buffer
- * @virt: memory, whole pages, contiguous for the CPU only
- * @sgt: the same for the controller
+ * @virt: memory, whole pages, contiguous only for the CPU
+ * @sgt: scatterlist of @virt
  * @dir: direction
- * @offset: where the data begin
- * @len: bytes of data
- * @lists: list memory, and scratch memory
- * @mem: of these, the lists that the controller may write data to
- * @nr_mem: number of them
- * @was: what was in there
+ * @offset: offset of the data in @virt
+ * @len: data size in bytes
+ * @lists: descriptor memory, and the scratch page
+ * @mem: those list pages that the controller may write data to
+ * @nr_mem: number of entries in @mem
+ * @was: original contents of @mem
  */
 struct nvdio_passthru_buf {
 	void *virt;
@@ -56,7 +57,7 @@ static struct nvdio_desc_page *buf_list(struct nvdio_ctrl *ctrl,
 	return list;
 }
 
-/* The data pointer of a command that moves @b->len bytes. */
+/* Build the data pointer of a command that moves @b->len bytes. */
 static int buf_exact(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b,
 		     union nvme_data_ptr *dptr, gfp_t gfp)
 {
@@ -82,7 +83,7 @@ static int buf_exact(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b,
 	return 0;
 }
 
-/* The data pointer of a command that moves nobody knows how much. */
+/* Build the data pointer of a command of unknown data size. */
 static int buf_looping(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b,
 		       union nvme_data_ptr *dptr, gfp_t gfp)
 {
@@ -102,7 +103,7 @@ static int buf_looping(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b,
 	nvdio_looping_build(&cur, b->offset, b->len, b->mem, list->mem.dma,
 			    dptr);
 
-	/* The last one is behind the buffer. */
+	/* No data can end up in the last list: it is past the buffer. */
 	if (b->dir == DMA_TO_DEVICE || b->offset + b->len <= NVDIO_MPS)
 		return 0;
 	b->was = kvmalloc_array(nr - 1, NVDIO_MPS, gfp | __GFP_NOWARN);
@@ -114,7 +115,7 @@ static int buf_looping(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b,
 	return 0;
 }
 
-/* Zeroed pages, and a table of them. */
+/* Allocate zeroed pages, and a scatterlist of them. */
 static int buf_alloc(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b,
 		     gfp_t gfp)
 {
@@ -135,7 +136,8 @@ static int buf_alloc(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b,
 				   vmalloc_to_page(page) : virt_to_page(page);
 		}
 		ret = sg_alloc_table_from_pages_segment(&b->sgt, pages, nr, 0,
-							size, ctrl->max_map_bytes,
+							size,
+							ctrl->max_map_bytes,
 							gfp);
 	}
 	kvfree(pages);
@@ -143,21 +145,22 @@ static int buf_alloc(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b,
 }
 
 /**
- * nvdio_passthru_buf_map() - get a bounce buffer
- * @ctrl: controller; on success nvdio_ctrl_enter() was called
+ * nvdio_passthru_buf_map() - allocate and map a bounce buffer
+ * @ctrl: controller; on success nvdio_ctrl_enter() has been called
  * @filter: what the command will do
- * @iter: memory, copied from if the data go to the controller
- * @dptr: the command's data pointer
+ * @iter: user memory, copied from if data go to the controller
+ * @dptr: filled in, the command's data pointer
  * @gfp: how to allocate
  *
- * Context: may sleep, under GFP_NOWAIT only to bring in user pages.
+ * Context: may sleep; under GFP_NOWAIT only to fault in user pages.
  * Return: the buffer, to be undone with nvdio_passthru_buf_unmap() and then
  * nvdio_passthru_buf_free(); or ERR_PTR().
  */
-struct nvdio_passthru_buf *nvdio_passthru_buf_map(struct nvdio_ctrl *ctrl,
-						  const struct nvdio_filter *filter,
-						  const struct iov_iter *iter,
-						  union nvme_data_ptr *dptr, gfp_t gfp)
+struct nvdio_passthru_buf *
+nvdio_passthru_buf_map(struct nvdio_ctrl *ctrl,
+		       const struct nvdio_filter *filter,
+		       const struct iov_iter *iter, union nvme_data_ptr *dptr,
+		       gfp_t gfp)
 {
 	const bool fetch = filter->dir & NVDIO_FILTER_TO_CTRL;
 	struct nvdio_passthru_buf *b;
@@ -175,7 +178,7 @@ struct nvdio_passthru_buf *nvdio_passthru_buf_map(struct nvdio_ctrl *ctrl,
 	if (ret)
 		goto free;
 	if (fetch) {
-		/* Memory that was imported to be filled can be read as well. */
+		/* Memory imported as a destination can be read as well. */
 		struct iov_iter from = *iter;
 
 		from.data_source = ITER_SOURCE;
@@ -205,13 +208,16 @@ free:
 }
 
 /**
- * nvdio_passthru_buf_unmap() - the controller does not use the buffer any more
- * @ctrl: controller
- * @b: buffer
+ * nvdio_passthru_buf_unmap() - unmap a bounce buffer
+ * @ctrl: controller; nvdio_ctrl_enter() is still in effect
+ * @b: buffer that the controller no longer uses
  *
- * Context: any.
+ * Also collects data that the controller wrote over the list pages.
+ *
+ * Context: any; task if mapping may bounce.
  */
-void nvdio_passthru_buf_unmap(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf *b)
+void nvdio_passthru_buf_unmap(struct nvdio_ctrl *ctrl,
+			      struct nvdio_passthru_buf *b)
 {
 	u32 i;
 
@@ -220,7 +226,7 @@ void nvdio_passthru_buf_unmap(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf
 		u32 taken = nvdio_looping_taken(b->mem[i].virt,
 						b->was + i * NVDIO_MPS);
 
-		/* That page is there: the list is of those behind it. */
+		/* The page exists: the list describes pages after it. */
 		memcpy(b->virt + nvdio_looping_page(i) * NVDIO_MPS,
 		       b->mem[i].virt, taken);
 	}
@@ -233,11 +239,11 @@ void nvdio_passthru_buf_unmap(struct nvdio_ctrl *ctrl, struct nvdio_passthru_buf
 }
 
 /**
- * nvdio_passthru_buf_copy_out() - copy what the controller wrote
- * @b: buffer that is unmapped
- * @iter: where to
+ * nvdio_passthru_buf_copy_out() - copy the data to user memory
+ * @b: unmapped buffer
+ * @iter: user memory
  *
- * Context: may sleep; with the memory of @iter.
+ * Context: may sleep; a task with the address space of @iter.
  * Return: 0 or -EFAULT.
  */
 int nvdio_passthru_buf_copy_out(struct nvdio_passthru_buf *b,
@@ -250,7 +256,12 @@ int nvdio_passthru_buf_copy_out(struct nvdio_passthru_buf *b,
 	       0 : -EFAULT;
 }
 
-/* Free an unmapped buffer. Context: task. */
+/**
+ * nvdio_passthru_buf_free() - free an unmapped bounce buffer
+ * @b: buffer
+ *
+ * Context: task.
+ */
 void nvdio_passthru_buf_free(struct nvdio_passthru_buf *b)
 {
 	sg_free_table(&b->sgt);

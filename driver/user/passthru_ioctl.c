@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The ioctls of the kernel's nvme driver (linux/nvme_ioctl.h). */
+/* The passthrough ioctls of the nvme driver (linux/nvme_ioctl.h). */
 #include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/io.h>
@@ -14,12 +14,12 @@
 #include "user/passthru.h"
 #include "user/passthru_ioctl.h"
 
-/* "NVMe", which resets a subsystem (NVMe Base 2.0, 3.1.3.9). */
+/* "NVMe": the value that resets the subsystem (NVMe Base 2.0, 3.1.3.9). */
 #define NVDIO_NSSR_RESET	0x4e564d65
 
 /*
- * On i386 a u64 is aligned to 4 bytes, so that this one ends earlier; where
- * its members are is the same.
+ * On i386 a u64 is aligned to 4 bytes, so there the structure ends earlier; the
+ * offsets of its members are the same.
  */
 #define NVDIO_USER_IO32_BYTES	offsetofend(struct nvme_user_io, appmask)
 #define NVDIO_IOCTL_SUBMIT_IO32						\
@@ -33,7 +33,7 @@ static void __user *user_ptr(u64 addr)
 }
 
 /*
- * Send a command and wait for it.
+ * Submit a command and wait for its completion.
  * Return: the controller's status, or -errno.
  */
 static int ioctl_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
@@ -69,7 +69,7 @@ static int ioctl_cmd(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	u64 result = 0;
 	int ret;
 
-	/* They are the same up to the result. */
+	/* The layouts are the same up to the result. */
 	BUILD_BUG_ON(offsetof(struct nvme_passthru_cmd, result) !=
 		     offsetof(struct nvme_uring_cmd, rsvd2));
 	if (copy_from_user(&cmd, argp, sizeof(cmd)))
@@ -133,8 +133,8 @@ static int ioctl_submit_io(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 }
 
 /*
- * I/O commands on the controller's node are for its one namespace, as nvme has
- * it for old programs.
+ * I/O commands on the controller's node address its only namespace, which nvme
+ * supports for old programs.
  */
 static int ioctl_sole_ns(struct nvdio_ctrl *ctrl, struct file *file,
 			 struct nvme_passthru_cmd __user *argp)
@@ -167,7 +167,7 @@ static int ioctl_reset(struct nvdio_ctrl *ctrl, bool subsystem)
 		return -ENOTTY;
 	if (!nvdio_ctrl_enter(ctrl))
 		return -ENODEV;
-	dev_warn(&ctrl->dev, "reset by user space\n");
+	dev_warn(&ctrl->dev, "reset requested by user space\n");
 	if (subsystem)
 		writel(NVDIO_NSSR_RESET, ctrl->bar + NVME_REG_NSSR);
 	ret = nvdio_ctrl_reset(ctrl);
@@ -189,15 +189,15 @@ static int ioctl_rescan(struct nvdio_ctrl *ctrl)
 }
 
 /**
- * nvdio_passthru_ioctl() - NVME_IOCTL_*, but NVME_IOCTL_ID
+ * nvdio_passthru_ioctl() - handle NVME_IOCTL_*, except NVME_IOCTL_ID
  * @ctrl: controller
- * @ns: namespace if @file is a namespace's node, else NULL
+ * @ns: namespace if @file is a namespace node, else NULL
  * @file: open node
- * @cmd: which
+ * @cmd: ioctl command
  * @argp: its argument
  *
  * Context: may sleep.
- * Return: 0, the controller's status, or -errno; -ENOIOCTLCMD for others.
+ * Return: 0, the controller's status, or -errno; -ENOIOCTLCMD for other ioctls.
  */
 int nvdio_passthru_ioctl(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 			 struct file *file, unsigned int cmd, void __user *argp)
@@ -208,7 +208,9 @@ int nvdio_passthru_ioctl(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	case NVME_IOCTL_ADMIN64_CMD:
 		return ioctl_cmd64(ctrl, NULL, file, argp, false);
 	case NVME_IOCTL_RESCAN:
-		/* Also where nvme-cli sends it after a format. */
+		/*
+		 * On namespace nodes too: nvme-cli uses those after a Format.
+		 */
 		return ioctl_rescan(ctrl);
 	}
 	if (!ns) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The ioctls of the kernel's nvme driver. */
+/* The passthrough ioctls of the nvme driver. */
 #ifndef NVDIO_PASSTHRU_IOCTL_H
 #define NVDIO_PASSTHRU_IOCTL_H
 

@@ -2,12 +2,12 @@
 /*
  * IORING_OP_URING_CMD on the nodes: passthrough commands, and discards.
  *
- * A Read or Write of contiguous memory has a short way, as in direct.c: nothing
- * is allocated, and one hold of one lock sends the command. All other commands
- * go through passthru.c.
+ * Reads and Writes of contiguous memory have a fast path like the one in
+ * direct.c: nothing is allocated, and the command is submitted in one hold of
+ * one lock. All other commands go through passthru.c.
  *
- * An interrupt may not complete an io_uring command itself: it asks for task
- * work, in which pages are let go of, too. The same is done for what is found
+ * An io_uring command cannot be completed in an interrupt. It is completed by
+ * task work, which also unpins its pages. The same applies to completions found
  * by polling, unless the poller is the command's own ring.
  */
 #include <linux/dma-mapping.h>
@@ -31,19 +31,19 @@
 #include "user/passthru.h"
 #include "user/uring_cmd.h"
 
-/* What SQEs and CQEs have to be like. */
+/* A ring with 128-byte SQEs and 32-byte CQEs. */
 #define URING_BIG	(IO_URING_F_SQE128 | IO_URING_F_CQE32)
 
 /**
- * struct nvdio_uring_pdu - what is kept in io_uring's command
- * @result: Dword 0 and 1 of the CQE
- * @queue: where to poll for it
- * @next: the next command that its own ring found by polling
- * @pt: the command, if it went the long way
- * @page: first pinned page, on the short way
+ * struct nvdio_uring_pdu - private data of a command in struct io_uring_cmd
+ * @result: CQE Dwords 0 and 1
+ * @queue: queue to poll
+ * @next: next command that its own ring found by polling
+ * @pt: the command, on the slow path
+ * @page: first pinned page, on the fast path
  * @status: the controller's, or NVDIO_SC_*
  * @nr_pinned: number of pinned pages
- * @write: the controller only read them
+ * @write: the controller only read the pages
  */
 struct nvdio_uring_pdu {
 	u64 result;
@@ -82,7 +82,7 @@ static void uring_pt_end(struct nvdio_passthru *pt)
 	io_uring_cmd_do_in_task_lazy(pt->owner, uring_pt_work);
 }
 
-/* The memory of a command; @data_len counts segments if @vec. */
+/* Import the memory of a command; @data_len counts segments if @vec. */
 static int uring_import(struct io_uring_cmd *ioucmd,
 			const struct nvme_uring_cmd *ucmd, bool vec,
 			unsigned int issue_flags, struct nvdio_user_mem *mem)
@@ -97,7 +97,7 @@ static int uring_import(struct io_uring_cmd *ioucmd,
 						      u64_to_user_ptr(addr),
 						      ucmd->data_len, dir,
 						      &mem->iter, issue_flags);
-		/* A buffer may be for one direction only. */
+		/* A registered buffer may allow one direction only. */
 		if (ucmd->data_len && nvdio_filter_both(ucmd->opcode)) {
 			int ret;
 
@@ -115,7 +115,7 @@ static int uring_import(struct io_uring_cmd *ioucmd,
 }
 
 /*
- * The way of all commands.
+ * The slow path, for all commands.
  * Return: as nvdio_ns_uring_cmd().
  */
 static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
@@ -137,7 +137,7 @@ static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		return ret;
 	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&mem.iter),
 				   ioucmd->file->f_mode & FMODE_WRITE, &filter);
-	/* What must stop all I/O first has to wait for it. */
+	/* Freezing I/O and rescanning sleep. */
 	if (!ret && nowait && (filter.freeze || filter.rescan))
 		ret = -EAGAIN;
 	if (ret) {
@@ -208,9 +208,9 @@ static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
 }
 
 /*
- * Find the one range of memory of a Read or Write.
+ * Find the contiguous memory of a Read or Write, and pin it if necessary.
  * Return: its offset in @page, which is pinned if pdu->nr_pinned is set;
- * -ENOENT if it has to go the long way; or another -errno.
+ * -ENOENT if the slow path has to be taken; or another -errno.
  */
 static __always_inline long uring_rw_span(struct nvdio_ns *ns,
 					  struct io_uring_cmd *ioucmd, u64 addr,
@@ -254,7 +254,10 @@ static __always_inline long uring_rw_span(struct nvdio_ns *ns,
 	return offset_in_page(addr);
 }
 
-/* Two dwords in one load, the first of them low; user space may change them. */
+/*
+ * Load two dwords at once, the first in the low half. User space may change
+ * them.
+ */
 static __always_inline u64 uring_dwords(const u32 *first)
 {
 	u64 dwords = READ_ONCE(*(const u64 *)first);
@@ -264,10 +267,10 @@ static __always_inline u64 uring_dwords(const u32 *first)
 }
 
 /*
- * The short way of a Read or Write, whose opcode and flags were looked at. Each
- * member of the command is loaded once. Its dwords lie as in an SQ entry, so
- * that most are only passed on.
- * Return: as nvdio_ns_uring_cmd(); -ENOENT if it has to go the long way.
+ * The fast path of Reads and Writes, whose opcode and flags have been checked.
+ * Each member of the command is loaded once. Its dwords are laid out as in an
+ * SQE, so most of them are just passed on.
+ * Return: as nvdio_ns_uring_cmd(); -ENOENT if the slow path has to be taken.
  */
 static __always_inline int uring_rw(struct nvdio_ns *ns,
 				    struct io_uring_cmd *ioucmd,
@@ -294,13 +297,14 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	bool plain;
 	int ret;
 
-	/* Whatever is not as usual is looked at by the filter. */
+	/* Leave everything unusual to the filter, on the slow path. */
 	if (unlikely(READ_ONCE(ucmd->nsid) != ns->nsid || (u32)lens ||
 		     len > (write ? ns->write_max : ns->single_max) ||
 		     len > lens >> 32))
 		return -ENOENT;
 	if (write)
-		plain = ctrl->unpriv_write && ioucmd->file->f_mode & FMODE_WRITE;
+		plain = ctrl->unpriv_write &&
+			ioucmd->file->f_mode & FMODE_WRITE;
 	else
 		plain = ctrl->unpriv_read;
 	if (unlikely(!plain) && !capable(CAP_SYS_ADMIN))
@@ -328,7 +332,7 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_req_put(q, req);
 		nvdio_queue_unlock(q);
-		/* The slow path waits for room. */
+		/* The slow path waits for mapping space. */
 		ret = -ENOENT;
 		goto unpin;
 	}
@@ -356,24 +360,24 @@ unpin:
 	return ret;
 }
 
-/* Have SQE and CQE room for a command and its result? */
+/* Is this a big ring? Others have no room for the command and its result. */
 static bool uring_is_big(unsigned int issue_flags)
 {
 	return (issue_flags & URING_BIG) == URING_BIG;
 }
 
-/* Take a command out of its SQE, which user space may change at any time. */
+/* Copy a command from its SQE, which user space may change at any time. */
 static void uring_take(const struct io_uring_cmd *ioucmd,
 		       struct nvme_uring_cmd *ucmd, unsigned int issue_flags)
 {
 	memcpy(ucmd, nvdio_uring_cmd_of(ioucmd), sizeof(*ucmd));
-	/* Not a second time. */
+	/* Keep the compiler from reading the SQE again. */
 	barrier();
 	if (unlikely(issue_flags & IO_URING_F_COMPAT))
 		ucmd->addr = (u32)ucmd->addr;
 }
 
-/* A discard, or a command that goes the long way. */
+/* Discards, and commands that take the slow path. */
 static noinline int uring_other(struct nvdio_ns *ns,
 				struct io_uring_cmd *ioucmd,
 				unsigned int issue_flags)
@@ -401,13 +405,13 @@ static noinline int uring_other(struct nvdio_ns *ns,
 }
 
 /**
- * nvdio_ns_uring_cmd() - a command through io_uring, for a namespace
+ * nvdio_ns_uring_cmd() - ->uring_cmd() of namespace nodes
  * @ioucmd: command: NVME_URING_CMD_IO, NVME_URING_CMD_IO_VEC or
  *	BLOCK_URING_CMD_DISCARD
  * @issue_flags: from io_uring
  *
  * Context: may sleep, unless @issue_flags forbid it.
- * Return: -EIOCBQUEUED, a result, -EAGAIN only if it may not sleep, or -errno.
+ * Return: -EIOCBQUEUED, a result, -EAGAIN only if it must not sleep, or -errno.
  */
 int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
@@ -418,7 +422,7 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 		   (issue_flags & (URING_BIG | IO_URING_F_COMPAT)) ==
 		   URING_BIG)) {
 		const struct nvme_uring_cmd *ucmd = nvdio_uring_cmd_of(ioucmd);
-		/* Opcode, and flags above it, which have to be 0. */
+		/* Opcode, and above it the flags, which must be 0. */
 		u16 op = le16_to_cpu(READ_ONCE(*(const __le16 *)ucmd));
 
 		if (op == nvme_cmd_read)
@@ -428,7 +432,7 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	}
 	if (likely(ret == -EIOCBQUEUED))
 		return ret;
-	/* The long way starts from the beginning, whatever was seen here. */
+	/* The slow path starts over, whatever was read here. */
 	if (ret == -ENOENT)
 		ret = uring_other(ns, ioucmd, issue_flags);
 	if (ret == -EAGAIN) {
@@ -439,16 +443,16 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 }
 
 /**
- * nvdio_ns_uring_cmd_iopoll() - poll for a command of nvdio_ns_uring_cmd()
- * @ioucmd: command that was answered with -EIOCBQUEUED
- * @iob: not used
+ * nvdio_ns_uring_cmd_iopoll() - ->uring_cmd_iopoll() of namespace nodes
+ * @ioucmd: command for which nvdio_ns_uring_cmd() returned -EIOCBQUEUED
+ * @iob: unused
  * @poll_flags: BLK_POLL_*
  *
- * Commands of the ring that polls are completed here, under its lock; others
- * in task work.
+ * Commands of the polling ring are completed here, under its lock; others by
+ * task work.
  *
- * Context: task, the ring's uring_lock held.
- * Return: number of commands that ended.
+ * Context: task, with the ring's uring_lock held.
+ * Return: number of CQEs reaped.
  */
 int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 			      struct io_comp_batch *iob,
@@ -458,13 +462,13 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 	void *ended;
 	int found;
 
-	/* A discard is never in a polled queue. */
+	/* Discards never use a polled queue. */
 	if (ioucmd->cmd_op == BLOCK_URING_CMD_DISCARD)
 		return 0;
 	found = nvdio_queue_poll_for(uring_pdu(ioucmd)->queue,
 				     nvdio_uring_ring(ioucmd), &ended);
 	for (ioucmd = ended; ioucmd; ioucmd = next) {
-		/* It is not ours any more once it is done. */
+		/* The command may be reused once it is completed. */
 		next = uring_pdu(ioucmd)->next;
 		uring_rw_done(ioucmd, 0);
 	}
@@ -472,7 +476,7 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 }
 
 /**
- * nvdio_ctrl_uring_cmd() - a command through io_uring, for a controller
+ * nvdio_ctrl_uring_cmd() - ->uring_cmd() of controller nodes
  * @ioucmd: command: NVME_URING_CMD_ADMIN or NVME_URING_CMD_ADMIN_VEC
  * @issue_flags: from io_uring
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What driver/pure/pure.h takes from the kernel, in user space: just enough for
- * the files beside it.
+ * the files of driver/pure that have unit tests.
  */
 #ifndef NVDIO_UNIT_SHIM_H
 #define NVDIO_UNIT_SHIM_H
@@ -77,6 +77,70 @@ static inline struct scatterlist *sg_next(struct scatterlist *sg)
 	return sg->chain ?: sg;
 }
 
+/* Opcodes of NVM Command Set 1.0, 3.2, and NVMe Base 2.0, 7. */
+enum {
+	nvme_cmd_flush = 0x00,
+	nvme_cmd_write = 0x01,
+	nvme_cmd_read = 0x02,
+	nvme_cmd_write_uncor = 0x04,
+	nvme_cmd_compare = 0x05,
+	nvme_cmd_write_zeroes = 0x08,
+	nvme_cmd_dsm = 0x09,
+	nvme_cmd_verify = 0x0c,
+	nvme_cmd_resv_register = 0x0d,
+	nvme_cmd_resv_report = 0x0e,
+	nvme_cmd_resv_acquire = 0x11,
+	nvme_cmd_resv_release = 0x15,
+	nvme_cmd_vendor_start = 0x80,
+};
+
+/* Opcodes of NVMe Base 2.0, 5 and 6. */
+enum {
+	nvme_admin_delete_sq = 0x00,
+	nvme_admin_create_sq = 0x01,
+	nvme_admin_get_log_page = 0x02,
+	nvme_admin_delete_cq = 0x04,
+	nvme_admin_create_cq = 0x05,
+	nvme_admin_identify = 0x06,
+	nvme_admin_abort_cmd = 0x08,
+	nvme_admin_set_features = 0x09,
+	nvme_admin_get_features = 0x0a,
+	nvme_admin_async_event = 0x0c,
+	nvme_admin_ns_mgmt = 0x0d,
+	nvme_admin_activate_fw = 0x10,
+	nvme_admin_download_fw = 0x11,
+	nvme_admin_dev_self_test = 0x14,
+	nvme_admin_ns_attach = 0x15,
+	nvme_admin_keep_alive = 0x18,
+	nvme_admin_directive_send = 0x19,
+	nvme_admin_directive_recv = 0x1a,
+	nvme_admin_virtual_mgmt = 0x1c,
+	nvme_admin_dbbuf = 0x7c,
+	nvme_fabrics_command = 0x7f,
+	nvme_admin_format_nvm = 0x80,
+	nvme_admin_security_send = 0x81,
+	nvme_admin_security_recv = 0x82,
+	nvme_admin_sanitize_nvm = 0x84,
+};
+
+/* NVMe Base 2.0, 5.17.1 (CNS) and 5.27.1 (features). */
+enum {
+	NVME_ID_CNS_NS = 0x00,
+	NVME_ID_CNS_CTRL = 0x01,
+	NVME_ID_CNS_CS_NS = 0x05,
+	NVME_ID_CNS_CS_CTRL = 0x06,
+	NVME_ID_CNS_NS_CS_INDEP = 0x08,
+};
+
+enum {
+	NVME_FEAT_NUM_QUEUES = 0x07,
+	NVME_FEAT_AUTO_PST = 0x0c,
+	NVME_FEAT_HOST_MEM_BUF = 0x0d,
+	NVME_FEAT_KATO = 0x0f,
+	NVME_FEAT_HOST_BEHAVIOR = 0x16,
+	NVME_FEAT_VENDOR_START = 0xc0,
+};
+
 /* NVMe Base 2.0, figure 211 (Commands Supported and Effects). */
 enum {
 	NVME_CMD_EFFECTS_CSUPP = 1 << 0,
@@ -114,8 +178,6 @@ union nvme_data_ptr {
 
 /* NVM Command Set 1.0, figures 21 and 37 (Read and Write), Dword 0 to 15. */
 enum {
-	nvme_cmd_write = 0x01,
-	nvme_cmd_read = 0x02,
 	NVME_RW_FUA = 1 << 14,
 	NVME_CMD_SGL_METABUF = 1 << 6,
 };

@@ -22,7 +22,7 @@ bad="$bad,image.latency-ns=800000000"
 bad="$bad,inject-error.0.event=none,inject-error.0.errno=5,inject-error.0.sector=65536,inject-error.0.once=off"
 guest "6.12, a bad sector" --kernel 6.12 --modargs io_queue_depth=4 --nvme max_ioqpairs=1 --ns size=64M \
 	--qemu "$bad -device nvme-ns,bus=nvdio0,drive=bad,nsid=2" \
-	--run "BAD_AT=33554432 NVDIO_CASE=cut tests/guest/io $bin /dev/nvdio0n2 waits"
+	--run "BAD_AT=33554432 tests/guest/io $bin /dev/nvdio0n2 'waits -t cut'"
 for kernel in 6.12 latest; do
 	guest "$kernel, memory that never comes" --kernel $kernel --nvme '' --ns size=64M --run "tests/guest/absent $bin"
 done
@@ -32,6 +32,6 @@ for kernel in 6.12 latest; do
 	shim $kernel nvdio_delays
 	guest "$kernel, delays" --kernel $kernel --cpus 4 --modargs 'bounce_buffers=32' --nvme '' --ns size=256M \
 		--run "insmod $shim functions=nvdio_bounce_get,nvdio_claim_take,nvdio_claim_drain &&
-			NVDIO_CASE=B13 tests/guest/io $bin /dev/nvdio0n1 waits"
+			tests/guest/io $bin /dev/nvdio0n1 'waits -t B13'"
 done
 tap_end

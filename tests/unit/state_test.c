@@ -15,7 +15,7 @@ static const char *const names[] = {
 	[NVDIO_CTRL_DEAD] = "dead",
 };
 
-/* As docs/driver.md draws it. */
+/* As in docs/driver.md. */
 static bool drawn(enum nvdio_ctrl_state from, enum nvdio_ctrl_state to)
 {
 	static const enum nvdio_ctrl_state arrows[][2] = {
@@ -35,25 +35,26 @@ static bool drawn(enum nvdio_ctrl_state from, enum nvdio_ctrl_state to)
 	return false;
 }
 
-int main(void)
+static void transitions(void)
 {
-	uint64_t seed = unit_seed();
+	for (int from = 0; from < STATES; from++)
+		for (int to = 0; to < STATES; to++)
+			ok(nvdio_ctrl_may_become(from, to) == drawn(from, to), "C3: %s %s %s",
+			   names[from], drawn(from, to) ? "becomes" : "does not become",
+			   names[to]);
+}
+
+/* Random requests: a controller that is deleted or dead stays so. */
+static void random_lives(void)
+{
 	bool good = true;
 	int turn;
 
-	for (int from = 0; from < STATES; from++)
-		for (int to = 0; to < STATES; to++)
-			ok(nvdio_ctrl_may_become(from, to) == drawn(from, to),
-			   "C3: %s %s %s", names[from],
-			   drawn(from, to) ? "becomes" : "does not become",
-			   names[to]);
-
-	/* Whoever asks for whatever, in any order: what has ended stays ended. */
 	for (turn = 0; turn < 100000 && good; turn++) {
 		enum nvdio_ctrl_state state = NVDIO_CTRL_NEW, end = state;
 
 		for (int i = 0; i < 20; i++) {
-			enum nvdio_ctrl_state to = below(&seed, STATES);
+			enum nvdio_ctrl_state to = below(&t_seed, STATES);
 
 			if (nvdio_ctrl_may_become(state, to))
 				state = to;
@@ -63,5 +64,14 @@ int main(void)
 		}
 	}
 	ok(good, "C3: %d random lives end once", turn);
-	return unit_end();
+}
+
+static const struct t_case cases[] = {
+	{ "transitions", transitions },
+	{ "random_lives", random_lives },
+};
+
+int main(int argc, char **argv)
+{
+	return unit_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -30,7 +30,7 @@ enum { INVALID_OPCODE_DNR = 0x4001, LBA_RANGE_DNR = 0x4080 };
 
 static const char serial[] = "nvdio0";	/* what lab/vm gives the controller */
 static int fd, ctrl;
-static int ro, both, cc;	/* of nobody: the device, for reading; for writing; its controller */
+static int ro, both, cc;	/* of nobody: the device to read, to write; the controller */
 static unsigned char *area;	/* all GUARD, except where a command may write */
 static unsigned char *pattern;	/* the contents of the device's first MiB; no byte is GUARD */
 static unsigned int nsid, blocks;	/* blocks: of 4 KiB */

@@ -413,8 +413,8 @@ static int same_bytes(const struct geometry *g, u64 pos, u32 bytes, struct run *
 			u64 a = addr_at(g, p, &run);
 
 			if (a != out[i].addr)
-				return refuse("byte %" PRIu64 " goes to %#" PRIx64 ", not %#" PRIx64,
-					      p, out[i].addr, a);
+				return refuse("byte %" PRIu64 " goes to %#" PRIx64
+					      ", not %#" PRIx64, p, out[i].addr, a);
 			if (run > out[i].len)
 				run = out[i].len;
 			out[i].addr += run;

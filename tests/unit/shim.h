@@ -88,6 +88,7 @@ enum {
 	NVME_CMD_EFFECTS_CSE_MASK = 7 << 16,
 	NVME_CMD_EFFECTS_UUID_SEL = 1 << 19,
 };
+
 #define NVME_CMD_EFFECTS_SCOPE_MASK 0xfff00000U
 
 /* NVMe Base 2.0, figures 122 (SGL descriptor) and 106 (DPTR). */

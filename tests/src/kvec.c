@@ -21,7 +21,7 @@
 #define AT (3 * MiB + 333)	/* not block-aligned */
 #define REFUSAL ENAMETOOLONG
 
-static char dir[] = "/tmp/kvecXXXXXX";	/* to mount on */
+static char *dir;		/* to mount on */
 
 /* Rversion: msize 8192, "9P2000.L". Rlerror to tag 0: REFUSAL. */
 static const unsigned char rversion[21] =
@@ -167,7 +167,8 @@ static void remove_dir(void)
 
 static void setup(void)
 {
-	if (!mkdtemp(dir))
+	dir = mkdtemp(strdup("/tmp/kvecXXXXXX"));
+	if (!dir)
 		bail("mkdtemp");
 	atexit(remove_dir);
 }

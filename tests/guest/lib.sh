@@ -138,7 +138,7 @@ leak_reports() {
 # The last line of each guest script: the number of tests. A guest that ended early
 # does not print it.
 guest_end() {
-	is "$(leak_reports)" "" "no namespace went with something taken"
+	is "$(leak_reports)" "" "no removed namespace had leaked anything"
 	echo "# guest: $guest_tests tests"
 	[ $guest_failed = 0 ]
 }

@@ -77,7 +77,7 @@ static void model(void)
 /* ---- parts of the same blocks ---- */
 
 #define WRITERS 8
-#define ROUNDS 150
+#define UPDATES 150
 
 struct writer {
 	pthread_t id;
@@ -94,7 +94,7 @@ static void *count_up(void *v)
 	unsigned char mine[256], back[256];
 	unsigned int i;
 
-	for (i = 1; i <= ROUNDS; i++) {
+	for (i = 1; i <= UPDATES; i++) {
 		memset(mine, i, w->len);
 		if (pwrite(w->fd, mine, w->len, w->off) != (ssize_t)w->len)
 			w->failed++;
@@ -127,7 +127,7 @@ static void parts(const char *what, size_t len, size_t stride, uint64_t off)
 		failed += w[i].failed;
 		get(w[i].fd, last, len, w[i].off);
 		for (k = 0; k < len; k++)
-			wrong += last[k] != (unsigned char)ROUNDS;
+			wrong += last[k] != (unsigned char)UPDATES;
 		close(w[i].fd);
 	}
 	is(failed, 0, "%s: all calls succeeded", what);
@@ -135,13 +135,13 @@ static void parts(const char *what, size_t len, size_t stride, uint64_t off)
 	is(wrong, 0, "%s: all final values are there", what);
 }
 
-/* ---- a direct writer beside copy writers ---- */
+/* ---- a direct writer next to copy writers ---- */
 
 static atomic_bool stop;
 
 struct neighbour {
 	int fd;
-	unsigned int lost, rounds;
+	unsigned int lost, writes;
 };
 
 /* Write whole blocks on both sides of the blocks whose parts are being written. */
@@ -153,14 +153,14 @@ static void *whole_blocks(void *v)
 	uint64_t seed = 99;
 
 	while (!atomic_load(&stop)) {
-		uint64_t side = n->rounds & 1 ? AT - lba : AT + 2 * lba;
+		uint64_t side = n->writes & 1 ? AT - lba : AT + 2 * lba;
 
 		fill(blk, lba, ++seed, 0);
 		if (pwrite(n->fd, blk, lba, side) != (ssize_t)lba ||
 		    pread(n->fd, back, lba, side) != (ssize_t)lba ||
 		    memcmp(blk, back, lba))
 			n->lost++;
-		n->rounds++;
+		n->writes++;
 	}
 	return NULL;
 }
@@ -178,7 +178,7 @@ static void adjacent_blocks(void)
 	      AT + dev.lba - 4 * 60);
 	atomic_store(&stop, true);
 	pthread_join(id, NULL);
-	ok(n.rounds > 0, "the direct writer ran: %u rounds", n.rounds);
+	ok(n.writes > 0, "the direct writer ran: %u writes", n.writes);
 	is(n.lost, 0, "the direct writer's blocks were never overwritten");
 	close(n.fd);
 }

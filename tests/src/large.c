@@ -145,13 +145,13 @@ static void segments(void)
 {
 	static struct iovec iov[1024];
 	const size_t len = 12 * MiB, room = 2 * len + 8 * PG;
-	int fd = dev_open(O_RDWR | O_DIRECT), round, i;
+	int fd = dev_open(O_RDWR | O_DIRECT), turn, i;
 	uint64_t seed, from, r = t_seed;
 	char *p = untouched(room);
 	bool good = true;
 
-	for (round = 0; round < 6 && good; round++) {
-		const int n = round & 1 ? 1024 : 200;
+	for (turn = 0; turn < 6 && good; turn++) {
+		const int n = turn & 1 ? 1024 : 200;
 		size_t left = len, at = 4 * below(&r, PG / 4);
 
 		for (i = 0; i < n; i++) {
@@ -174,7 +174,7 @@ static void segments(void)
 			good &= differs(iov[i].iov_base, iov[i].iov_len, seed,
 					from) < 0;
 		if (!good)
-			note("round %d, %d segments, errno %d", round, n, errno);
+			note("turn %d, %d segments, errno %d", turn, n, errno);
 	}
 	ok(good, "C9: 12 MiB in 200 and in 1024 segments of any length");
 	munmap(p, room);

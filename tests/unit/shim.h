@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What driver/pure.h takes from the kernel, in user space: just enough for
- * tags.c, dptr.c, filter.c and ns_ids.c.
+ * What driver/pure.h takes from the kernel, in user space: just enough for the units
+ * under test.
  */
 #ifndef NVDIO_UNIT_SHIM_H
 #define NVDIO_UNIT_SHIM_H
@@ -56,8 +56,8 @@ typedef uint64_t dma_addr_t;
 				    __ATOMIC_SEQ_CST)
 
 /*
- * A mapped scatterlist: an array, whose last entry may be marked. As in the
- * kernel, the step behind an entry without a mark looks at the next.
+ * A mapped scatterlist: an array whose last entry may be marked. As in the kernel,
+ * sg_next() of an entry without a mark reads the next entry.
  */
 struct scatterlist {
 	dma_addr_t dma_address;

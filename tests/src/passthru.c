@@ -991,11 +991,11 @@ static void nobody(void)
 	nobody_vendor_commands();
 	nobody_unknown_lengths();
 	nobody_admin_commands();
+	nobody_identify();
 	nobody_ioctls();
 	is(counter("stats/passthrough"), count, "nobody: nothing that was refused was sent");
 	nobody_management_receive();
 	is(counter("stats/passthrough"), count + 1, "nobody: I/O Management Receive was sent");
-	nobody_identify();
 }
 
 static void unprivileged(void)

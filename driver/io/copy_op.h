@@ -162,6 +162,8 @@ static inline u32 nvdio_copy_tail(const struct nvdio_copy *op,
 /**
  * nvdio_copy_must_pin() - would a worker need memory that is not pinned?
  * @op: operation
+ *
+ * Return: true if @op is asynchronous and user memory is left.
  */
 static inline bool nvdio_copy_must_pin(const struct nvdio_copy *op)
 {

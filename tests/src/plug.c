@@ -4,8 +4,7 @@
  * when the I/O queues do not exist. tests/shim/nvdio_plug.c makes both meet; which
  * doorbells were rung, only the host sees (tests/reset.t).
  *
- * usage: plug DEVICE
- *   The controller is the one whose node has the name without "nN".
+ * usage: plug [-t CASE]... DEVICE
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -83,20 +82,14 @@ static int read_batch(struct io_uring *ring, int fd, char *buf, int *failed)
 	return whole;
 }
 
-int main(int argc, char **argv)
+static void plug_ends_in_a_reset(void)
 {
 	int fd, failed = 0, whole;
 	struct io_uring ring;
 	pthread_t resetter;
-	char ctrl_path[64];
 	char *buf;
 
-	t_begin(argc, argv);
-	snprintf(ctrl_path, sizeof(ctrl_path), "%.*s",
-		 (int)(strrchr(argv[1], 'n') - argv[1]), argv[1]);
-	ctrl = open(ctrl_path, O_RDWR | O_CLOEXEC);
-	if (ctrl < 0)
-		bail("%s: %s", ctrl_path, strerror(errno));
+	ctrl = ctrl_open(O_RDWR);
 	buf = pages(READS * PG);
 	fd = dev_open(O_RDWR | O_DIRECT);
 	fill(buf, READS * PG, t_seed, 0);
@@ -122,5 +115,13 @@ int main(int argc, char **argv)
 	is(read_batch(&ring, fd, buf, &failed), READS, "C8: all are read afterwards");
 	holds(buf, READS * PG, t_seed, 0, "C8: what was written before");
 	io_uring_queue_exit(&ring);
-	return t_end();
+}
+
+static const struct t_case cases[] = {
+	{ "C8", plug_ends_in_a_reset },
+};
+
+int main(int argc, char **argv)
+{
+	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -4,7 +4,7 @@
  * of them than a workqueue has active work items. They must not keep the holder
  * of the claim from releasing it.
  *
- * usage: rests DEVICE
+ * usage: rests [-t CASE]... DEVICE
  *   LATENCY: seconds that each command takes (environment)
  */
 #define _GNU_SOURCE
@@ -70,14 +70,21 @@ static bool meet(double latency)
 	return met;
 }
 
-int main(int argc, char **argv)
+static void rests_of_writes(void)
 {
 	const char *latency = getenv("LATENCY");
 
-	t_begin(argc, argv);
 	if (!latency)
 		bail("LATENCY is not set");
 	while (!meet(atof(latency)))
 		note("submitted too slowly to meet the claim; once more");
-	return t_end();
+}
+
+static const struct t_case cases[] = {
+	{ "B10", rests_of_writes },
+};
+
+int main(int argc, char **argv)
+{
+	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -3,7 +3,7 @@
  * The same scatterlist entries used again and again: the DMA API maps them as a
  * whole, then entry by entry, then as a whole again, and must unmap them likewise.
  *
- * usage: reuse DEVICE FILE
+ * usage: reuse [-t CASE]... DEVICE FILE
  *   FILE is written "1" and "0" to choose between both
  *   (/sys/module/nvdio_untrusted/parameters/untrusted)
  */
@@ -15,7 +15,7 @@
 
 #include "t.h"
 
-/* For a preallocated struct nvdio_dio, and too many for the fast path. */
+/* For a preallocated struct nvdio_xfer, and too many for the fast path. */
 #define SEGS	16
 #define LEN	(SEGS * PG)
 /* All get the same one: the queue prefers the one that was used last. */
@@ -56,23 +56,30 @@ static void calls(int fd, char *buf, const char *how)
 	went(p, 2 * CALLS, 0, "C10: mapped %s: zero-copy", how);
 }
 
-int main(int argc, char **argv)
+static void mixed_mappings(void)
 {
-	char *buf;
+	char *buf = pages(2 * LEN);
 	int fd, i;
 
-	t_begin(argc, argv);
-	if (argc < 3)
-		bail("usage: reuse DEVICE FILE");
+	if (!t_args[0])
+		bail("no FILE given, see --help");
 	one_queue();
-	buf = pages(2 * LEN);
 	for (i = 0; i < SEGS; i++)
 		iov[i] = (struct iovec){ buf + 2 * i * PG, PG };
 	fd = dev_open(O_RDWR | O_DIRECT);
 	calls(fd, buf, "as a whole");
-	choose(argv[2], "1");
+	choose(t_args[0], "1");
 	calls(fd, buf, "entry by entry");
-	choose(argv[2], "0");
+	choose(t_args[0], "0");
 	calls(fd, buf, "as a whole again");
-	return t_end();
+}
+
+static const struct t_case cases[] = {
+	{ "C10", mixed_mappings },
+};
+
+int main(int argc, char **argv)
+{
+	t_args_usage = "FILE";
+	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -4,7 +4,7 @@
  * time. bench/insn.c counts what they cost: interval 1 is before, 2 after, 3 on
  * the very queue (tests/guest/scans).
  *
- * usage: scans DEVICE SLOW
+ * usage: scans [-t CASE]... DEVICE SLOW
  *   SLOW: another namespace of the same controller, which is slow enough for many
  *   reads to be in flight
  */
@@ -90,17 +90,16 @@ static int many_reads(int fd, char *buf)
 	return most;
 }
 
-int main(int argc, char **argv)
+static void partial_writes_among_requests(void)
 {
 	int fd, slow, most;
 
-	t_begin(argc, argv);
-	if (argc < 3)
-		bail("usage: scans DEVICE SLOW");
+	if (!t_args[0])
+		bail("no SLOW given, see --help");
 	fd = dev_open(O_RDWR);
-	slow = open(argv[2], O_RDONLY | O_DIRECT | O_CLOEXEC);
+	slow = open(t_args[0], O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (slow < 0)
-		bail("%s: %s", argv[2], strerror(errno));
+		bail("%s: %s", t_args[0], strerror(errno));
 
 	stay_on(1);
 	counted(fd, 1);
@@ -114,5 +113,14 @@ int main(int argc, char **argv)
 	counted(fd, 2);
 	stay_on(0);
 	counted(fd, 3);
-	return t_end();
+}
+
+static const struct t_case cases[] = {
+	{ "C11", partial_writes_among_requests },
+};
+
+int main(int argc, char **argv)
+{
+	t_args_usage = "SLOW";
+	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

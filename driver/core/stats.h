@@ -7,7 +7,6 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
-
 /**
  * struct nvdio_stats - a namespace's counters, as counted by one CPU
  * @direct: reads and writes submitted by the zero-copy path

@@ -41,8 +41,8 @@ vm: ## a shell in a virtual machine with nvdio and the stock driver side by side
 demo: ## measure direct against copy in the virtual machine, as a table
 	fio-jobs/demo
 
-check: ## run all tests
-	tests/run
+check: ## run all tests; with DEV=/dev/nvdioXnY on that device, DESTROYING ITS CONTENTS
+	$(if $(DEV),tests/dev "$$DEV",tests/run)
 
 check-debug: ## tests under KASAN, lockdep and DMA API debugging; builds that kernel first
 	lab/kernel-debug

@@ -54,16 +54,17 @@ enum { QEMU_PLUGIN_CB_NO_REGS = 0 };
 enum { QEMU_PLUGIN_MEM_W = 2 };
 enum { QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
 
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-	void (*cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(struct qemu_plugin_tb *tb,
-	int op, qemu_plugin_u64 entry, uint64_t imm);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int vcpu, void *data), int flags, void *data);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int vcpu, qemu_plugin_meminfo_t info,
-		   uint64_t vaddr, void *data),
-	int flags, int rw, void *data);
+typedef void translate_fn(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+typedef void exec_fn(unsigned int vcpu, void *data);
+typedef void mem_fn(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data);
+
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, translate_fn *cb);
+void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(struct qemu_plugin_tb *tb, int op,
+						       qemu_plugin_u64 entry, uint64_t imm);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_fn *cb,
+					    int flags, void *data);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, mem_fn *cb, int flags,
+				      int rw, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
@@ -81,7 +82,7 @@ void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *score,
 
 EXPORT int qemu_plugin_version = 3;
 
-#define NSLOTS		(1u << 18)	/* 16-byte blocks of kernel code seen */
+#define NSLOTS		0x40000u	/* 16-byte blocks of kernel code seen */
 #define HASH_SIZE	(NSLOTS * 2)
 #define MAX_VCPUS	64
 /* x86-64: where modules are loaded. readl/writel are inline in them. */
@@ -205,6 +206,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	uint64_t vaddr = qemu_plugin_tb_vaddr(tb);
 	bool kernel = vaddr >> 63, module = vaddr >= MODULES_START;
 	uint32_t slot = SLOT_USER;
+	qemu_plugin_u64 count;
 
 	(void)id;
 	if (kernel) {
@@ -212,9 +214,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		slot = slot_of(vaddr);
 		pthread_mutex_unlock(&lock);
 	}
-	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb,
-		QEMU_PLUGIN_INLINE_ADD_U64,
-		(qemu_plugin_u64){ score, slot * sizeof(uint64_t) }, n);
+	count = (qemu_plugin_u64){ score, slot * sizeof(uint64_t) };
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, count, n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
@@ -222,8 +223,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		uint32_t disp;
 
 		if (module)
-			qemu_plugin_register_vcpu_mem_cb(insn, on_store,
-				QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W, NULL);
+			qemu_plugin_register_vcpu_mem_cb(insn, on_store, QEMU_PLUGIN_CB_NO_REGS,
+							 QEMU_PLUGIN_MEM_W, NULL);
 		if (kernel || qemu_plugin_insn_size(insn) != sizeof(b))
 			continue;
 		qemu_plugin_insn_data(insn, b, sizeof(b));
@@ -232,7 +233,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		memcpy(&disp, b + 3, sizeof(disp));
 		if ((disp & MARK_MASK) == MARK_BASE)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker,
-				QEMU_PLUGIN_CB_NO_REGS, (void *)(uintptr_t)disp);
+							       QEMU_PLUGIN_CB_NO_REGS,
+							       (void *)(uintptr_t)disp);
 	}
 }
 

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,7 @@ struct thread {
 };
 
 static pthread_barrier_t barrier;
-static volatile bool expired;
+static atomic_bool expired;
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
 {
@@ -244,7 +245,7 @@ static uint64_t next_block(struct thread *t)
 	x ^= x << 25;
 	x ^= x >> 27;
 	t->rng = x;
-	return ((unsigned __int128)(x * 0x2545f4914f6cdd1dull) * o.blocks) >> 64;
+	return ((__uint128_t)(x * 0x2545f4914f6cdd1dull) * o.blocks) >> 64;
 }
 
 static void prep_cmd(struct thread *t, struct io_uring_sqe *sqe, unsigned int i)
@@ -560,36 +561,42 @@ static void *thread_main(void *arg)
 
 		for (unsigned int i = 0; i < o.threads; i++)
 			ios += (t + i)->done;
-		printf("{\"id\": %u, \"mode\": \"%s\", \"dev\": \"%s\", \"bs\": %lu, \"depth\": %u, \"batch\": %u, \"threads\": %u, \"huge\": %d, \"write\": %d, \"buffered\": %d, \"iopoll\": %d, \"ios\": %lu, \"ns\": %lu, \"iops\": %.0f, \"irqs\": %lu}\n",
-		       o.id, mode_names[o.mode], o.dev ? o.dev : "-", o.bs,
-		       o.depth, o.batch, o.threads, o.huge, o.write, o.buffered,
-		       o.iopoll, ios, t1 - t0, ios * 1e9 / (t1 - t0), irq1 - irq0);
+		printf("{\"id\": %u, \"mode\": \"%s\", \"dev\": \"%s\", \"bs\": %lu, ",
+		       o.id, mode_names[o.mode], o.dev ? o.dev : "-", o.bs);
+		printf("\"depth\": %u, \"batch\": %u, \"threads\": %u, \"huge\": %d, ",
+		       o.depth, o.batch, o.threads, o.huge);
+		printf("\"write\": %d, \"buffered\": %d, \"iopoll\": %d, ",
+		       o.write, o.buffered, o.iopoll);
+		printf("\"ios\": %lu, \"ns\": %lu, \"iops\": %.0f, \"irqs\": %lu}\n",
+		       ios, t1 - t0, ios * 1e9 / (t1 - t0), irq1 - irq0);
 	}
 	return NULL;
 }
 
+static const char help[] =
+	"usage: loop --mode MODE --dev NODE [options]\n"
+	"  --mode M      nop uring uring-fixed cmd cmd-fixed libaio pread preadv\n"
+	"  --dev NODE    /dev/nvdio0n1, /dev/nvme0n1, /dev/ng0n1 (cmd modes)\n"
+	"  --bs N        bytes per I/O (4096)\n"
+	"  --depth N     I/Os in flight per thread (32)\n"
+	"  --batch N     submit and reap so many at a time (8); divides the depth\n"
+	"  --count N     measured I/Os per thread (20000)\n"
+	"  --seconds S   run so long instead\n"
+	"  --warm N      I/Os per thread before measuring (2000)\n"
+	"  --threads N   threads, one ring each, thread i on processor i (1)\n"
+	"  --huge        buffers in huge pages (else scattered 4 KiB pages)\n"
+	"  --write       write instead of read: DESTROYS the data on the device\n"
+	"  --buffered    without O_DIRECT (copy path, page cache)\n"
+	"  --iopoll      polled completions\n"
+	"  --seq         sequential, not random, offsets\n"
+	"  --segs N      segments of a preadv (1)\n"
+	"  --no-defer    ring without SINGLE_ISSUER and DEFER_TASKRUN\n"
+	"  --id N        number of the interval, for the plugin's record\n"
+	"  --perf CTL,ACK  fifos of `perf stat --control`\n";
+
 static void usage(FILE *f)
 {
-	fprintf(f,
-"usage: loop --mode MODE --dev NODE [options]\n"
-"  --mode M      nop uring uring-fixed cmd cmd-fixed libaio pread preadv\n"
-"  --dev NODE    /dev/nvdio0n1, /dev/nvme0n1, /dev/ng0n1 (cmd modes)\n"
-"  --bs N        bytes per I/O (4096)\n"
-"  --depth N     I/Os in flight per thread (32)\n"
-"  --batch N     submit and reap so many at a time (8); divides the depth\n"
-"  --count N     measured I/Os per thread (20000)\n"
-"  --seconds S   run so long instead\n"
-"  --warm N      I/Os per thread before measuring (2000)\n"
-"  --threads N   threads, one ring each, thread i on processor i (1)\n"
-"  --huge        buffers in huge pages (else scattered 4 KiB pages)\n"
-"  --write       write instead of read: DESTROYS the data on the device\n"
-"  --buffered    without O_DIRECT (copy path, page cache)\n"
-"  --iopoll      polled completions\n"
-"  --seq         sequential, not random, offsets\n"
-"  --segs N      segments of a preadv (1)\n"
-"  --no-defer    ring without SINGLE_ISSUER and DEFER_TASKRUN\n"
-"  --id N        number of the interval, for the plugin's record\n"
-"  --perf CTL,ACK  fifos of `perf stat --control`\n");
+	fputs(help, f);
 }
 
 static void on_alarm(int sig)
@@ -598,7 +605,90 @@ static void on_alarm(int sig)
 	expired = true;
 }
 
-int main(int argc, char **argv)
+static void set_mode(const char *name)
+{
+	for (o.mode = 0; o.mode <= PREADV; o.mode++)
+		if (!strcmp(mode_names[o.mode], name))
+			return;
+	die("no mode %s", name);
+}
+
+static void set_perf(char *arg)
+{
+	o.perf_ctl = strtok(arg, ",");
+	o.perf_ack = strtok(NULL, ",");
+	if (!o.perf_ack)
+		die("--perf needs CTL,ACK");
+}
+
+/* An option with a number; false if @c is none. */
+static bool set_number(int c)
+{
+	unsigned long n = optarg ? strtoul(optarg, NULL, 0) : 0;
+
+	switch (c) {
+	case 'b':
+		o.bs = n;
+		break;
+	case 'q':
+		o.depth = n;
+		break;
+	case 'B':
+		o.batch = n;
+		break;
+	case 'n':
+		o.count = n;
+		break;
+	case 's':
+		o.seconds = strtod(optarg, NULL);
+		break;
+	case 'w':
+		o.warm = n;
+		break;
+	case 't':
+		o.threads = n;
+		break;
+	case 'g':
+		o.segs = n;
+		break;
+	case 'i':
+		o.id = n;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+/* An option without an argument; false if @c is none. */
+static bool set_flag(int c)
+{
+	switch (c) {
+	case 'H':
+		o.huge = true;
+		break;
+	case 'W':
+		o.write = true;
+		break;
+	case 'c':
+		o.buffered = true;
+		break;
+	case 'p':
+		o.iopoll = true;
+		break;
+	case 'S':
+		o.seq = true;
+		break;
+	case 'D':
+		o.nodefer = true;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+static void parse(int argc, char **argv)
 {
 	static const struct option opts[] = {
 		{ "mode", 1, 0, 'm' }, { "dev", 1, 0, 'd' }, { "bs", 1, 0, 'b' },
@@ -611,51 +701,45 @@ int main(int argc, char **argv)
 		{ "id", 1, 0, 'i' }, { "perf", 1, 0, 'P' }, { "help", 0, 0, 'h' },
 		{ 0 }
 	};
-	struct thread *threads;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+		if (set_number(c) || set_flag(c))
+			continue;
 		switch (c) {
 		case 'm':
-			for (o.mode = 0; o.mode <= PREADV; o.mode++)
-				if (!strcmp(mode_names[o.mode], optarg))
-					break;
-			if (o.mode > PREADV)
-				die("no mode %s", optarg);
+			set_mode(optarg);
 			break;
-		case 'd': o.dev = optarg; break;
-		case 'b': o.bs = strtoul(optarg, NULL, 0); break;
-		case 'q': o.depth = strtoul(optarg, NULL, 0); break;
-		case 'B': o.batch = strtoul(optarg, NULL, 0); break;
-		case 'n': o.count = strtoul(optarg, NULL, 0); break;
-		case 's': o.seconds = strtod(optarg, NULL); break;
-		case 'w': o.warm = strtoul(optarg, NULL, 0); break;
-		case 't': o.threads = strtoul(optarg, NULL, 0); break;
-		case 'H': o.huge = true; break;
-		case 'W': o.write = true; break;
-		case 'c': o.buffered = true; break;
-		case 'p': o.iopoll = true; break;
-		case 'S': o.seq = true; break;
-		case 'g': o.segs = strtoul(optarg, NULL, 0); break;
-		case 'D': o.nodefer = true; break;
-		case 'i': o.id = strtoul(optarg, NULL, 0); break;
+		case 'd':
+			o.dev = optarg;
+			break;
 		case 'P':
-			o.perf_ctl = strtok(optarg, ",");
-			o.perf_ack = strtok(NULL, ",");
-			if (!o.perf_ack)
-				die("--perf needs CTL,ACK");
+			set_perf(optarg);
 			break;
-		case 'h': usage(stdout); return 0;
-		default: usage(stderr); return 2;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			exit(2);
 		}
 	}
-	if (o.mode == PREAD || o.mode == PREADV)
-		o.depth = o.batch = 1;
+	if (o.mode == PREAD || o.mode == PREADV) {
+		o.depth = 1;
+		o.batch = 1;
+	}
 	if (!o.batch || !o.depth || o.depth % o.batch || o.depth > 1024 ||
 	    !o.threads || !o.segs || o.segs > 1024 || !o.bs || !o.count || !o.warm)
 		die("bad value: the batch must divide the depth (at most 1024)");
 	if (!o.dev && o.mode != NOP)
 		die("--dev is missing");
+}
+
+int main(int argc, char **argv)
+{
+	struct thread *threads;
+
+	parse(argc, argv);
 	signal(SIGALRM, on_alarm);
 	threads = calloc(o.threads, sizeof(*threads));
 	pthread_barrier_init(&barrier, NULL, o.threads);

@@ -19,16 +19,28 @@
 #if defined(__x86_64__) && !defined(MARK_NO_ASM)
 
 #define mark_op(op) \
-	asm volatile(".byte 0x0f, 0x1f, 0x80; .long %c0" : : "i"(op) : "memory")
+	({ asm volatile(".byte 0x0f, 0x1f, 0x80; .long %c0" : : "i"(op) : "memory"); })
 
 static inline void mark_digit(unsigned int d)
 {
 	switch (d & 15) {
-#define MARK_CASE(n) case n: mark_op(MARK_DIGIT + n); break;
-	MARK_CASE(0) MARK_CASE(1) MARK_CASE(2) MARK_CASE(3)
-	MARK_CASE(4) MARK_CASE(5) MARK_CASE(6) MARK_CASE(7)
-	MARK_CASE(8) MARK_CASE(9) MARK_CASE(10) MARK_CASE(11)
-	MARK_CASE(12) MARK_CASE(13) MARK_CASE(14) MARK_CASE(15)
+#define MARK_CASE(n) case n: mark_op(MARK_DIGIT + (n)); break
+	MARK_CASE(0);
+	MARK_CASE(1);
+	MARK_CASE(2);
+	MARK_CASE(3);
+	MARK_CASE(4);
+	MARK_CASE(5);
+	MARK_CASE(6);
+	MARK_CASE(7);
+	MARK_CASE(8);
+	MARK_CASE(9);
+	MARK_CASE(10);
+	MARK_CASE(11);
+	MARK_CASE(12);
+	MARK_CASE(13);
+	MARK_CASE(14);
+	MARK_CASE(15);
 #undef MARK_CASE
 	}
 }

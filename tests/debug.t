@@ -13,7 +13,7 @@ guest "debug" --kernel debug --hugepages 16 --timeout 3000 \
 	--run "tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' $all_programs"
 guest "debug, poll queues" --kernel debug --hugepages 24 --timeout 3000 --modargs 'poll_queues=1 io_queue_depth=32' \
 	--nvme '' --ns size=256M --ns backend=null,size=1G,latency=1000000000 \
-	--run "tests/guest/io $bin /dev/nvdio0n1 rings manners passthru &&
+	--run "tests/guest/io $bin /dev/nvdio0n1 rings semantics passthru &&
 		tests/guest/io $bin /dev/nvdio0n2 nowait && tests/guest/io $bin /dev/nvdio0n1 retry"
 guest "debug, strict IOMMU, one CPU" --kernel debug --iommu strict --cpus 1 --hugepages 16 --timeout 3000 \
 	--nvme '' --ns size=256M \

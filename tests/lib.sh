@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Sourced by tests/*.t: builds the test programs, runs guests and carries their
+# Sourced by tests/*.t: builds the test programs, runs guests and passes their
 # TAP on. Sets top (the checkout) and bin (the programs, as the guest sees them).
 # shellcheck shell=sh
 
@@ -31,30 +31,41 @@ tap_end() {
 	echo "1..$tap_tests"
 }
 
-# tap COMMAND...: runs it, numbers its tests, passes everything else on as
-# remarks. Sets tap_status to its status and tap_new to its number of tests.
+# tap COMMAND...: runs it, renumbers its tests, passes everything else on as
+# comments. A plan of its own ("1..N") must match its tests. Sets tap_status to its
+# status (70 if it was 0 and the plan is wrong), tap_new to its number of tests.
 tap() {
 	{ "$@" 2>&1; echo $? >"$tap_dir/status"; } | awk -v n="$tap_tests" -v dir="$tap_dir" '
-		/^ok /     { sub(/^ok /, "ok " ++n " "); print; fflush(); next }
-		/^not ok / { sub(/^not ok /, "not ok " ++n " "); print; fflush(); next }
+		BEGIN      { first = n; plan = -1 }
+		/^ok /     { sub(/^ok ([0-9]+( |$))?/, "ok " ++n " "); print; fflush(); next }
+		/^not ok / { sub(/^not ok ([0-9]+( |$))?/, "not ok " ++n " "); print; fflush(); next }
+		/^1\.\.[0-9]+$/ { plan = substr($0, 4); next }
 		/^# guest: [0-9]+ tests$/ { said += $3 }
 		/^#/       { print; fflush(); next }
 		           { print "# " $0; fflush() }
-		END        { print n > (dir "/tests"); print said + 0 > (dir "/said") }
+		END        {
+			print n > (dir "/tests")
+			print said + 0 > (dir "/said")
+			wrong = plan >= 0 && plan != n - first
+			if (wrong)
+				print "# the plan says " plan " tests, there were " n - first
+			print wrong + 0 > (dir "/wrong")
+		}
 	'
 	tap_status=$(cat "$tap_dir/status")
+	[ "$tap_status" != 0 ] || [ "$(cat "$tap_dir/wrong")" = 0 ] || tap_status=70
 	tap_new=$(($(cat "$tap_dir/tests") - tap_tests))
 	tap_tests=$(cat "$tap_dir/tests")
 	tap_said=$(cat "$tap_dir/said")
 }
 
-# guest TEXT [lab/vm options] --run COMMAND: the tests of one guest, and two of
-# ours: it came to its end, and neither it nor its kernel had complaints.
+# guest TEXT [lab/vm options] --run COMMAND: the tests of one guest, and two more:
+# it ran to its end, and neither it nor its kernel's log had complaints.
 guest() {
 	text=$1
 	shift
 	echo "# $text: lab/vm $*"
-	# Long, because the host may be busy with other things; it is there for hangs.
+	# Only there for hangs; long, because the host may be busy.
 	tap_guests=$((tap_guests + 1))
 	tap "$top/lab/vm" --timeout 900 \
 		${NVDIO_TAP_LOGS:+--keep-log "$NVDIO_TAP_LOGS/$(basename "$0" .t)-$tap_guests.log"} "$@"
@@ -63,7 +74,7 @@ guest() {
 	tap_ok "$tap_status" "$text: the guest and its kernel's log are clean (status $tap_status)"
 }
 
-# Builds tests/src once for all; everything is compiled in the lab's root.
+# Builds tests/src, in the lab's root.
 programs() {
 	bin=/build/$id/tests
 	"$top/lab/sh" flock "/tmp/nvdio-tests.lock" make -s -C tests/src "O=$bin" >&2 || {
@@ -73,9 +84,9 @@ programs() {
 	}
 }
 
-# soaks TEXT KERNEL [SECONDS]: tests/guest/soak in three machines. For SECONDS each
-# takes a third of the whole matrix of parameters in turn; else each a few settings,
-# so that every two values of different parameters meet, for some seconds.
+# soaks TEXT KERNEL [SECONDS]: tests/guest/soak in three machines. With SECONDS, each
+# goes through the whole matrix of parameters in a third of that time; else through a
+# few settings, chosen so that all pairs of values of two parameters occur.
 soaks() {
 	if [ -n "${3-}" ]; then
 		each=$(($3 / 36)) all='2,1,0 2,1,2 2,2,0 2,2,2 2,64,0 2,64,2 64,1,0 64,1,2 64,2,0 64,2,2 64,64,0 64,64,2'

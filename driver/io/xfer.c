@@ -357,6 +357,22 @@ release:
 	return ERR_PTR(ret);
 }
 
+/* Tie a transfer that is ready to be submitted to its kiocb. */
+static void xfer_init(struct nvdio_xfer *xfer, struct kiocb *iocb)
+{
+	struct nvdio_ns *ns = xfer->ns;
+
+	xfer->iocb = iocb;
+	atomic_set(&xfer->pending, 1);
+	xfer->fua = xfer->write && ns->fua && iocb_is_dsync(iocb);
+	xfer->pos = iocb->ki_pos;
+	INIT_WORK(&xfer->work, xfer_work);
+	if (iocb->ki_flags & IOCB_HIPRI) {
+		xfer->poll_queue = nvdio_ns_queue(ns, true);
+		iocb->private = xfer->poll_queue;
+	}
+}
+
 /**
  * nvdio_xfer_rw() - slow path of nvdio_direct_rw()
  * @ns: namespace
@@ -398,16 +414,7 @@ ssize_t nvdio_xfer_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 			ret = -EAGAIN;
 		goto out;
 	}
-	xfer->iocb = iocb;
-	atomic_set(&xfer->pending, 1);
-	xfer->fua = write && ns->fua && iocb_is_dsync(iocb);
-	xfer->pos = iocb->ki_pos;
-	INIT_WORK(&xfer->work, xfer_work);
-	if (iocb->ki_flags & IOCB_HIPRI) {
-		xfer->poll_queue = nvdio_ns_queue(ns, true);
-		iocb->private = xfer->poll_queue;
-	}
-
+	xfer_init(xfer, iocb);
 	this_cpu_inc(ns->stats->direct);
 	nvdio_stats_bytes(ns->stats, write, len);
 	ret = xfer_send(xfer, nowait);

@@ -97,37 +97,12 @@ static long ioctl_getgeo32(const struct nvdio_ns *ns, void __user *argp)
 	return copy_to_user(argp, &geo, 2 * sizeof(u32)) ? -EFAULT : 0;
 }
 
-/**
- * nvdio_ns_ioctl() - ioctl on a namespace node
- * @file: open node
- * @cmd: BLK*, HDIO_GETGEO, IOC_PR_* or NVME_IOCTL_*
- * @arg: argument, as for a block device or nvme
- *
- * Context: may sleep.
- * Return: 0 or -errno; -ENOTTY for unknown ioctls. NVME_IOCTL_* may return the
- * nsid or the controller's status, IOC_PR_* may return PR_STS_*.
- */
-long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+/* What block devices say of themselves. Return: -ENOIOCTLCMD: not one of these. */
+static int ioctl_query(struct nvdio_ns *ns, unsigned int cmd, void __user *argp)
 {
-	struct nvdio_ns *ns = file->private_data;
-	void __user *argp = (void __user *)arg;
 	u64 sectors;
-	int ret;
 
-	if (nvdio_ctrl_gone(ns->ctrl))
-		return -ENODEV;
-	ret = nvdio_passthru_ioctl(ns->ctrl, ns, file, cmd, argp);
-	if (ret != -ENOIOCTLCMD)
-		return ret;
-	if (nvdio_ns_gone(ns))
-		return -ENODEV;
-	ret = nvdio_pr_ioctl(ns, file, cmd, argp);
-	if (ret != -ENOIOCTLCMD)
-		return ret;
 	switch (cmd) {
-	case NVME_IOCTL_ID:
-		force_successful_syscall_return();
-		return ns->nsid;
 	case BLKGETSIZE64:
 		return put_user(nvdio_ns_size(ns), (u64 __user *)argp);
 	case BLKGETSIZE:
@@ -146,8 +121,6 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return put_user(0, (unsigned int __user *)argp);
 	case BLKALIGNOFF:
 		return put_user(0, (int __user *)argp);
-	case BLKROSET:
-		return ioctl_roset(ns, argp);
 	case BLKROGET:
 		return put_user((int)nvdio_ns_read_only(ns),
 				(int __user *)argp);
@@ -168,6 +141,46 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return put_user(0, (unsigned int __user *)argp);
 	case BLKROTATIONAL:
 		return put_user(0, (unsigned short __user *)argp);
+	default:
+		return -ENOIOCTLCMD;
+	}
+}
+
+/**
+ * nvdio_ns_ioctl() - ioctl on a namespace node
+ * @file: open node
+ * @cmd: BLK*, HDIO_GETGEO, IOC_PR_* or NVME_IOCTL_*
+ * @arg: argument, as for a block device or nvme
+ *
+ * Context: may sleep.
+ * Return: 0 or -errno; -ENOTTY for unknown ioctls. NVME_IOCTL_* may return the
+ * nsid or the controller's status, IOC_PR_* may return PR_STS_*.
+ */
+long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct nvdio_ns *ns = file->private_data;
+	void __user *argp = (void __user *)arg;
+	int ret;
+
+	if (nvdio_ctrl_gone(ns->ctrl))
+		return -ENODEV;
+	ret = nvdio_passthru_ioctl(ns->ctrl, ns, file, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
+	if (nvdio_ns_gone(ns))
+		return -ENODEV;
+	ret = nvdio_pr_ioctl(ns, file, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
+	ret = ioctl_query(ns, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
+	switch (cmd) {
+	case NVME_IOCTL_ID:
+		force_successful_syscall_return();
+		return ns->nsid;
+	case BLKROSET:
+		return ioctl_roset(ns, argp);
 	case BLKDISCARD:
 		return ioctl_range(file, ns, argp, nvdio_discard);
 	case BLKZEROOUT:

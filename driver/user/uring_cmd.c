@@ -267,74 +267,59 @@ static __always_inline u64 uring_dwords(const u32 *first)
 }
 
 /*
- * The fast path of Reads and Writes, whose opcode and flags have been checked.
- * Each member of the command is loaded once. Its dwords are laid out as in an
- * SQE, so most of them are just passed on.
- * Return: as nvdio_ns_uring_cmd(); -ENOENT if the slow path has to be taken.
+ * Is a Read or Write one for the fast path: for this namespace, without
+ * metadata, not too long for one contiguous range, and open to the caller?
  */
-static __always_inline int uring_rw(struct nvdio_ns *ns,
-				    struct io_uring_cmd *ioucmd,
-				    const struct nvme_uring_cmd *ucmd,
-				    const bool write, unsigned int issue_flags)
+static __always_inline bool uring_rw_is_usual(const struct nvdio_ns *ns,
+					      struct io_uring_cmd *ioucmd,
+					      const struct nvme_uring_cmd *ucmd,
+					      u64 len, const bool write)
 {
-	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
-						    DMA_FROM_DEVICE;
-	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
-	const u64 slba = uring_dwords(&ucmd->cdw10);
-	const u64 cdw12 = uring_dwords(&ucmd->cdw12);
 	const u64 lens = uring_dwords(&ucmd->metadata_len);
-	const u32 nlb = (cdw12 & 0xffff) + 1;
-	const u64 len = (u64)nlb << ns->lba_shift;
-	struct nvdio_ctrl *ctrl = ns->ctrl;
-	struct nvdio_request *req;
-	struct nvme_command *cmd;
-	struct nvdio_queue *q;
-	struct page *page;
-	u32 timeout_ms;
-	dma_addr_t dma;
-	u8 flags;
-	long offset;
-	bool plain;
-	int ret;
+	const struct nvdio_ctrl *ctrl = ns->ctrl;
+	bool unpriv;
 
-	/* Leave everything unusual to the filter, on the slow path. */
 	if (unlikely(READ_ONCE(ucmd->nsid) != ns->nsid || (u32)lens ||
 		     len > (write ? ns->write_max : ns->single_max) ||
 		     len > lens >> 32))
-		return -ENOENT;
+		return false;
 	if (write)
-		plain = ctrl->unpriv_write &&
-			ioucmd->file->f_mode & FMODE_WRITE;
+		unpriv = ctrl->unpriv_write &&
+			 ioucmd->file->f_mode & FMODE_WRITE;
 	else
-		plain = ctrl->unpriv_read;
-	if (unlikely(!plain) && !capable(CAP_SYS_ADMIN))
-		return -ENOENT;
+		unpriv = ctrl->unpriv_read;
+	return likely(unpriv) || capable(CAP_SYS_ADMIN);
+}
 
-	offset = uring_rw_span(ns, ioucmd, READ_ONCE(ucmd->addr), len, write,
-			       issue_flags, &page);
-	if (unlikely(offset < 0))
-		return offset;
-	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
-	req = nvdio_req_try_get(q, ns, slba, write ? nlb : 0);
-	if (unlikely(!req)) {
-		req = nvdio_req_get(q, ns, slba, write ? nlb : 0,
-				    issue_flags & IO_URING_F_NONBLOCK);
-		ret = PTR_ERR(req);
-		if (IS_ERR(req))
-			goto unpin;
-	}
-	flags = write ? NVDIO_REQ_WRITE : 0;
+/*
+ * Map the memory of a Read or Write and submit it with @req. sq_lock is held
+ * since @req was taken, and released on return.
+ * Return: -EIOCBQUEUED; or -ENOENT, there is no room to map the memory, and
+ * @req was given back.
+ */
+static __always_inline int
+uring_rw_submit(struct nvdio_ns *ns, struct nvdio_queue *q,
+		struct nvdio_request *req, struct io_uring_cmd *ioucmd,
+		const struct nvme_uring_cmd *ucmd, struct page *page,
+		size_t offset, size_t len, u64 slba, u64 cdw12,
+		const bool write, unsigned int issue_flags)
+{
+	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
+						    DMA_FROM_DEVICE;
+	u8 flags = write ? NVDIO_REQ_WRITE : 0;
+	struct nvme_command *cmd;
+	u32 timeout_ms;
+	dma_addr_t dma;
+
 	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
 		flags |= NVDIO_REQ_POLLED;
-		pdu->queue = q;
+		uring_pdu(ioucmd)->queue = q;
 	}
 	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
 	if (unlikely(dma == DMA_MAPPING_ERROR)) {
 		nvdio_req_put(q, req);
 		nvdio_queue_unlock(q);
-		/* The slow path waits for mapping space. */
-		ret = -ENOENT;
-		goto unpin;
+		return -ENOENT;
 	}
 	req->dma = dma;
 	nvdio_req_fill(req, ioucmd, uring_rw_end, ns, slba, len, flags);
@@ -353,7 +338,50 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 				      nvdio_passthru_timeout(timeout_ms));
 	nvdio_queue_unlock(q);
 	return -EIOCBQUEUED;
+}
 
+/*
+ * The fast path of Reads and Writes, whose opcode and flags have been checked.
+ * Each member of the command is loaded once. Its dwords are laid out as in an
+ * SQE, so most of them are just passed on.
+ * Return: as nvdio_ns_uring_cmd(); -ENOENT if the slow path has to be taken.
+ */
+static __always_inline int uring_rw(struct nvdio_ns *ns,
+				    struct io_uring_cmd *ioucmd,
+				    const struct nvme_uring_cmd *ucmd,
+				    const bool write, unsigned int issue_flags)
+{
+	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	const u64 slba = uring_dwords(&ucmd->cdw10);
+	const u64 cdw12 = uring_dwords(&ucmd->cdw12);
+	const u32 nlb = (cdw12 & 0xffff) + 1;
+	const u64 len = (u64)nlb << ns->lba_shift;
+	struct nvdio_request *req;
+	struct nvdio_queue *q;
+	struct page *page;
+	long offset;
+	int ret;
+
+	/* Leave everything unusual to the filter, on the slow path. */
+	if (unlikely(!uring_rw_is_usual(ns, ioucmd, ucmd, len, write)))
+		return -ENOENT;
+	offset = uring_rw_span(ns, ioucmd, READ_ONCE(ucmd->addr), len, write,
+			       issue_flags, &page);
+	if (unlikely(offset < 0))
+		return offset;
+	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
+	req = nvdio_req_try_get(q, ns, slba, write ? nlb : 0);
+	if (unlikely(!req)) {
+		req = nvdio_req_get(q, ns, slba, write ? nlb : 0,
+				    issue_flags & IO_URING_F_NONBLOCK);
+		ret = PTR_ERR(req);
+		if (IS_ERR(req))
+			goto unpin;
+	}
+	ret = uring_rw_submit(ns, q, req, ioucmd, ucmd, page, offset, len, slba,
+			      cdw12, write, issue_flags);
+	if (likely(ret == -EIOCBQUEUED))
+		return ret;
 unpin:
 	if (pdu->nr_pinned)
 		nvdio_pages_unpin_run(ns, page, pdu->nr_pinned);

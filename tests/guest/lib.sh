@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# Sourced by the scripts that run in the guest: TAP, and what must be true
-# after every test. Test numbers and the plan are added on the host (tests/lib.sh).
+# Sourced by the scripts that run in the guest: TAP, and what must hold after
+# every test. Test numbers and the plan are added on the host (tests/lib.sh).
 # shellcheck shell=sh
 
 guest_tests=0
@@ -50,13 +50,13 @@ vmstat() {
 	sed -n "s/^$1 //p" /proc/vmstat
 }
 
-# Each processor counts for itself for a while; reading this adds it all up.
+# Counters are per processor; reading stat_refresh folds them.
 pins_balanced() {
 	cat /proc/sys/vm/stat_refresh
 	[ "$(vmstat nr_foll_pin_acquired)" = "$(vmstat nr_foll_pin_released)" ]
 }
 
-# What the counters of all nodes say; that there are none to ask is no good sign.
+# Leak counters of all nodes that are not 0. Finding no counter at all is an error, too.
 leaks() {
 	asked=0
 	for f in /sys/class/nvdio/*/leaks/*; do
@@ -85,8 +85,8 @@ swiotlb_back() {
 	[ "$(swiotlb_used)" = "$swiotlb_base" ]
 }
 
-# Two tests: after $1 nothing is pinned and no leak counter is set. What ends
-# after the last close, io_uring's exit work for one, gets a moment.
+# Two tests: after $1 nothing is pinned and no leak counter is set. Some cleanup runs
+# after the last close (io_uring's exit work, for one), so this waits for a while.
 clean_after() {
 	wait_for 10 pins_balanced
 	is "$(vmstat nr_foll_pin_acquired)" "$(vmstat nr_foll_pin_released)" \
@@ -101,35 +101,44 @@ clean_after() {
 	fi
 }
 
-# Runs a test program that prints TAP, and takes its tests over. TEXT stands
-# before its lines: run TEXT PROGRAM ARGUMENTS...
+# Where run() keeps a program's output.
+run_out=/tmp/run.out
+
+# run TEXT PROGRAM ARGUMENTS...: runs a test program and passes its TAP on, with TEXT
+# in front of each test. The program must print its plan, have numbered its tests by
+# it, and exit with the status that fits them.
 run() {
 	text=$1
 	shift
-	"$@" >/tmp/run.out 2>&1 </dev/null
+	"$@" >"$run_out" 2>&1 </dev/null
 	status=$?
-	sed "s#^\(ok\|not ok\) - #&$text: #" /tmp/run.out
-	good=$(grep -c '^ok ' /tmp/run.out)
-	bad=$(grep -c '^not ok ' /tmp/run.out)
+	sed "/^1\.\.[0-9]*\$/d
+		s#^\(ok\|not ok\) [0-9]* - #\1 - $text: #
+		s#^ok [0-9]* \# SKIP #ok - $text \# SKIP #" "$run_out"
+	good=$(grep -c '^ok ' "$run_out")
+	bad=$(grep -c '^not ok ' "$run_out")
 	guest_tests=$((guest_tests + good + bad))
 	guest_failed=$((guest_failed + bad))
-	# It must have tested something, and its status must say the same.
+	awk '/^(not )?ok / { number = $1 == "ok" ? $2 : $3; wrong += number != ++n }
+		/^1\.\.[0-9]+$/ { plans++; wrong += $0 != "1.." n }
+		END { exit wrong || !n || plans != 1 }' "$run_out"
+	planned=$?
 	[ "$bad" = 0 ] || want=1
 	[ "$bad" != 0 ] || want=0
-	[ $((good + bad)) -gt 0 ] && [ $status = "$want" ]
+	[ $planned = 0 ] && [ $status = "$want" ]
 	ok $? "$text: the program ran to its end (status $status)"
 }
 
-# What namespaces that are gone had not given back; a node that came again has
-# counters of its own, which know nothing of it.
+# What removed namespaces had leaked. A node that came back has new counters, which
+# do not show it.
 leak_reports() {
 	dmesg | sed -n 's/.*nvdio: leak: //p'
 }
 
-# The last line of each guest script: how many tests there were. A guest that
-# ended early does not print it.
+# The last line of each guest script: the number of tests. A guest that ended early
+# does not print it.
 guest_end() {
-	is "$(leak_reports)" "" "no namespace went with something taken"
+	is "$(leak_reports)" "" "no removed namespace had leaked anything"
 	echo "# guest: $guest_tests tests"
 	[ $guest_failed = 0 ]
 }

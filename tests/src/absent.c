@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One call whose memory never comes; used by tests/guest/absent.
+ * One call whose memory is never populated (userfaultfd); used by tests/guest/absent.
  *
  * usage: absent DEVICE pread|direct|aio|identify
  *
- * Says "waiting" as nobody (uid 65534), and then does not return.
+ * Prints "waiting" as user nobody; the call after that does not return.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -47,31 +47,59 @@ static void *absent_memory(void)
 	return p;
 }
 
-int main(int argc, char **argv)
+static void usage(FILE *f)
 {
-	const char *how = argc == 3 ? argv[2] : "";
-	int fd = open(argc > 1 ? argv[1] : "", O_RDONLY | (strcmp(how, "direct") ? 0 : O_DIRECT));
-	struct nvme_admin_cmd identify = { .opcode = 6, .cdw10 = 1, .data_len = 4096 };
-	void *p = absent_memory();
+	fprintf(f, "usage: absent DEVICE pread|direct|aio|identify\n"
+		"One call as nobody whose memory is never populated: it does not return.\n");
+}
+
+static int aio_read(int fd, void *p)
+{
 	io_context_t aio = NULL;
 	struct iocb cb, *list = &cb;
 
+	if (io_setup(1, &aio))
+		fail("io_setup");
+	io_prep_pread(&cb, fd, p, LEN, 0);
+	io_submit(aio, 1, &list);
+	return io_getevents(aio, 1, 1, &(struct io_event){}, NULL);
+}
+
+static int call(const char *method, int fd, void *p)
+{
+	struct nvme_admin_cmd identify = {
+		.opcode = 6, .cdw10 = 1, .addr = (uintptr_t)p, .data_len = 4096,
+	};
+
+	if (!strcmp(method, "identify"))
+		return ioctl(fd, NVME_IOCTL_ADMIN_CMD, &identify);
+	if (!strcmp(method, "aio"))
+		return aio_read(fd, p);
+	return pread(fd, p, LEN, 0) != LEN;
+}
+
+int main(int argc, char **argv)
+{
+	const char *method = argc == 3 ? argv[2] : "";
+	void *p;
+	int fd;
+
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(method, "pread") && strcmp(method, "direct") && strcmp(method, "aio") &&
+	    strcmp(method, "identify")) {
+		usage(stderr);
+		return 2;
+	}
+	fd = open(argv[1], O_RDONLY | (strcmp(method, "direct") ? 0 : O_DIRECT));
 	if (fd < 0)
 		fail("open");
+	p = absent_memory();
 	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 		fail("setresuid");
 	printf("waiting\n");
 	fflush(stdout);
-	if (!strcmp(how, "identify")) {
-		identify.addr = (uintptr_t)p;
-		return ioctl(fd, NVME_IOCTL_ADMIN_CMD, &identify);
-	}
-	if (!strcmp(how, "aio")) {
-		if (io_setup(1, &aio))
-			fail("io_setup");
-		io_prep_pread(&cb, fd, p, LEN, 0);
-		io_submit(aio, 1, &list);
-		return io_getevents(aio, 1, 1, &(struct io_event){}, NULL);
-	}
-	return pread(fd, p, LEN, 0) != LEN;
+	return call(method, fd, p);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whatever a program hands in that is wrong gets an errno, and neither the
- * device nor the program's memory is changed. By read/write, vectors, libaio
- * and io_uring, on either path.
+ * Invalid arguments are refused with an errno, and neither the device nor the program's
+ * memory is changed: by read/write, vectors, libaio and io_uring, on both paths.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -83,7 +82,7 @@ static void untouched(const char *what)
 	if (holds(b, REGION, seed, 0, "%s: the device's data is untouched",
 		  what))
 		return;
-	/* One failure is not to look like many. */
+	/* Restore it, so that one failure does not look like many. */
 	fill(b, REGION, seed, 0);
 	put(fd, b, REGION, AT);
 }
@@ -101,20 +100,20 @@ static void misaligned(enum engine e)
 		const char *op = wr ? "write" : "read";
 
 		is(move(e, fd, a, lba, AT + 1, wr), -EINVAL,
-		   "%s: direct %s at an offset 1 off", n, op);
+		   "%s: direct %s at an offset that is off by 1", n, op);
 		is(move(e, fd, a, lba, AT + lba / 2, wr), -EINVAL,
 		   "%s: direct %s at half a block", n, op);
 		is(move(e, fd, a, lba - 1, AT, wr), -EINVAL,
-		   "%s: direct %s of a block less 1", n, op);
+		   "%s: direct %s of a block minus 1 byte", n, op);
 		is(move(e, fd, a, lba + lba / 2, AT, wr), -EINVAL,
 		   "%s: direct %s of one and a half blocks", n, op);
 		is(move(e, fd, a, 1, AT, wr), -EINVAL,
 		   "%s: direct %s of 1 byte", n, op);
 		for (i = 1; i < 4; i++)
 			is(move(e, fd, a + i, lba, AT, wr), -EINVAL,
-			   "%s: direct %s, buffer %d off a dword", n, op, i);
+			   "%s: direct %s, buffer %d bytes past a dword", n, op, i);
 	}
-	went(p, 0, 0, "%s: no call was counted as done", n);
+	went(p, 0, 0, "%s: no call was counted as successful", n);
 	if (dev.counted)
 		is(counter("stats/errors"), errors,
 		   "%s: no device error was counted", n);
@@ -137,8 +136,8 @@ static void misaligned_vectors(void)
 	is_ret(pwritev(fd, v, 2, AT), -EINVAL, "writev: segment of 2 bytes");
 	v[0] = (struct iovec){ a, dev.lba };
 	v[1] = (struct iovec){ a + PG + 2, dev.lba };
-	is_ret(preadv(fd, v, 2, AT), -EINVAL, "readv: second segment 2 off a dword");
-	is_ret(pwritev(fd, v, 2, AT), -EINVAL, "writev: second segment 2 off a dword");
+	is_ret(preadv(fd, v, 2, AT), -EINVAL, "readv: second segment 2 bytes past a dword");
+	is_ret(pwritev(fd, v, 2, AT), -EINVAL, "writev: second segment 2 bytes past a dword");
 	v[1] = (struct iovec){ a + PG, dev.lba - 4 };
 	is_ret(preadv(fd, v, 2, AT), -EINVAL, "readv: the sum is not whole blocks");
 	is_ret(pwritev(fd, v, 2, AT), -EINVAL, "writev: the sum is not whole blocks");
@@ -153,7 +152,7 @@ static void misaligned_vectors(void)
 struct memory {
 	const char *what;
 	char *p;
-	long rd, wr;		/* wanted of a read into it and a write from it; 1: success */
+	long rd, wr;		/* expected of a read into it and of a write from it; 1: success */
 };
 
 static void bad_memory(enum engine e, int flags)
@@ -166,7 +165,7 @@ static void bad_memory(enum engine e, int flags)
 		{ "an unmapped page", gone, -EFAULT, -EFAULT },
 		{ "NULL", NULL, -EFAULT, -EFAULT },
 		{ "a kernel address", (char *)0xffff888000000000, -EFAULT, -EFAULT },
-		{ "an address that is no address", (char *)0x8000000000000000,
+		{ "a non-canonical address", (char *)0x8000000000000000,
 		  -EFAULT, -EFAULT },
 		{ "a read-only page", ro, -EFAULT, 1 },
 	};
@@ -181,7 +180,7 @@ static void bad_memory(enum engine e, int flags)
 		p = path_start();
 		is(move(e, fd, m[i].p, PG, AT, false), m[i].rd,
 		   "%s, %s: read into %s", n, path, m[i].what);
-		/* The read-only page holds what is on the device already. */
+		/* The contents of the read-only page are on the device already. */
 		is(move(e, fd, m[i].p, PG, AT, true),
 		   m[i].wr == 1 ? (long)PG : m[i].wr,
 		   "%s, %s: write from %s", n, path, m[i].what);
@@ -195,47 +194,48 @@ static void bad_memory(enum engine e, int flags)
 	close(fd);
 }
 
+static void hole(enum engine e, int flags, size_t len, size_t at)
+{
+	const char *n = engine_name[e], *path = path_name(flags);
+	int fd = dev_open(O_RDWR | flags);
+	char *p = pages(len);
+
+	memset(p, 0x99, len);
+	mprotect(p + at, PG, PROT_NONE);
+	is(move(e, fd, p, len, AT, true), -EFAULT,
+	   "%s, %s: write of %zu KiB with a hole at %zu KiB", n, path, len / KiB, at / KiB);
+	is(move(e, fd, p, len, AT, false), -EFAULT,
+	   "%s, %s: read of %zu KiB with a hole at %zu KiB", n, path, len / KiB, at / KiB);
+	munmap(p, len);
+	close(fd);
+}
+
 /* A hole in the middle or at the end of a long buffer. */
 static void holes(enum engine e, int flags)
 {
 	static const size_t lens[] = { 2 * PG, 64 * KiB, MiB, 8 * MiB };
-	const char *n = engine_name[e], *path = path_name(flags);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(lens); i++) {
+		hole(e, flags, lens[i], lens[i] / 2);
+		hole(e, flags, lens[i], lens[i] - PG);
+	}
+	untouched(engine_name[e]);
+}
+
+static void unmapped_segment(int flags)
+{
+	const char *path = path_name(flags);
 	int fd = dev_open(O_RDWR | flags);
-	unsigned int l, last;
+	char *p = pages(4 * PG);
+	struct iovec v[3] = { { p, PG }, { p + 2 * PG, PG }, { p + 3 * PG, PG } };
 
-	for (l = 0; l < ARRAY_SIZE(lens); l++) {
-		for (last = 0; last < 2; last++) {
-			size_t len = lens[l];
-			size_t hole = last ? len - PG : len / 2;
-			char *p = pages(len);
-
-			memset(p, 0x99, len);
-			mprotect(p + hole, PG, PROT_NONE);
-			is(move(e, fd, p, len, AT, true), -EFAULT,
-			   "%s, %s: write of %zu KiB with a hole at %zu KiB",
-			   n, path, len / KiB, hole / KiB);
-			is(move(e, fd, p, len, AT, false), -EFAULT,
-			   "%s, %s: read of %zu KiB with a hole at %zu KiB",
-			   n, path, len / KiB, hole / KiB);
-			munmap(p, len);
-		}
-	}
-	untouched(n);
-
-	if (e == VECTOR) {
-		char *p = pages(4 * PG);
-		struct iovec v[3] = {
-			{ p, PG }, { p + 2 * PG, PG }, { p + 3 * PG, PG }
-		};
-
-		memset(p, 0x99, 4 * PG);
-		munmap(p + 2 * PG, PG);
-		is_ret(pwritev(fd, v, 3, AT), -EFAULT,
-		       "%s: writev with an unmapped segment", path);
-		is_ret(preadv(fd, v, 3, AT), -EFAULT,
-		       "%s: readv with an unmapped segment", path);
-		untouched("writev");
-	}
+	memset(p, 0x99, 4 * PG);
+	munmap(p + 2 * PG, PG);
+	is_ret(pwritev(fd, v, 3, AT), -EFAULT, "%s: writev with an unmapped segment", path);
+	is_ret(preadv(fd, v, 3, AT), -EFAULT, "%s: readv with an unmapped segment", path);
+	untouched("writev");
+	munmap(p, 2 * PG);
+	munmap(p + 3 * PG, PG);
 	close(fd);
 }
 
@@ -260,8 +260,8 @@ static void wrong_mode(int flags)
 	untouched(path);
 }
 
-/* The ends of the device again, through the asynchronous ways. */
-static void over_the_end(enum engine e, int flags)
+/* The end of the device (edges.c), by all engines. */
+static void across_the_end(enum engine e, int flags)
 {
 	const char *n = engine_name[e], *path = path_name(flags);
 	int fd = dev_open(O_RDWR | flags);
@@ -272,48 +272,85 @@ static void over_the_end(enum engine e, int flags)
 	is(move(e, fd, a, lba, dev.size, true), -ENOSPC,
 	   "%s, %s: write at the end", n, path);
 	is(move(e, fd, a, 4 * lba, dev.size - lba, false), lba,
-	   "%s, %s: read over the end", n, path);
+	   "%s, %s: read across the end", n, path);
 	is(move(e, fd, a, 4 * lba, dev.size - lba, true), lba,
-	   "%s, %s: write over the end", n, path);
-	is(move(e, fd, a, 0, AT, true), 0, "%s, %s: write of nothing", n, path);
-	is(move(e, fd, a, 0, AT, false), 0, "%s, %s: read of nothing", n, path);
-	if (e != URING)		/* -1 there is the file position */
+	   "%s, %s: write across the end", n, path);
+	is(move(e, fd, a, 0, AT, true), 0, "%s, %s: write of 0 bytes", n, path);
+	is(move(e, fd, a, 0, AT, false), 0, "%s, %s: read of 0 bytes", n, path);
+	if (e != URING)		/* io_uring takes -1 as the file position */
 		is(move(e, fd, a, lba, -lba, false), -EINVAL,
 		   "%s, %s: negative offset", n, path);
 	is(move(e, fd, a, lba, LLONG_MAX - 2 * lba + 1, true), -ENOSPC,
-	   "%s, %s: the last block there could be", n, path);
+	   "%s, %s: the highest possible block", n, path);
 	is(move(e, fd, a, lba, LLONG_MAX - lba + 1, true), -EINVAL,
 	   "%s, %s: an end that overflows", n, path);
 	close(fd);
 }
 
-int main(int argc, char **argv)
-{
-	enum engine e;
-	int fd;
+/* The cases: each by every engine, and on both paths where they may differ. */
 
-	t_begin(argc, argv);
+static void alignment(void)
+{
+	for (enum engine e = 0; e < ENGINES; e++)
+		misaligned(e);
+}
+
+static void memory(void)
+{
+	for (enum engine e = 0; e < ENGINES; e++) {
+		bad_memory(e, O_DIRECT);
+		bad_memory(e, 0);
+	}
+}
+
+static void memory_with_holes(void)
+{
+	for (enum engine e = 0; e < ENGINES; e++) {
+		holes(e, O_DIRECT);
+		holes(e, 0);
+	}
+	unmapped_segment(O_DIRECT);
+	unmapped_segment(0);
+}
+
+static void end_of_device(void)
+{
+	for (enum engine e = 0; e < ENGINES; e++) {
+		across_the_end(e, O_DIRECT);
+		across_the_end(e, 0);
+	}
+}
+
+static void open_mode(void)
+{
+	wrong_mode(O_DIRECT);
+	wrong_mode(0);
+}
+
+static void setup(void)
+{
+	int fd = dev_open(O_RDWR | O_DIRECT);
+
 	a = pages(REGION);
 	b = pages(REGION);
 	if (io_uring_queue_init(8, &ring, 0) || io_setup(8, &aio))
-		bail("rings");
+		bail("io_uring or libaio");
 	seed = rnd(&t_seed);
 	fill(a, REGION, seed, 0);
-	fd = dev_open(O_RDWR | O_DIRECT);
 	put(fd, a, REGION, AT);
 	close(fd);
+}
 
-	for (e = 0; e < ENGINES; e++) {
-		misaligned(e);
-		bad_memory(e, O_DIRECT);
-		bad_memory(e, 0);
-		holes(e, O_DIRECT);
-		holes(e, 0);
-		over_the_end(e, O_DIRECT);
-		over_the_end(e, 0);
-	}
-	misaligned_vectors();
-	wrong_mode(O_DIRECT);
-	wrong_mode(0);
-	return t_end();
+static const struct t_case cases[] = {
+	{ "alignment", alignment },
+	{ "vectors", misaligned_vectors },
+	{ "memory", memory },
+	{ "memory_with_holes", memory_with_holes },
+	{ "end_of_device", end_of_device },
+	{ "open_mode", open_mode },
+};
+
+int main(int argc, char **argv)
+{
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The two paths see one device: what one wrote, the other reads, at any mixture
- * of ranges, against a model in memory; parts of a block that several threads
- * write through the copy path at once are all kept; and O_DIRECT may be
- * switched on and off with F_SETFL under a running program.
+ * The direct path and the copy path are coherent: either one reads what the other has
+ * written, checked against a model in memory; threads that write parts of the same
+ * block through the copy path lose no update; and O_DIRECT can be switched on and off
+ * with F_SETFL while I/O is running.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -63,13 +63,13 @@ static void model(void)
 		n_direct += d;
 		n_copy += !d;
 	}
-	ok(good, "%d random reads and writes by both paths agree with the model (state %#lx)",
+	ok(good, "%d random reads and writes on both paths match the model (state %#lx)",
 	   STEPS, state);
-	went(p, n_direct, n_copy, "model: each call on its path");
+	went(p, n_direct, n_copy, "model: each call took its path");
 	get(direct, buf, SPAN, AT);
-	ok(!memcmp(buf, want, SPAN), "all of it at the end, by direct");
+	ok(!memcmp(buf, want, SPAN), "the whole range at the end, direct");
 	get(copy, buf, SPAN, AT);
-	ok(!memcmp(buf, want, SPAN), "all of it at the end, by copy");
+	ok(!memcmp(buf, want, SPAN), "the whole range at the end, copy");
 	close(direct);
 	close(copy);
 }
@@ -77,7 +77,7 @@ static void model(void)
 /* ---- parts of the same blocks ---- */
 
 #define WRITERS 8
-#define ROUNDS 150
+#define UPDATES 150
 
 struct writer {
 	pthread_t id;
@@ -87,14 +87,14 @@ struct writer {
 	unsigned int lost, failed;
 };
 
-/* Count upwards in bytes that belong to this thread alone. */
+/* Count upwards in bytes that only this thread writes. */
 static void *count_up(void *v)
 {
 	struct writer *w = v;
 	unsigned char mine[256], back[256];
 	unsigned int i;
 
-	for (i = 1; i <= ROUNDS; i++) {
+	for (i = 1; i <= UPDATES; i++) {
 		memset(mine, i, w->len);
 		if (pwrite(w->fd, mine, w->len, w->off) != (ssize_t)w->len)
 			w->failed++;
@@ -127,24 +127,24 @@ static void parts(const char *what, size_t len, size_t stride, uint64_t off)
 		failed += w[i].failed;
 		get(w[i].fd, last, len, w[i].off);
 		for (k = 0; k < len; k++)
-			wrong += last[k] != (unsigned char)ROUNDS;
+			wrong += last[k] != (unsigned char)UPDATES;
 		close(w[i].fd);
 	}
 	is(failed, 0, "%s: all calls succeeded", what);
 	is(lost, 0, "%s: %d threads, no update was lost", what, WRITERS);
-	is(wrong, 0, "%s: the last values are all there", what);
+	is(wrong, 0, "%s: all final values are there", what);
 }
 
-/* ---- a direct writer beside copy writers ---- */
+/* ---- a direct writer next to copy writers ---- */
 
 static atomic_bool stop;
 
 struct neighbour {
 	int fd;
-	unsigned int lost, rounds;
+	unsigned int lost, writes;
 };
 
-/* Whole blocks on both sides of the block whose parts are being written. */
+/* Write whole blocks on both sides of the blocks whose parts are being written. */
 static void *whole_blocks(void *v)
 {
 	struct neighbour *n = v;
@@ -153,19 +153,19 @@ static void *whole_blocks(void *v)
 	uint64_t seed = 99;
 
 	while (!atomic_load(&stop)) {
-		uint64_t side = n->rounds & 1 ? AT - lba : AT + 2 * lba;
+		uint64_t side = n->writes & 1 ? AT - lba : AT + 2 * lba;
 
 		fill(blk, lba, ++seed, 0);
 		if (pwrite(n->fd, blk, lba, side) != (ssize_t)lba ||
 		    pread(n->fd, back, lba, side) != (ssize_t)lba ||
 		    memcmp(blk, back, lba))
 			n->lost++;
-		n->rounds++;
+		n->writes++;
 	}
 	return NULL;
 }
 
-static void beside(void)
+static void adjacent_blocks(void)
 {
 	struct neighbour n = { .fd = dev_open(O_RDWR | O_DIRECT) };
 	pthread_t id;
@@ -173,20 +173,20 @@ static void beside(void)
 	atomic_store(&stop, false);
 	if (pthread_create(&id, NULL, whole_blocks, &n))
 		bail("thread");
-	/* Unaligned writes over the border of two blocks, direct ones beside. */
-	parts("parts over a block border, direct writers beside", 60, 60,
+	/* Unaligned writes across a block boundary, next to direct writes. */
+	parts("parts across a block boundary, next to direct writes", 60, 60,
 	      AT + dev.lba - 4 * 60);
 	atomic_store(&stop, true);
 	pthread_join(id, NULL);
-	ok(n.rounds > 0, "the direct writer ran: %u rounds", n.rounds);
+	ok(n.writes > 0, "the direct writer ran: %u writes", n.writes);
 	is(n.lost, 0, "the direct writer's blocks were never overwritten");
 	close(n.fd);
 }
 
 /*
- * Copy writers change parts of the very blocks that a direct writer writes as a
- * whole. Bytes that no copy writer owns come from the direct writer alone: if a
- * read-modify-write put back what it had read before his write, they are old.
+ * Copy writers change parts of the same blocks that a direct writer writes as a whole.
+ * Bytes outside of the copy writers' parts come from the direct writer only: if one is
+ * old, a read-modify-write has written back what it read before the direct write.
  */
 struct part {
 	pthread_t id;
@@ -209,45 +209,49 @@ static void *part_writer(void *v)
 	return NULL;
 }
 
+/* Write both blocks and read them back; returns whether a byte of it was lost. */
+static bool lost_bytes(int fd, char *want, char *back, const struct part *p)
+{
+	size_t len = 2 * dev.lba;
+
+	fill(want, len, rnd(&t_seed), 0);
+	put(fd, want, len, AT);
+	get(fd, back, len, AT);
+	for (unsigned int k = 0; k < 4; k++)
+		memcpy(back + p[k].off - AT, want + p[k].off - AT, 8);
+	return memcmp(back, want, len);
+}
+
 static void same_block(void)
 {
-	size_t len = 2 * dev.lba, i;
-	char *want = pages(len), *back = pages(len);
+	char *want = pages(2 * dev.lba), *back = pages(2 * dev.lba);
 	int fd = dev_open(O_RDWR | O_DIRECT);
+	unsigned int k, lost = 0, failed = 0;
 	struct part p[4] = { 0 };
-	unsigned int k, round, lost = 0, failed = 0;
 
 	atomic_store(&stop, false);
 	for (k = 0; k < 4; k++) {
-		/* The last one's bytes lie on both sides of the border. */
+		/* The last part lies on both sides of the boundary. */
 		p[k].off = AT + (k < 3 ? 40 + 100 * k : dev.lba - 4);
 		p[k].fd = dev_open(O_RDWR);
 		if (pthread_create(&p[k].id, NULL, part_writer, &p[k]))
 			bail("thread");
 	}
-	for (round = 0; round < 250; round++) {
-		fill(want, len, rnd(&t_seed), 0);
-		put(fd, want, len, AT);
-		get(fd, back, len, AT);
-		for (k = 0; k < 4; k++)
-			memcpy(back + p[k].off - AT, want + p[k].off - AT, 8);
-		for (i = 0; i < len && back[i] == want[i]; i++)
-			;
-		lost += i < len;
-	}
+	for (unsigned int i = 0; i < 250; i++)
+		lost += lost_bytes(fd, want, back, p);
 	atomic_store(&stop, true);
 	for (k = 0; k < 4; k++) {
 		pthread_join(p[k].id, NULL);
 		failed += p[k].failed;
 		close(p[k].fd);
 	}
-	is(failed, 0, "copy writers in the blocks of a direct writer: all succeeded");
-	is(lost, 0, "the direct writer's bytes are never put back to old ones (250 rounds)");
+	is(failed, 0, "copy writes to the blocks of a direct writer: all succeeded");
+	is(lost, 0, "the direct writer's bytes never revert to older ones (250 passes)");
 	close(fd);
 }
 
-/* Direct and copy writers take turns on one block: each sees the other. */
-static void turns(void)
+/* Direct and copy writes to one block, alternating. */
+static void alternating(void)
 {
 	int direct = dev_open(O_RDWR | O_DIRECT), copy = dev_open(O_RDWR);
 	char *want = pages(dev.lba), *buf = pages(dev.lba);
@@ -264,7 +268,7 @@ static void turns(void)
 		get(direct, buf, dev.lba, AT);
 		wrong += !!memcmp(want, buf, dev.lba);
 	}
-	is(wrong, 0, "a part written by copy into a block just written direct");
+	is(wrong, 0, "a copy write to part of a block that was just written direct");
 	close(direct);
 	close(copy);
 }
@@ -285,7 +289,7 @@ static void *toggle(void *v)
 	return NULL;
 }
 
-static void flip(void)
+static void toggling_o_direct(void)
 {
 	size_t len = 256 * KiB;
 	char *a = pages(len), *b = pages(len);
@@ -307,29 +311,41 @@ static void flip(void)
 	}
 	atomic_store(&stop, true);
 	pthread_join(id, &res);
-	ok(!res, "F_SETFL could always switch O_DIRECT");
-	is(wrong, 0, "400 writes and reads while O_DIRECT is switched");
+	ok(!res, "F_SETFL always succeeded");
+	is(wrong, 0, "400 writes and reads while O_DIRECT is toggled");
 	q = path_start();
 	if (dev.counted) {
 		ok(q.direct > p.direct && q.copy > p.copy,
-		   "both paths were taken meanwhile (direct %lu, copy %lu)",
+		   "both paths were taken (direct %lu, copy %lu)",
 		   q.direct - p.direct, q.copy - p.copy);
 		is(q.direct - p.direct + q.copy - p.copy, 800,
-		   "each call took exactly one");
+		   "each call took exactly one path");
 	}
 	close(fd);
 }
 
-int main(int argc, char **argv)
+static void parts_of_one_block(void)
 {
-	t_begin(argc, argv);
-	model();
 	parts("parts of one block", 8, 8, AT + 3);
 	parts("parts of one block, not dword-sized", 61, 61, AT + 5);
-	parts("parts over block borders", 200, 200, AT + dev.lba - 601);
-	beside();
-	same_block();
-	turns();
-	flip();
-	return t_end();
+}
+
+static void parts_across_blocks(void)
+{
+	parts("parts across block boundaries", 200, 200, AT + dev.lba - 601);
+}
+
+static const struct t_case cases[] = {
+	{ "model", model },
+	{ "parts_of_one_block", parts_of_one_block },
+	{ "parts_across_blocks", parts_across_blocks },
+	{ "adjacent_blocks", adjacent_blocks },
+	{ "same_block", same_block },
+	{ "alternating", alternating },
+	{ "toggling_o_direct", toggling_o_direct },
+};
+
+int main(int argc, char **argv)
+{
+	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

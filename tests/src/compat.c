@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A 32-bit program: the same calls by the 32-bit entry (int 0x80), with memory
- * and structures as such a program has them.
+ * The calls of a 32-bit program, made through the 32-bit entry (int 0x80) with memory
+ * below 4 GiB and 32-bit structures.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,9 +15,15 @@
 
 #include "t.h"
 
-enum { NR_GETPID = 20, NR_IOCTL = 54, NR_READV = 145, NR_WRITEV = 146, NR_PREAD64 = 180, NR_PWRITE64 = 181 };
+enum {
+	NR_GETPID = 20,
+	NR_IOCTL = 54,
+	NR_READV = 145,
+	NR_PREAD64 = 180,
+	NR_PWRITE64 = 181,
+};
 
-/* struct nvme_user_io with a u64 aligned to 4 bytes: shorter, so another number. */
+/* struct nvme_user_io with u64 aligned to 4 bytes: smaller, hence another ioctl number. */
 struct user_io32 {
 	uint8_t opcode, flags;
 	uint16_t control, nblocks, rsvd;
@@ -37,7 +43,6 @@ struct iovec32 {
 
 static unsigned char *low;
 
-/* An address as a 32-bit program has it. */
 static uint32_t low32(const void *p)
 {
 	return (uint32_t)(uintptr_t)p;
@@ -47,7 +52,10 @@ static int call32(int nr, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32
 {
 	long ret;
 
-	asm volatile("int $0x80" : "=a"(ret) : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e) : "memory", "r8", "r9", "r10", "r11");
+	asm volatile("int $0x80"
+		     : "=a"(ret)
+		     : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+		     : "memory", "r8", "r9", "r10", "r11");
 	return (int)ret;
 }
 
@@ -56,54 +64,82 @@ static int ioctl32(int fd, uint32_t cmd, const void *arg)
 	return call32(NR_IOCTL, fd, cmd, low32(arg), 0, 0);
 }
 
-static void questions(int fd)
-{
-	uint32_t *v = (uint32_t *)low;
+static int fd;
+static uint32_t *v;	/* what the ioctls fill in */
 
+static uint32_t *filled(void)
+{
 	memset(low, 0xee, 64);
-	ok(!ioctl32(fd, GETSIZE64_32, v) && *(uint64_t *)low == dev.size, "BLKGETSIZE64 with its 32-bit number");
-	memset(low, 0xee, 64);
-	ok(!ioctl32(fd, BLKGETSIZE, v) && v[0] == dev.size / 512 && v[1] == 0xeeeeeeee, "BLKGETSIZE: 4 bytes");
-	ok(!ioctl32(fd, BLKSSZGET, v) && v[0] == dev.lba, "BLKSSZGET");
-	memset(low, 0xee, 64);
-	ok(!ioctl32(fd, BSZGET_32, v) && v[0] == 4096 && v[1] == 0xeeeeeeee, "BLKBSZGET with its 32-bit number");
-	memset(low, 0xee, 64);
-	ok(!ioctl32(fd, BLKRAGET, v) && !v[0] && v[1] == 0xeeeeeeee, "BLKRAGET: 4 bytes");
-	memset(low, 0xee, 64);
-	ok(!ioctl32(fd, BLKSECTGET, v) && (v[0] & 0xffff) >= 8 && v[0] >> 16 == 0xeeee, "BLKSECTGET: 2 bytes");
-	memset(low, 0xee, 64);
-	ok(!ioctl32(fd, GETGEO, v) && low[0] == 64 && low[1] == 32 && !v[1] && v[2] == 0xeeeeeeee, "HDIO_GETGEO: 8 bytes");
-	v[0] = 1;
-	ok(!ioctl32(fd, BLKROSET, v) && !ioctl32(fd, BLKROGET, v + 1) && v[1] == 1, "BLKROSET and BLKROGET");
-	is(call32(NR_PWRITE64, fd, low32(low), 4096, 0, 0), -EPERM, "pwrite64 on a read-only namespace");
-	v[0] = 0;
-	ok(!ioctl32(fd, BLKROSET, v) && !ioctl32(fd, BLKROGET, v + 1) && !v[1], "BLKROSET back");
-	is(ioctl32(fd, NVME_IOCTL_ID, v), dev.name[strlen(dev.name) - 1] - '0', "NVME_IOCTL_ID");
-	is(ioctl32(fd, BLKSSZGET, (void *)1), -EFAULT, "BLKSSZGET to nowhere");
-	is(ioctl32(fd, FS_IOC_GETFLAGS, v), -ENOTTY, "what is not known");
+	return v;
 }
 
-static void moves(int fd, int flags)
+#define UNCHANGED 0xeeeeeeee
+
+static void queries(void)
+{
+	ok(!ioctl32(fd, GETSIZE64_32, filled()) && *(uint64_t *)low == dev.size,
+	   "BLKGETSIZE64 with its 32-bit number");
+	ok(!ioctl32(fd, BLKGETSIZE, filled()) && v[0] == dev.size / 512 && v[1] == UNCHANGED,
+	   "BLKGETSIZE: 4 bytes");
+	ok(!ioctl32(fd, BLKSSZGET, filled()) && v[0] == dev.lba, "BLKSSZGET");
+	ok(!ioctl32(fd, BSZGET_32, filled()) && v[0] == 4096 && v[1] == UNCHANGED,
+	   "BLKBSZGET with its 32-bit number");
+	ok(!ioctl32(fd, BLKRAGET, filled()) && !v[0] && v[1] == UNCHANGED, "BLKRAGET: 4 bytes");
+	ok(!ioctl32(fd, BLKSECTGET, filled()) && (v[0] & 0xffff) >= 8 && v[0] >> 16 == 0xeeee,
+	   "BLKSECTGET: 2 bytes");
+	ok(!ioctl32(fd, GETGEO, filled()) && low[0] == 64 && low[1] == 32 && !v[1] &&
+	   v[2] == UNCHANGED, "HDIO_GETGEO: 8 bytes");
+	is(ioctl32(fd, NVME_IOCTL_ID, v), dev_nsid(), "NVME_IOCTL_ID");
+	is(ioctl32(fd, BLKSSZGET, (void *)1), -EFAULT, "BLKSSZGET to a bad address");
+	is(ioctl32(fd, FS_IOC_GETFLAGS, v), -ENOTTY, "an unknown ioctl");
+}
+
+static void read_only(void)
+{
+	v[0] = 1;
+	ok(!ioctl32(fd, BLKROSET, v) && !ioctl32(fd, BLKROGET, v + 1) && v[1] == 1,
+	   "BLKROSET and BLKROGET");
+	is(call32(NR_PWRITE64, fd, low32(low), 4096, 0, 0), -EPERM,
+	   "pwrite64 on a read-only namespace");
+	v[0] = 0;
+	ok(!ioctl32(fd, BLKROSET, v) && !ioctl32(fd, BLKROGET, v + 1) && !v[1],
+	   "BLKROSET back to writable");
+}
+
+static void transfer(int flags)
 {
 	unsigned char *src = low, *dst = low + MiB;
-	struct iovec32 *v = (struct iovec32 *)(low + 3 * MiB);
+	struct iovec32 *iov = (struct iovec32 *)(low + 3 * MiB);
+	const char *path = path_name(flags);
+	int f = dev_open(O_RDWR | flags);
 	struct paths p = path_start();
-	uint32_t at = 8 * MiB;
+	const uint32_t at = 8 * MiB, len = 256 * KiB;
 
-	fill(src, 256 * KiB, t_seed, 0);
-	is(call32(NR_PWRITE64, fd, low32(src), 256 * KiB, at, 0), 256 * KiB, "%s: pwrite64", path_name(flags));
-	is(call32(NR_PREAD64, fd, low32(dst), 256 * KiB, at, 0), 256 * KiB, "%s: pread64", path_name(flags));
-	holds(dst, 256 * KiB, t_seed, 0, "%s: its data", path_name(flags));
-	memset(dst, 0, 256 * KiB);
-	v[0] = (struct iovec32){ low32(dst), 64 * KiB };
-	v[1] = (struct iovec32){ low32(dst + 64 * KiB), 192 * KiB };
-	lseek(fd, at, SEEK_SET);
-	is(call32(NR_READV, fd, low32(v), 2, 0, 0), 256 * KiB, "%s: readv", path_name(flags));
-	holds(dst, 256 * KiB, t_seed, 0, "%s: its data", path_name(flags));
+	fill(src, len, t_seed, 0);
+	is(call32(NR_PWRITE64, f, low32(src), len, at, 0), len, "%s: pwrite64", path);
+	is(call32(NR_PREAD64, f, low32(dst), len, at, 0), len, "%s: pread64", path);
+	holds(dst, len, t_seed, 0, "%s: its data", path);
+	memset(dst, 0, len);
+	iov[0] = (struct iovec32){ low32(dst), 64 * KiB };
+	iov[1] = (struct iovec32){ low32(dst + 64 * KiB), 192 * KiB };
+	lseek(f, at, SEEK_SET);
+	is(call32(NR_READV, f, low32(iov), 2, 0, 0), len, "%s: readv", path);
+	holds(dst, len, t_seed, 0, "%s: its data", path);
 	went_by(p, flags, 3, "32-bit calls");
+	close(f);
 }
 
-static void commands(int fd)
+static void copy(void)
+{
+	transfer(0);
+}
+
+static void direct(void)
+{
+	transfer(O_DIRECT);
+}
+
+static void commands(void)
 {
 	struct nvme_passthru_cmd *c = (void *)(low + 3 * MiB);
 	struct user_io32 *io = (void *)(low + 3 * MiB);
@@ -116,38 +152,43 @@ static void commands(int fd)
 	io->nblocks = 4096 / dev.lba - 1;
 	io->addr = low32(src) | 0xdead000000000000ULL;
 	io->slba = 100;
-	is(ioctl32(fd, SUBMIT_IO32, io), 0, "NVME_IOCTL_SUBMIT_IO with its 32-bit structure: a write");
+	is(ioctl32(fd, SUBMIT_IO32, io), 0,
+	   "NVME_IOCTL_SUBMIT_IO with its 32-bit structure: a write");
 	memset(c, 0, sizeof(*c));
 	c->opcode = 2;
-	c->nsid = dev.name[strlen(dev.name) - 1] - '0';
-	/* What is above 32 bits is not of a 32-bit program's address. */
+	c->nsid = dev_nsid();
+	/* A 32-bit program's addresses have 32 bits; the rest must be ignored. */
 	c->addr = low32(dst) | 0xdead000000000000ULL;
 	c->data_len = 4096;
 	c->cdw10 = 100;
 	c->cdw12 = 4096 / dev.lba - 1;
 	memset(dst, 0, 4096);
 	is(ioctl32(fd, NVME_IOCTL_IO_CMD, c), 0, "NVME_IOCTL_IO_CMD: a read");
-	holds(dst, 4096, ~t_seed, 0, "the one read what the other wrote");
-	is(counter("stats/passthrough") - passed, 2, "both were commands");
+	holds(dst, 4096, ~t_seed, 0, "it read what the first wrote");
+	is(counter("stats/passthrough") - passed, 2, "both were counted as passthrough");
 }
+
+static void setup(void)
+{
+	if (call32(NR_GETPID, 0, 0, 0, 0, 0) != getpid())
+		bail("this kernel runs no 32-bit programs");
+	low = mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	if (low == MAP_FAILED)
+		bail("no memory below 4 GiB");
+	v = (uint32_t *)low;
+	fd = dev_open(O_RDWR);
+}
+
+static const struct t_case cases[] = {
+	{ "queries", queries },
+	{ "read_only", read_only },
+	{ "copy", copy },
+	{ "direct", direct },
+	{ "commands", commands },
+};
 
 int main(int argc, char **argv)
 {
-	int fd, dfd;
-
-	t_begin(argc, argv);
-	if (call32(NR_GETPID, 0, 0, 0, 0, 0) != getpid())
-		bail("this kernel runs no 32-bit programs");
-	low = mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	if (low == MAP_FAILED)
-		bail("no memory below 4 GiB");
-	fd = dev_open(O_RDWR);
-	dfd = dev_open(O_RDWR | O_DIRECT);
-	questions(fd);
-	moves(fd, 0);
-	moves(dfd, O_DIRECT);
-	commands(fd);
-	close(dfd);
-	close(fd);
-	return t_end();
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ends of the device, as on a block device: sizes, llseek, and what reads
- * and writes do at, over and beyond the end, on either path.
+ * Size and end of the device behave as those of a block device: llseek, and reads and
+ * writes at, across and beyond the end, on both paths.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -62,7 +62,7 @@ static void seeks(void)
 	close(fd);
 }
 
-static void ends(int flags)
+static void reads_at_the_end(int flags)
 {
 	const char *path = path_name(flags);
 	int fd = dev_open(O_RDWR | flags);
@@ -75,53 +75,100 @@ static void ends(int flags)
 
 	is_ret(pread(fd, a, lba, end), 0, "%s: read at the end", path);
 	is_ret(pread(fd, a, lba, end + MiB), 0, "%s: read beyond the end", path);
-	is_ret(pread(fd, a, len, end - lba), lba,
-	       "%s: read over the end is short", path);
-	holds(a, lba, seed, len - lba, "%s:   and gives the last block", path);
+	is_ret(pread(fd, a, len, end - lba), lba, "%s: read across the end is short", path);
+	holds(a, lba, seed, len - lba, "%s:   and returns the last block", path);
 	memset(a, 0, len);
-	is_ret(preadv(fd, v, 2, end - 48 * KiB), 48 * KiB,
-	       "%s: readv over the end is short", path);
-	holds(a, 48 * KiB, seed, 16 * KiB, "%s:   and gives what is there", path);
-	is_ret(pread(fd, a, 8 * MiB, end - len), len,
-	       "%s: 8 MiB read over the end", path);
-	holds(a, len, seed, 0, "%s:   gives what is there", path);
+	is_ret(preadv(fd, v, 2, end - 48 * KiB), 48 * KiB, "%s: readv across the end is short",
+	       path);
+	holds(a, 48 * KiB, seed, 16 * KiB, "%s:   and returns what is there", path);
+	is_ret(pread(fd, a, 8 * MiB, end - len), len, "%s: 8 MiB read across the end", path);
+	holds(a, len, seed, 0, "%s:   returns what is there", path);
+	close(fd);
+}
+
+static void writes_at_the_end(int flags)
+{
+	const char *path = path_name(flags);
+	int fd = dev_open(O_RDWR | flags);
+	uint64_t seed = rnd(&t_seed), end = dev.size;
+	size_t lba = dev.lba, len = 64 * KiB;
 
 	is_ret(pwrite(fd, b, lba, end), -ENOSPC, "%s: write at the end", path);
-	is_ret(pwrite(fd, b, lba, end + MiB), -ENOSPC,
-	       "%s: write beyond the end", path);
-	seed = rnd(&t_seed);
+	is_ret(pwrite(fd, b, lba, end + MiB), -ENOSPC, "%s: write beyond the end", path);
 	fill(b, len, seed, 0);
-	is_ret(pwrite(fd, b, len, end - lba), lba,
-	       "%s: write over the end is short", path);
+	is_ret(pwrite(fd, b, len, end - lba), lba, "%s: write across the end is short", path);
 	get(fd, a, lba, end - lba);
 	holds(a, lba, seed, 0, "%s:   and wrote the last block", path);
+	close(fd);
+}
+
+static void position_at_the_end(int flags)
+{
+	const char *path = path_name(flags);
+	int fd = dev_open(O_RDWR | flags);
+	size_t lba = dev.lba, len = 64 * KiB;
+	uint64_t end = dev.size;
 
 	is_ret(lseek(fd, end - lba, SEEK_SET), end - lba, "%s: position", path);
-	is_ret(read(fd, a, len), lba, "%s: read over the end", path);
+	is_ret(read(fd, a, len), lba, "%s: read across the end", path);
 	is_ret(read(fd, a, len), 0, "%s: the next read", path);
 	is_ret(write(fd, b, len), -ENOSPC, "%s: a write there", path);
 	is_ret(lseek(fd, 0, SEEK_CUR), end, "%s: the position is the end", path);
+	close(fd);
+}
 
-	is_ret(pread(fd, a, 0, 0), 0, "%s: read of nothing", path);
-	is_ret(pwrite(fd, a, 0, 0), 0, "%s: write of nothing", path);
-	is_ret(pread(fd, a, 0, end), 0, "%s: read of nothing at the end", path);
-	is_ret(pwrite(fd, a, 0, end), 0, "%s: write of nothing at the end", path);
+static void nothing(int flags)
+{
+	const char *path = path_name(flags);
+	int fd = dev_open(O_RDWR | flags);
+	uint64_t end = dev.size;
+
+	is_ret(pread(fd, a, 0, 0), 0, "%s: read of 0 bytes", path);
+	is_ret(pwrite(fd, a, 0, 0), 0, "%s: write of 0 bytes", path);
+	is_ret(pread(fd, a, 0, end), 0, "%s: read of 0 bytes at the end", path);
+	is_ret(pwrite(fd, a, 0, end), 0, "%s: write of 0 bytes at the end", path);
+	close(fd);
+}
+
+static void extreme_offsets(int flags)
+{
+	const char *path = path_name(flags);
+	int fd = dev_open(O_RDWR | flags);
+	off_t lba = dev.lba;
+
 	is_ret(pread(fd, a, lba, LLONG_MAX - 2 * lba + 1), 0,
-	       "%s: read at the last block there could be", path);
+	       "%s: read at the highest possible block", path);
 	is_ret(pwrite(fd, a, lba, LLONG_MAX - 2 * lba + 1), -ENOSPC,
-	       "%s: write at the last block there could be", path);
+	       "%s: write at the highest possible block", path);
 	is_ret(pread(fd, a, lba, LLONG_MAX - lba + 1), -EINVAL,
 	       "%s: read whose end overflows", path);
 	is_ret(pwrite(fd, a, lba, LLONG_MAX - lba + 1), -EINVAL,
 	       "%s: write whose end overflows", path);
-	is_ret(pread(fd, a, lba, -(off_t)lba), -EINVAL,
-	       "%s: read at a negative offset", path);
-	is_ret(pwrite(fd, a, lba, -(off_t)lba), -EINVAL,
-	       "%s: write at a negative offset", path);
+	is_ret(pread(fd, a, lba, -lba), -EINVAL, "%s: read at a negative offset", path);
+	is_ret(pwrite(fd, a, lba, -lba), -EINVAL, "%s: write at a negative offset", path);
 	close(fd);
 }
 
-/* The copy path has no block borders, the end included. */
+static void ends(int flags)
+{
+	reads_at_the_end(flags);
+	writes_at_the_end(flags);
+	position_at_the_end(flags);
+	nothing(flags);
+	extreme_offsets(flags);
+}
+
+static void direct(void)
+{
+	ends(O_DIRECT);
+}
+
+static void copy(void)
+{
+	ends(0);
+}
+
+/* The copy path is not bound to blocks, nor is it at the end of the device. */
 static void bytes_at_end(void)
 {
 	uint64_t seed = rnd(&t_seed), end = dev.size;
@@ -135,7 +182,7 @@ static void bytes_at_end(void)
 	is_ret(pread(fd, a, 9000, end - 7), 7, "copy: they read back");
 	holds(a, 7, seed, 0, "copy:   as written");
 	is_ret(pread(fd, a, 9000, end + 1), 0, "copy: read beyond the end");
-	is_ret(pwrite(fd, b, 9000, end + 1), -ENOSPC, "copy: write beyond it");
+	is_ret(pwrite(fd, b, 9000, end + 1), -ENOSPC, "copy: write beyond the end");
 	close(fd);
 }
 
@@ -149,31 +196,36 @@ static void opens(void)
 		ok(S_ISCHR(st.st_mode), "it is a character device");
 	fd = open(dev.path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	ok(fd >= 0, "O_CREAT|O_TRUNC opens it");
-	is_ret(lseek(fd, 0, SEEK_END), dev.size, "  and truncates nothing");
+	is_ret(lseek(fd, 0, SEEK_END), dev.size, "  and does not truncate it");
 	close(fd);
 	is_ret(open(dev.path, O_RDWR | O_CREAT | O_EXCL, 0600), -EEXIST,
 	       "O_CREAT|O_EXCL");
 	is_ret(open(dev.path, O_RDONLY | O_DIRECTORY), -ENOTDIR, "O_DIRECTORY");
 
-	/* O_APPEND is a matter of the file position: no meaning on a raw disk. */
-	fd = dev_open(O_RDWR);
+		fd = dev_open(O_RDWR);
 	is_ret(fcntl(fd, F_SETFL, O_DIRECT), 0, "F_SETFL sets O_DIRECT");
-	is_ret(pread(fd, a + 1, dev.lba, 0), -EINVAL, "  which then holds");
+	is_ret(pread(fd, a + 1, dev.lba, 0), -EINVAL, "  whose alignment rules then apply");
 	is_ret(fcntl(fd, F_SETFL, 0), 0, "F_SETFL clears O_DIRECT");
-	is_ret(pread(fd, a + 1, dev.lba, 0), dev.lba, "  which then is gone");
+	is_ret(pread(fd, a + 1, dev.lba, 0), dev.lba, "  whose rules then no longer apply");
 	close(fd);
 }
 
-int main(int argc, char **argv)
+static void setup(void)
 {
-	t_begin(argc, argv);
 	a = pages(8 * MiB);
 	b = pages(8 * MiB);
-	sizes();
-	seeks();
-	ends(O_DIRECT);
-	ends(0);
-	bytes_at_end();
-	opens();
-	return t_end();
+}
+
+static const struct t_case cases[] = {
+	{ "sizes", sizes },
+	{ "seeks", seeks },
+	{ "direct", direct },
+	{ "copy", copy },
+	{ "bytes_at_end", bytes_at_end },
+	{ "opens", opens },
+};
+
+int main(int argc, char **argv)
+{
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Breaks free memory into pieces of less than 128 KiB and keeps it so until it
- * is killed: of nearly all memory, each 32nd page is pinned, the rest given back.
+ * Fragments free memory into pieces of less than 128 KiB and keeps it so until it is
+ * killed: of nearly all memory every 32nd page is pinned, and the others are freed.
  *
- * fragment READY: creates the file READY when it is done.
+ * usage: fragment READY    creates the file READY when it is done
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,8 +16,8 @@
 
 #define PG		4096UL
 #define STEP		(32 * PG)
-#define SPARE		(48UL << 20)	/* for everybody else */
-#define BUFFERS		16384		/* most that a ring takes */
+#define SPARE		(48UL << 20)	/* for the other programs */
+#define BUFFERS		16384		/* the most that a ring takes */
 
 static unsigned long mem_free(void)
 {
@@ -40,8 +40,12 @@ int main(int argc, char **argv)
 	unsigned int nr = 0;
 	char *p;
 
+	if (argc != 2 || argv[1][0] == '-') {
+		fprintf(stderr, "usage: fragment READY\n");
+		return 2;
+	}
 	len = mem_free();
-	if (argc < 2 || len < 2 * SPARE)
+	if (len < 2 * SPARE)
 		return 2;
 	len = (len - SPARE) & ~(STEP - 1);
 	if (len / STEP > BUFFERS)

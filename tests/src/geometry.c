@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Buffers of every shape: one LBA to 8 MiB, at odd offsets inside a page, in
- * 4 KiB pages, transparent huge pages and hugetlb pages, and iovecs of many odd
- * segments. Bytes around the buffer must stay as they were.
+ * Buffers of all shapes: one LBA to 8 MiB, at odd offsets inside a page, in 4 KiB
+ * pages, transparent huge pages and hugetlb pages, and iovecs of many odd segments.
+ * The bytes around the buffer must not change.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +17,7 @@
 
 #define MAX (8 * MiB)
 #define GUARD 64
-#define ARENA (MAX + 4 * MiB)	/* two of them: written from, read into */
+#define ARENA (MAX + 4 * MiB)	/* one to write from, one to read into */
 
 static char *src, *dst;
 static uint64_t at = 16 * MiB;		/* where on the device */
@@ -50,7 +50,7 @@ static char *arena(int kind)
 	return p;
 }
 
-/* AnonHugePages of this process, KiB: tells whether THP was really given. */
+/* AnonHugePages of this process in KiB: whether the kernel really gave huge pages. */
 static long thp_kib(void)
 {
 	FILE *f = fopen("/proc/self/smaps_rollup", "r");
@@ -65,7 +65,7 @@ static long thp_kib(void)
 	return kib;
 }
 
-/* Write len from src+so, read into dst+to, compare; true when all is right. */
+/* Write @len from src + @so, read into dst + @to, compare; true when the data is right. */
 static bool round_trip(int fd, size_t len, size_t so, size_t to)
 {
 	uint64_t seed = rnd(&t_seed);
@@ -130,13 +130,13 @@ static void sizes(const char *what, int kind)
 	}
 	/* A buffer that ends and starts in the middle of huge pages. */
 	ok(round_trip(fd, MAX, 2 * MiB - 1028, MiB + 4),
-	   "%s: 8 MiB over huge page borders", what);
+	   "%s: 8 MiB across huge page boundaries", what);
 	munmap(src, ARENA);
 	munmap(dst, ARENA);
 	close(fd);
 }
 
-/* n dword-sized segments that add up to len, taken in order from a shuffled arena. */
+/* @n dword-aligned segments of @len bytes in all, in order of their addresses. */
 static void segments(struct iovec *v, unsigned int n, size_t len, char *base,
 		     bool gaps, uint64_t *r)
 {
@@ -176,7 +176,7 @@ static bool check_segs(struct iovec *v, unsigned int n, uint64_t seed)
 	return true;
 }
 
-/* Has the controller SGLs, and may the driver use them? */
+/* May the driver use SGLs? */
 static bool have_sgls(void)
 {
 	FILE *f = fopen("/sys/module/nvdio/parameters/sgl_threshold", "r");
@@ -189,8 +189,8 @@ static bool have_sgls(void)
 }
 
 /*
- * Can it go without a copy? PRPs know no gaps inside a page; where there is
- * one, a command has to end, which it can between two blocks only.
+ * Can the call go without a copy? PRPs cannot describe a gap inside a page: there a
+ * command has to end, which it can do only at a block boundary.
  */
 static bool no_copy(const struct iovec *v, unsigned int n, int flags)
 {
@@ -210,123 +210,163 @@ static bool no_copy(const struct iovec *v, unsigned int n, int flags)
 	return true;
 }
 
+static struct iovec w_iov[1024], r_iov[1024];
+
+/* Write from @n random segments, read into @n others; true when the data is right. */
+static bool random_vectors(int fd, unsigned int n, unsigned int turn)
+{
+	size_t len = (1 + below(&t_seed, 2 * MiB / dev.lba)) * dev.lba;
+	uint64_t seed = rnd(&t_seed), state = t_seed;
+	ssize_t wrote, got;
+	bool good = true;
+
+	/* An SGL must have enough descriptors for the segments of one block. */
+	if (len < n * dev.lba / 64)
+		len = n * dev.lba / 64;
+	len = (len + dev.lba - 1) / dev.lba * dev.lba;
+	memset(dst, 0, len + 4 * PG);
+	segments(w_iov, n, len, src, turn & 1, &t_seed);
+	segments(r_iov, n, len, dst, turn & 2, &t_seed);
+	put_segs(w_iov, n, seed);
+	wrote = pwritev(fd, w_iov, n, at);
+	got = pread(fd, dst + MAX, dev.lba, at);
+	if (wrote == (ssize_t)len)
+		good = differs(dst + MAX, dev.lba, seed, 0) < 0;
+	if (wrote == (ssize_t)len && got == dev.lba)
+		got = preadv(fd, r_iov, n, at);
+	good = good && wrote == (ssize_t)len && got == wrote && check_segs(r_iov, n, seed);
+	if (!good)
+		note("state %#llx: %u segments, %zu bytes: write %zd, read %zd",
+		     (unsigned long long)state, n, len, wrote, got);
+	return good;
+}
+
+static void vectors_of(int fd, int flags, unsigned int n)
+{
+	unsigned int direct = 0, copy = 0;
+	struct paths p = path_start();
+	bool good = true;
+
+	for (unsigned int k = 0; k < 12 && good; k++) {
+		good = random_vectors(fd, n, k);
+		*(no_copy(w_iov, n, flags) ? &direct : &copy) += 1;
+		*(no_copy(r_iov, n, flags) ? &direct : &copy) += 1;
+		*(flags & O_DIRECT ? &direct : &copy) += 1;
+	}
+	ok(good, "%s: iovecs of %u dword-aligned segments", path_name(flags), n);
+	if (good)
+		went(p, direct, copy, "%s: counters: %u of them without a copy, %u with one",
+		     path_name(flags), direct, copy);
+}
+
+/* More segments in a block than any controller takes: the data is right all the same. */
+static void dword_segments(int fd, int flags)
+{
+	const char *path = path_name(flags);
+
+	for (unsigned int i = 0; i < 1024; i++) {
+		w_iov[i] = (struct iovec){ src + i * 12, 4 };
+		r_iov[i] = (struct iovec){ dst + i * 8, 4 };
+	}
+	put_segs(w_iov, 1024, 77);
+	memset(dst, 0, 4 * PG);
+	is_ret(pwritev(fd, w_iov, 1024, at), 4096, "%s: 1024 segments of a dword written", path);
+	is_ret(preadv(fd, r_iov, 1024, at), 4096, "%s:   and read", path);
+	ok(check_segs(r_iov, 1024, 77), "%s:   with the right data", path);
+}
+
+/* The same page many times is a legal source. */
+static void repeated_page(int fd, int flags)
+{
+	const char *path = path_name(flags);
+	unsigned int i;
+
+	for (i = 0; i < 64; i++)
+		w_iov[i] = (struct iovec){ src + (i % 3) * 4, dev.lba };
+	fill(src, PG + 64, rnd(&t_seed), 0);
+	is_ret(pwritev(fd, w_iov, 64, at), 64 * dev.lba,
+	       "%s: the same page 64 times in one write", path);
+	get(fd, dst, 64 * dev.lba, at);
+	for (i = 0; i < 64; i++)
+		if (memcmp(dst + i * dev.lba, w_iov[i].iov_base, dev.lba))
+			break;
+	is(i, 64, "%s: 64 blocks have the right data", path);
+}
+
+static void empty_segments(int fd, int flags)
+{
+	for (unsigned int i = 0; i < 9; i++) {
+		w_iov[i].iov_base = i & 1 ? src + i * dev.lba : NULL;
+		w_iov[i].iov_len = i & 1 ? dev.lba : 0;
+	}
+	is_ret(pwritev(fd, w_iov, 9, at), 4 * dev.lba, "%s: empty segments are skipped",
+	       path_name(flags));
+}
+
 static void vectors(int flags)
 {
 	static const unsigned int counts[] = { 1, 2, 3, 5, 17, 64, 200, 1024 };
-	static struct iovec w[1024], r[1024];
 	int fd = dev_open(O_RDWR | flags);
-	unsigned int c, k;
 
 	src = arena(MADV_NOHUGEPAGE);
 	dst = arena(MADV_NOHUGEPAGE);
-	for (c = 0; c < ARRAY_SIZE(counts); c++) {
-		unsigned int n = counts[c], direct = 0, copy = 0;
-		struct paths p = path_start();
-		bool good = true;
-
-		for (k = 0; k < 12 && good; k++) {
-			uint64_t seed = rnd(&t_seed), state = t_seed;
-			size_t len = (1 + below(&t_seed, 2 * MiB / dev.lba)) *
-				     dev.lba;
-			ssize_t a, b;
-
-			/* Fewer segments to a block than an SGL has room for. */
-			if (len < n * dev.lba / 64)
-				len = n * dev.lba / 64;
-			len = (len + dev.lba - 1) / dev.lba * dev.lba;
-			memset(dst, 0, len + 4 * PG);
-			segments(w, n, len, src, k & 1, &t_seed);
-			segments(r, n, len, dst, k & 2, &t_seed);
-			put_segs(w, n, seed);
-			a = pwritev(fd, w, n, at);
-			b = pread(fd, dst + MAX, dev.lba, at);
-			if (a == (ssize_t)len)
-				good = differs(dst + MAX, dev.lba, seed, 0) < 0;
-			if (a == (ssize_t)len && b == dev.lba)
-				b = preadv(fd, r, n, at);
-			*(no_copy(w, n, flags) ? &direct : &copy) += 1;
-			*(no_copy(r, n, flags) ? &direct : &copy) += 1;
-			*(flags & O_DIRECT ? &direct : &copy) += 1;
-			good = good && a == (ssize_t)len && b == a &&
-			       check_segs(r, n, seed);
-			if (!good)
-				note("state %#llx: %u segments, %zu bytes: write %zd, read %zd",
-				     (unsigned long long)state, n, len, a, b);
-		}
-		ok(good, "%s: iovecs of %u dword-aligned segments",
-		   path_name(flags), n);
-		if (good)
-			went(p, direct, copy,
-			     "%s: counters: %u of them without a copy, %u with",
-			     path_name(flags), direct, copy);
-	}
-
-	/* Too many segments in a block for any controller: right all the same. */
-	for (c = 0; c < 1024; c++) {
-		w[c].iov_base = src + c * 12;
-		r[c].iov_base = dst + c * 8;
-		w[c].iov_len = r[c].iov_len = 4;
-	}
-	put_segs(w, 1024, 77);
-	memset(dst, 0, 4 * PG);
-	is_ret(pwritev(fd, w, 1024, at), 4096, "%s: 1024 segments of a dword written",
-	       path_name(flags));
-	is_ret(preadv(fd, r, 1024, at), 4096, "%s:   and read", path_name(flags));
-	ok(check_segs(r, 1024, 77), "%s:   with the right data", path_name(flags));
-
-	/* One page many times: legal as a source. */
-	for (c = 0; c < 64; c++) {
-		w[c].iov_base = src + (c % 3) * 4;
-		w[c].iov_len = dev.lba;
-	}
-	fill(src, PG + 64, rnd(&t_seed), 0);
-	is_ret(pwritev(fd, w, 64, at), 64 * dev.lba,
-	       "%s: the same page 64 times in one write", path_name(flags));
-	if (pread(fd, dst, 64 * dev.lba, at) != 64 * dev.lba)
-		bail("read");
-	for (c = 0; c < 64; c++)
-		if (memcmp(dst + c * dev.lba, w[c].iov_base, dev.lba))
-			break;
-	is(c, 64, "%s: blocks right of 64", path_name(flags));
-
-	/* Segments of no length between others. */
-	for (c = 0; c < 9; c++) {
-		w[c].iov_base = c & 1 ? src + c * dev.lba : NULL;
-		w[c].iov_len = c & 1 ? dev.lba : 0;
-	}
-	is_ret(pwritev(fd, w, 9, at), 4 * dev.lba,
-	       "%s: empty segments are skipped", path_name(flags));
+	for (unsigned int i = 0; i < ARRAY_SIZE(counts); i++)
+		vectors_of(fd, flags, counts[i]);
+	dword_segments(fd, flags);
+	repeated_page(fd, flags);
+	empty_segments(fd, flags);
 	munmap(src, ARENA);
 	munmap(dst, ARENA);
 	close(fd);
 }
 
-/* A read into memory that no one has touched yet, and into a file mapping. */
-static void unusual_memory(void)
+/* Write 1 MiB of a pattern to the device; returns its seed. */
+static uint64_t pattern_at(int fd)
 {
-	int fd = dev_open(O_RDWR | O_DIRECT), file;
 	uint64_t seed = rnd(&t_seed);
-	char name[] = "/tmp/geometryXXXXXX";
-	char *p;
+	char *p = pages(MiB);
 
-	p = pages(MiB);
 	fill(p, MiB, seed, 0);
 	put(fd, p, MiB, at);
+	munmap(p, MiB);
+	return seed;
+}
 
-	p = mmap(NULL, MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		 -1, 0);
+static void *untouched(void)
+{
+	void *p = mmap(NULL, MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		bail("mmap");
+	return p;
+}
+
+static void untouched_memory(void)
+{
+	int fd = dev_open(O_RDWR | O_DIRECT);
+	uint64_t seed = pattern_at(fd);
+	char *p = untouched(), *back = pages(MiB);
+
 	is_ret(pread(fd, p, MiB, at), MiB, "read into untouched memory");
 	holds(p, MiB, seed, 0, "  the data is there");
 	munmap(p, MiB);
 
-	/* Zero pages as the source of a write. */
-	p = mmap(NULL, MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		 -1, 0);
+	/* The zero page as the source of a write. */
+	p = untouched();
 	is_ret(pwrite(fd, p, MiB, at + MiB), MiB, "write from untouched memory");
-	dst = pages(MiB);
-	get(fd, dst, MiB, at + MiB);
-	ok(all(dst, MiB, 0), "  zeroes were written");
+	get(fd, back, MiB, at + MiB);
+	ok(all(back, MiB, 0), "  zeroes were written");
 	munmap(p, MiB);
+	munmap(back, MiB);
+	close(fd);
+}
+
+static void file_mapping(void)
+{
+	int fd = dev_open(O_RDWR | O_DIRECT), file;
+	uint64_t seed = pattern_at(fd);
+	char name[] = "/tmp/geometryXXXXXX";
+	char *p, *back = pages(MiB);
 
 	file = mkstemp(name);
 	unlink(name);
@@ -334,22 +374,51 @@ static void unusual_memory(void)
 		bail("file in /tmp");
 	p = mmap(NULL, MiB, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	is_ret(pread(fd, p, MiB, at), MiB, "read into a shared file mapping");
-	if (msync(p, MiB, MS_SYNC) || pread(file, dst, MiB, 0) != MiB)
+	if (msync(p, MiB, MS_SYNC) || pread(file, back, MiB, 0) != MiB)
 		bail("file in /tmp");
-	holds(dst, MiB, seed, 0, "  the file has the data");
+	holds(back, MiB, seed, 0, "  the file has the data");
 	munmap(p, MiB);
+	munmap(back, MiB);
 	close(file);
 	close(fd);
 }
 
+static void small_pages(void)
+{
+	sizes("4 KiB pages", MADV_NOHUGEPAGE);
+}
+
+static void transparent_huge_pages(void)
+{
+	sizes("transparent huge pages", MADV_HUGEPAGE);
+}
+
+static void hugetlb_pages(void)
+{
+	sizes("hugetlb pages", MAP_HUGETLB);
+}
+
+static void vectors_direct(void)
+{
+	vectors(O_DIRECT);
+}
+
+static void vectors_copy(void)
+{
+	vectors(0);
+}
+
+static const struct t_case cases[] = {
+	{ "small_pages", small_pages },
+	{ "transparent_huge_pages", transparent_huge_pages },
+	{ "hugetlb_pages", hugetlb_pages },
+	{ "vectors_direct", vectors_direct },
+	{ "vectors_copy", vectors_copy },
+	{ "untouched_memory", untouched_memory },
+	{ "file_mapping", file_mapping },
+};
+
 int main(int argc, char **argv)
 {
-	t_begin(argc, argv);
-	sizes("4 KiB pages", MADV_NOHUGEPAGE);
-	sizes("transparent huge pages", MADV_HUGEPAGE);
-	sizes("hugetlb pages", MAP_HUGETLB);
-	vectors(O_DIRECT);
-	vectors(0);
-	unusual_memory();
-	return t_end();
+	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

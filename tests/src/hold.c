@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An open file outlives its device: after the unbind every call on it says
- * ENODEV, however often.
+ * An open file outlives its device: after the unbind every call on it fails with ENODEV,
+ * however often it is repeated.
  *
  * usage: hold DEVICE READY-FILE GO-FILE
- *   Opens the node several times, creates READY-FILE, waits for GO-FILE (the
- *   device is gone then), tries every call, closes.
+ *   Opens the nodes, creates READY-FILE, waits for GO-FILE (by then the device is gone),
+ *   tries every call, closes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -71,53 +71,68 @@ static long identify(int fd)
 	return reterr(ioctl(fd, NVME_IOCTL_ADMIN_CMD, &cmd));
 }
 
-int main(int argc, char **argv)
+static int fd[2], ctrl;		/* the namespace, by copy and direct; the controller */
+
+static void open_nodes(void)
 {
 	static const int flags[] = { 0, O_DIRECT };
-	char ctrl_path[64];
-	int ctrl;
-	struct iovec v;
-	uint64_t size;
-	int fd[2], i, lba, again;
 
-	t_begin(argc, argv);
-	if (argc != 4)
-		bail("usage: hold DEVICE READY-FILE GO-FILE");
 	buf = pages(PG);
-	v = (struct iovec){ buf, PG };
-	for (i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++) {
 		fd[i] = dev_open(O_RDWR | flags[i]);
 		is_ret(pread(fd[i], buf, PG, 0), PG, "%s: read while it is there",
 		       path_name(flags[i]));
 	}
-	snprintf(ctrl_path, sizeof(ctrl_path), "%.*s",
-		 (int)(strrchr(argv[1], 'n') - argv[1]), argv[1]);
-	ctrl = open(ctrl_path, O_RDWR | O_CLOEXEC);
-	ok(ctrl >= 0 && !identify(ctrl), "%s: identify while it is there",
-	   ctrl_path);
-	close(open(argv[2], O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-	while (access(argv[3], F_OK))
-		usleep(50000);
-	for (again = 0; again < 2; again++)
-		for (i = 0; i < 2; i++) {
-			const char *p = path_name(flags[i]);
+	ctrl = open(ctrl_path(), O_RDWR | O_CLOEXEC);
+	ok(ctrl >= 0 && !identify(ctrl), "%s: identify while it is there", ctrl_path());
+}
 
-			is_ret(pread(fd[i], buf, PG, 0), -ENODEV, "%s: pread", p);
-			is_ret(pwrite(fd[i], buf, PG, 0), -ENODEV, "%s: pwrite", p);
-			is_ret(preadv(fd[i], &v, 1, 0), -ENODEV, "%s: preadv", p);
-			is_ret(read(fd[i], buf, PG), -ENODEV, "%s: read", p);
-			is_ret(lseek(fd[i], 0, SEEK_END), -ENODEV, "%s: lseek", p);
-			is_ret(ioctl(fd[i], BLKGETSIZE64, &size), -ENODEV,
-			       "%s: BLKGETSIZE64", p);
-			is_ret(ioctl(fd[i], BLKSSZGET, &lba), -ENODEV,
-			       "%s: BLKSSZGET", p);
-			is(aio_read(fd[i]), -ENODEV, "%s: libaio", p);
-			is(uring(fd[i], false), -ENODEV, "%s: io_uring read", p);
-			is(uring(fd[i], true), -ENODEV, "%s: io_uring write", p);
-		}
+static void fails(int f, const char *p)
+{
+	struct iovec v = { buf, PG };
+	uint64_t size;
+	int lba;
+
+	is_ret(pread(f, buf, PG, 0), -ENODEV, "%s: pread", p);
+	is_ret(pwrite(f, buf, PG, 0), -ENODEV, "%s: pwrite", p);
+	is_ret(preadv(f, &v, 1, 0), -ENODEV, "%s: preadv", p);
+	is_ret(read(f, buf, PG), -ENODEV, "%s: read", p);
+	is_ret(lseek(f, 0, SEEK_END), -ENODEV, "%s: lseek", p);
+	is_ret(ioctl(f, BLKGETSIZE64, &size), -ENODEV, "%s: BLKGETSIZE64", p);
+	is_ret(ioctl(f, BLKSSZGET, &lba), -ENODEV, "%s: BLKSSZGET", p);
+	is(aio_read(f), -ENODEV, "%s: libaio", p);
+	is(uring(f, false), -ENODEV, "%s: io_uring read", p);
+	is(uring(f, true), -ENODEV, "%s: io_uring write", p);
+}
+
+static void files_outlive_device(void)
+{
+	open_nodes();
+	close(open(t_args[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	while (access(t_args[1], F_OK))
+		usleep(50000);
+	for (int again = 0; again < 2; again++) {
+		fails(fd[0], path_name(0));
+		fails(fd[1], path_name(O_DIRECT));
+	}
 	is(identify(ctrl), -ENODEV, "the controller's node: identify");
 	is_ret(close(ctrl), 0, "the controller's node: close");
-	for (i = 0; i < 2; i++)
-		is_ret(close(fd[i]), 0, "%s: close", path_name(flags[i]));
-	return t_end();
+	is_ret(close(fd[0]), 0, "%s: close", path_name(0));
+	is_ret(close(fd[1]), 0, "%s: close", path_name(O_DIRECT));
+}
+
+static void setup(void)
+{
+	if (!t_args[0] || !t_args[1])
+		bail("READY-FILE and GO-FILE are missing");
+}
+
+static const struct t_case cases[] = {
+	{ "files_outlive_device", files_outlive_device },
+};
+
+int main(int argc, char **argv)
+{
+	t_args_usage = "READY-FILE GO-FILE";
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

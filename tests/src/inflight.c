@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hundreds of requests in flight, by libaio and io_uring, on both paths, from
- * one thread and from several; every byte is compared.
+ * Hundreds of requests in flight, by libaio and io_uring, on both paths, from one
+ * thread and from several; every byte is compared.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +27,7 @@ struct job {
 	bool good;
 };
 
-/* A queue of one kind: start one request, reap one result. */
+/* An asynchronous queue: start requests, submit them, reap one result. */
 struct engine {
 	const char *name;
 	void *(*open)(void);
@@ -164,7 +164,7 @@ static const struct engine engines[] = {
 	  uring_close },
 };
 
-/* One request of every slot, all at once; false when a result is wrong. */
+/* One request for each slot, all at once; false when a result is wrong. */
 static bool burst(const struct engine *e, void *q, struct job *j, int fd,
 		  bool wr)
 {
@@ -196,22 +196,28 @@ static bool burst(const struct engine *e, void *q, struct job *j, int fd,
 	return true;
 }
 
-static bool run(const struct engine *e, struct job *j)
+static void shuffle(struct job *j)
 {
-	int fd = dev_open(O_RDWR | j->flags);
-	void *q = e->open();
-	unsigned int i, k;
-	bool good;
+	unsigned int i;
 
 	for (i = 0; i < SLOTS; i++)
 		j->order[i] = i;
 	for (i = SLOTS - 1; i; i--) {
-		k = below(&j->state, i + 1);
-		unsigned int t = j->order[i];
+		unsigned int k = below(&j->state, i + 1), t = j->order[i];
 
 		j->order[i] = j->order[k];
 		j->order[k] = t;
 	}
+}
+
+static bool run(const struct engine *e, struct job *j)
+{
+	int fd = dev_open(O_RDWR | j->flags);
+	void *q = e->open();
+	unsigned int i;
+	bool good;
+
+	shuffle(j);
 	for (i = 0; i < SLOTS; i++) {
 		j->len[i] = j->flags & O_DIRECT ?
 			(1 + below(&j->state, SLOT / dev.lba)) * dev.lba :
@@ -259,7 +265,7 @@ static void *thread_run(void *v)
 	return NULL;
 }
 
-/* Four threads, each its own queue and engine, two on each path. */
+/* Four threads with a queue each, two on each path. */
 static void threads(void)
 {
 	static struct thread t[4];
@@ -282,20 +288,34 @@ static void threads(void)
 		ok(t[i].j.good, "thread %u of 4: %s, %s, %d in flight", i,
 		   t[i].e->name, path_name(t[i].j.flags), SLOTS);
 	}
-	went(p, 4 * SLOTS, 4 * SLOTS, "threads: each on its path");
+	went(p, 4 * SLOTS, 4 * SLOTS, "threads: each call took its path");
 }
+
+static void direct(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(engines); i++)
+		one(&engines[i], O_DIRECT);
+}
+
+static void copy(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(engines); i++)
+		one(&engines[i], 0);
+}
+
+static void setup(void)
+{
+	if (dev.size < 5 * SLOTS * SLOT)
+		bail("device too small");
+}
+
+static const struct t_case cases[] = {
+	{ "direct", direct },
+	{ "copy", copy },
+	{ "threads", threads },
+};
 
 int main(int argc, char **argv)
 {
-	unsigned int i;
-
-	t_begin(argc, argv);
-	if (dev.size < 5 * SLOTS * SLOT)
-		bail("device too small");
-	for (i = 0; i < ARRAY_SIZE(engines); i++) {
-		one(&engines[i], O_DIRECT);
-		one(&engines[i], 0);
-	}
-	threads();
-	return t_end();
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

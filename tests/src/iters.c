@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every iterator type a program can hand to the driver: UBUF (read, pread),
- * IOVEC (readv, preadv2), BVEC (registered buffers, splice, sendfile). By each
- * of them a pattern is written, read back by a plain pread, and read by the
- * same way, on either path. (KVEC: see kvec.c.)
+ * Every iterator type that a program can hand to the driver: UBUF (read, pread),
+ * IOVEC (readv, preadv2), BVEC (registered buffers, splice, sendfile). Each method
+ * writes a pattern that pread() must see, and reads one that pwrite() wrote, on both
+ * paths. (KVEC: see kvec.c.)
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,11 +25,11 @@ static char *a, *b;		/* LEN each */
 static struct io_uring ring;
 static io_context_t aio;
 
-/* A way to move LEN bytes at an offset; returns bytes or -errno. */
-struct way {
+/* A method of moving LEN bytes at an offset; returns bytes or -errno. */
+struct method {
 	const char *name;
 	long (*move)(int fd, char *buf, uint64_t off, bool wr);
-	int calls;	/* driver calls it takes, 0: any number */
+	int calls;	/* calls of the driver, 0: any number */
 };
 
 static long by_pread(int fd, char *buf, uint64_t off, bool wr)
@@ -210,57 +210,68 @@ static long by_uring_fixed_huge(int fd, char *buf, uint64_t off, bool wr)
 	return n;
 }
 
+/* Move @n bytes from the pipe @in to the device at *@pos. */
+static long drain_to_device(int in, int fd, loff_t *pos, long n)
+{
+	while (n > 0) {
+		long k = splice(in, NULL, fd, pos, n, 0);
+
+		if (k <= 0)
+			return k ? -errno : -EIO;
+		n -= k;
+	}
+	return 0;
+}
+
+/* Move @n bytes from the pipe @in to @buf. */
+static long drain_to_memory(int in, char *buf, long n)
+{
+	while (n > 0) {
+		long k = read(in, buf, n);
+
+		if (k <= 0)
+			return -EIO;
+		buf += k;
+		n -= k;
+	}
+	return 0;
+}
+
+static long splice_all(const int *p, int fd, char *buf, loff_t pos, bool wr)
+{
+	long done = 0, n, err;
+
+	while (done < (long)LEN) {
+		struct iovec v = { buf + done, LEN - done };
+
+		n = wr ? vmsplice(p[1], &v, 1, 0)
+		       : splice(fd, &pos, p[1], NULL, LEN - done, 0);
+		if (n <= 0)
+			return n ? -errno : 0;
+		err = wr ? drain_to_device(p[0], fd, &pos, n)
+			 : drain_to_memory(p[0], buf + done, n);
+		if (err)
+			return err;
+		done += n;
+	}
+	return done;
+}
+
 /* memory -> vmsplice -> pipe -> splice -> device, and back. */
 static long by_splice(int fd, char *buf, uint64_t off, bool wr)
 {
-	long done = 0, n = 0, m;
-	loff_t pos = off;
+	long ret;
 	int p[2];
 
 	if (pipe(p))
 		return -errno;
-	if (fcntl(p[0], F_SETPIPE_SZ, (int)(2 * LEN)) < 0) {
-		n = -errno;
-		goto out;
-	}
-	while (done < (long)LEN) {
-		struct iovec v = { buf + done, LEN - done };
-
-		if (wr) {
-			n = vmsplice(p[1], &v, 1, 0);
-			for (m = 0; n > 0 && m < n;) {
-				long k = splice(p[0], NULL, fd, &pos, n - m, 0);
-
-				if (k <= 0) {
-					n = k ? -errno : -EIO;
-					goto out;
-				}
-				m += k;
-			}
-		} else {
-			n = splice(fd, &pos, p[1], NULL, LEN - done, 0);
-			for (m = 0; n > 0 && m < n;) {
-				long k = read(p[0], buf + done + m, n - m);
-
-				if (k <= 0) {
-					n = -EIO;
-					goto out;
-				}
-				m += k;
-			}
-		}
-		if (n < 0)
-			n = -errno;
-		if (n <= 0)
-			break;
-		done += n;
-	}
-	if (done == (long)LEN)
-		n = done;
-out:
+	if (fcntl(p[0], F_SETPIPE_SZ, (int)(2 * LEN)) < 0)
+		ret = -errno;
+	else
+		ret = splice_all(p, fd, buf, off, wr);
 	close(p[0]);
 	close(p[1]);
-	return n;
+	return ret;
 }
 
 /* memfd -> sendfile -> device, and back. */
@@ -296,7 +307,7 @@ out:
 	return n;
 }
 
-static const struct way ways[] = {
+static const struct method methods[] = {
 	{ "UBUF: pread/pwrite", by_pread, 1 },
 	{ "UBUF: read/write at the file position", by_read, 1 },
 	{ "IOVEC: preadv/pwritev", by_preadv, 1 },
@@ -311,42 +322,62 @@ static const struct way ways[] = {
 	{ "BVEC: sendfile", by_sendfile, 0 },
 };
 
-static void try(const struct way *w, int flags, uint64_t off)
+static void write_by(const struct method *m, int flags, uint64_t off)
 {
-	uint64_t seed = rnd(&t_seed);
-	const char *path = path_name(flags);
 	int fd = dev_open(O_RDWR | flags), plain = dev_open(O_RDWR);
+	const char *path = path_name(flags);
+	uint64_t seed = rnd(&t_seed);
 	struct paths p;
 
-	/* write by the way, read by pread */
 	fill(a, LEN, seed, 0);
 	memset(b, 0, LEN);
 	put(plain, b, LEN, off);
 	p = path_start();
-	is(w->move(fd, a, off, true), LEN, "%s, %s: write", w->name, path);
-	went_by(p, flags, w->calls, w->name);
+	is(m->move(fd, a, off, true), LEN, "%s, %s: write", m->name, path);
+	went_by(p, flags, m->calls, m->name);
 	get(plain, b, LEN, off);
-	holds(b, LEN, seed, 0, "%s, %s: what was written is there", w->name, path);
-	holds(a, LEN, seed, 0, "%s, %s: the source is unchanged", w->name, path);
-
-	/* write by pwrite, read by the way */
-	seed = rnd(&t_seed);
-	fill(a, LEN, seed, 0);
-	put(plain, a, LEN, off);
-	memset(b, 0, LEN);
-	p = path_start();
-	is(w->move(fd, b, off, false), LEN, "%s, %s: read", w->name, path);
-	went_by(p, flags, w->calls, w->name);
-	holds(b, LEN, seed, 0, "%s, %s: read gave what is there", w->name, path);
+	holds(b, LEN, seed, 0, "%s, %s: the device has what was written", m->name, path);
+	holds(a, LEN, seed, 0, "%s, %s: the source is unchanged", m->name, path);
 	close(fd);
 	close(plain);
 }
 
-int main(int argc, char **argv)
+static void read_by(const struct method *m, int flags, uint64_t off)
 {
-	unsigned int i;
+	int fd = dev_open(O_RDWR | flags), plain = dev_open(O_RDWR);
+	const char *path = path_name(flags);
+	uint64_t seed = rnd(&t_seed);
+	struct paths p;
 
-	t_begin(argc, argv);
+	fill(a, LEN, seed, 0);
+	put(plain, a, LEN, off);
+	memset(b, 0, LEN);
+	p = path_start();
+	is(m->move(fd, b, off, false), LEN, "%s, %s: read", m->name, path);
+	went_by(p, flags, m->calls, m->name);
+	holds(b, LEN, seed, 0, "%s, %s: the read returns what the device has", m->name, path);
+	close(fd);
+	close(plain);
+}
+
+static void direct(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(methods); i++) {
+		write_by(&methods[i], O_DIRECT, MiB + i * 256 * KiB);
+		read_by(&methods[i], O_DIRECT, MiB + i * 256 * KiB);
+	}
+}
+
+static void copy(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(methods); i++) {
+		write_by(&methods[i], 0, 8 * MiB + i * 256 * KiB);
+		read_by(&methods[i], 0, 8 * MiB + i * 256 * KiB);
+	}
+}
+
+static void setup(void)
+{
 	a = pages(LEN);
 	b = pages(LEN);
 	huge = mmap(NULL, 2 * MiB, PROT_READ | PROT_WRITE,
@@ -355,13 +386,15 @@ int main(int argc, char **argv)
 		bail("no huge page (vm.nr_hugepages)");
 	memset(huge, 0, 2 * MiB);
 	if (io_uring_queue_init(8, &ring, 0) || io_setup(8, &aio))
-		bail("rings");
+		bail("io_uring or libaio");
+}
 
-	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		try(&ways[i], O_DIRECT, MiB + i * 256 * KiB);
-		try(&ways[i], 0, 8 * MiB + i * 256 * KiB);
-	}
-	io_uring_queue_exit(&ring);
-	io_destroy(aio);
-	return t_end();
+static const struct t_case cases[] = {
+	{ "direct", direct },
+	{ "copy", copy },
+};
+
+int main(int argc, char **argv)
+{
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

@@ -1,36 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVEC: kernel memory, handed over by a worker thread of the kernel that has no
- * mm. A 9p mount with trans=fd reads and writes messages through any two files
- * by kernel_read() and kernel_write(). Here one of them is the device, the other
- * a socket, and this program is the server: it answers the first request and
- * refuses the second with an errno that mount() then returns.
+ * KVEC: kernel memory, passed by a kernel worker thread, which has no mm. A 9p mount
+ * with trans=fd sends and receives its messages through two files of any kind, with
+ * kernel_write() and kernel_read(). Here one file is the device and the other a
+ * socket, and this program is the server: it answers the first request and refuses
+ * the second with an errno that mount() then returns.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "t.h"
 
-#define AT (3 * MiB + 333)	/* no block starts here */
+#define AT (3 * MiB + 333)	/* not block-aligned */
 #define REFUSAL ENAMETOOLONG
+
+static char *dir;		/* to mount on */
 
 /* Rversion: msize 8192, "9P2000.L". Rlerror to tag 0: REFUSAL. */
 static const unsigned char rversion[21] =
-	"\x15\0\0\0\x65\xff\xff\0\x20\0\0\x08\0" "9P2000.L";
+	"\x15\0\0\0\x65\xff\xff\0\x20\0\0\x08\0\x39P2000.L";
 static const unsigned char rlerror[11] = {
 	11, 0, 0, 0, 7, 0, 0, REFUSAL, 0, 0, 0
 };
 
 /*
- * mount() in a child: until it is answered it can hardly be killed, but it ends
- * with an error when the socket does, that is when this program does.
+ * mount() in a child: it cannot be killed while it waits for an answer, but it fails
+ * when the other end of the socket is closed, which the exit of this program does.
  */
 static pid_t begin(int rfd, int wfd, int ours)
 {
@@ -45,7 +47,7 @@ static pid_t begin(int rfd, int wfd, int ours)
 	snprintf(options, sizeof(options),
 		 "trans=fd,rfdno=%d,wfdno=%d,version=9p2000.L,msize=8192", rfd,
 		 wfd);
-	_exit(mount("none", "/tmp/kvec", "9p", 0, options) ? errno : 0);
+	_exit(mount("none", dir, "9p", 0, options) ? errno : 0);
 }
 
 /* The errno that mount() returned. */
@@ -89,16 +91,16 @@ static void writes(void)
 	pid = begin(s[0], fd, s[1]);
 	ok(appears(plain, AT, 100), "a worker's kernel_write() reached the device");
 	get(plain, m, 21, AT);
-	ok(m[0] == 21 && !memcmp(m + 13, "9P2000.L", 8), "with what it had to say");
+	ok(m[0] == 21 && !memcmp(m + 13, "9P2000.L", 8), "and the message is complete");
 	if (write(s[1], rversion, 21) != 21)
 		bail("socket");
-	ok(appears(plain, AT + 21, 104), "and so did its second, right behind");
+	ok(appears(plain, AT + 21, 104), "its second message follows the first");
 	if (write(s[1], rlerror, 11) != 11)
 		bail("socket");
-	is(end(pid), REFUSAL, "the mount ended as it was told to");
+	is(end(pid), REFUSAL, "mount() returns the errno that the server sent");
 	if (dev.counted)
 		ok(counter("stats/copy") > p.copy && path_start().direct == p.direct,
-		   "by the copy path");
+		   "the copy path was used");
 	close(s[0]);
 	close(s[1]);
 	close(plain);
@@ -106,9 +108,9 @@ static void writes(void)
 }
 
 /*
- * The kernel reads from the device and writes to the socket. The client reads
- * every part of an answer at the same position (it does not move the file's),
- * so that it never understands one, and gives up; but it does read.
+ * The kernel reads from the device and writes to the socket. The client reads each
+ * part of an answer at the same file offset, so it never gets a valid answer and
+ * gives up; but it does read.
  */
 static void reads(void)
 {
@@ -123,23 +125,23 @@ static void reads(void)
 		bail("socket");
 	p = path_start();
 	pid = begin(fd, s[0], s[1]);
-	/* A move on the socket makes the client look at its files. */
+	/* Data on the socket makes the client poll both files. */
 	usleep(300000);
 	(void)!write(s[1], "x", 1);
 	usleep(300000);
 	close(s[1]);
 	close(s[0]);
 	err = end(pid);
-	ok(err != 0, "the mount ended, with errno %d", err);
+	ok(err != 0, "mount() failed, errno %d", err);
 	q = path_start();
 	if (dev.counted)
 		ok(q.copy > p.copy && q.direct == p.direct,
-		   "a worker's kernel_read() went the copy path, %lu times",
+		   "a worker's kernel_read() took the copy path, %lu times",
 		   q.copy - p.copy);
 	close(fd);
 }
 
-/* O_DIRECT keeps its rules for the kernel, too. */
+/* The alignment rules of O_DIRECT apply to the kernel as well. */
 static void direct(void)
 {
 	int fd = dev_open(O_RDWR | O_DIRECT), s[2], err;
@@ -152,18 +154,32 @@ static void direct(void)
 	err = end(pid);
 	ok(err && err != REFUSAL,
 	   "O_DIRECT: 21 bytes of kernel memory are refused (%d)", err);
-	went(p, 0, 0, "and nothing moved");
+	went(p, 0, 0, "and no data is transferred");
 	close(s[0]);
 	close(s[1]);
 	close(fd);
 }
 
+static void remove_dir(void)
+{
+	rmdir(dir);
+}
+
+static void setup(void)
+{
+	dir = mkdtemp(strdup("/tmp/kvecXXXXXX"));
+	if (!dir)
+		bail("mkdtemp");
+	atexit(remove_dir);
+}
+
+static const struct t_case cases[] = {
+	{ "writes", writes },
+	{ "reads", reads },
+	{ "direct", direct },
+};
+
 int main(int argc, char **argv)
 {
-	t_begin(argc, argv);
-	mkdir("/tmp/kvec", 0700);
-	writes();
-	reads();
-	direct();
-	return t_end();
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

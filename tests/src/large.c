@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls that are larger than usual: more pages than a command, an interrupt or
- * the software IOTLB can take at once.
- *
- * usage: large DEVICE PART..., run as whoever may open DEVICE
+ * Large calls: more pages than a command, an interrupt handler or the software IOTLB can
+ * take at once. The cases need different machines; tests/dma.t selects them with -t.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,7 +21,7 @@
 
 #include "t.h"
 
-/* Memory in 4 KiB pages that nobody has touched. */
+/* Memory in 4 KiB pages that has not been touched. */
 static char *untouched(size_t len)
 {
 	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
@@ -36,8 +34,8 @@ static char *untouched(size_t len)
 }
 
 /*
- * Pages that are all the zero page: no two are neighbours, so there are as many
- * entries in the scatterlist as it has room for. Nothing behind is to be read.
+ * All pages are the zero page, so none are contiguous and the scatterlist fills up. The
+ * driver must not read beyond its end.
  */
 static void zero_pages(void)
 {
@@ -48,10 +46,10 @@ static void zero_pages(void)
 
 	is_ret(pwrite(fd, p, most, 0), most,
 	       "A1: %zu MiB of untouched memory written", most / MiB);
-	/* What preallocated arrays have room for: 33 pages. */
+	/* 33 pages fill the preallocated arrays. */
 	is_ret(pwrite(fd, p + 512, 128 * KiB, 0), 128 * KiB,
 	       "A1: 33 pages of untouched memory written");
-	/* And allocated ones, of sizes that the allocator has. */
+	/* Sizes around those of the allocator fill the allocated ones. */
 	for (len = 160 * KiB; len <= 8 * MiB; len += len / 4 / PG * PG)
 		if (pwrite(fd, p, len, 0) != (ssize_t)len)
 			break;
@@ -61,10 +59,10 @@ static void zero_pages(void)
 }
 
 /*
- * Many folios that make few entries, because they are neighbours: huge pages
- * that have been split. Only root can have that done.
+ * Many folios in few scatterlist entries, since they are contiguous: huge pages that have
+ * been split. Only root can request that.
  */
-static char *neighbours(size_t len)
+static char *contiguous_folios(size_t len)
 {
 	char *p = untouched(len + 2 * MiB), text[64];
 	int fd = open("/sys/kernel/debug/split_huge_pages", O_WRONLY), n;
@@ -80,12 +78,12 @@ static char *neighbours(size_t len)
 	return p;
 }
 
-/* Reads and writes of many pages; who runs this looks at where they end. */
+/* Reads and writes of many pages; tests/guest/dma traces where they are unpinned. */
 static void pinned(void)
 {
 	const size_t len = 6 * MiB;
 	int fd = dev_open(O_RDWR | O_DIRECT);
-	char *p = neighbours(len);
+	char *p = contiguous_folios(len);
 	struct iovec iov[3];
 	int i;
 
@@ -100,7 +98,7 @@ static void pinned(void)
 	close(fd);
 }
 
-/* ---- calls that the software IOTLB has no room for ---- */
+/* ---- calls that do not fit into the software IOTLB ---- */
 
 /* Write and read back as one call each, with contents. */
 static bool round_trip(int fd, char *p, size_t len, uint64_t at)
@@ -137,23 +135,23 @@ static void one_call(void)
 
 	ok(round_trip(fd, p, len, 0), "C9: 100 MiB in one call");
 	ok(round_trip(fd, p + 516, 20 * MiB + dev.lba, 4 * MiB),
-	   "C9: 20 MiB and a block from the midst of a page in one call");
+	   "C9: 20 MiB and a block from the middle of a page in one call");
 	munmap(p, len + PG);
 	close(fd);
 }
 
-/* Blocks that begin in one segment and end in another, and in two windows. */
+/* Blocks that begin in one segment, and mapping window, and end in another. */
 static void segments(void)
 {
 	static struct iovec iov[1024];
 	const size_t len = 12 * MiB, room = 2 * len + 8 * PG;
-	int fd = dev_open(O_RDWR | O_DIRECT), round, i;
+	int fd = dev_open(O_RDWR | O_DIRECT), turn, i;
 	uint64_t seed, from, r = t_seed;
 	char *p = untouched(room);
 	bool good = true;
 
-	for (round = 0; round < 6 && good; round++) {
-		const int n = round & 1 ? 1024 : 200;
+	for (turn = 0; turn < 6 && good; turn++) {
+		const int n = turn & 1 ? 1024 : 200;
 		size_t left = len, at = 4 * below(&r, PG / 4);
 
 		for (i = 0; i < n; i++) {
@@ -176,7 +174,7 @@ static void segments(void)
 			good &= differs(iov[i].iov_base, iov[i].iov_len, seed,
 					from) < 0;
 		if (!good)
-			note("round %d, %d segments, errno %d", round, n, errno);
+			note("turn %d, %d segments, errno %d", turn, n, errno);
 	}
 	ok(good, "C9: 12 MiB in 200 and in 1024 segments of any length");
 	munmap(p, room);
@@ -274,23 +272,17 @@ static void await(struct io_uring *ring, int n, int *res)
 	}
 }
 
-/* Registered buffers, and passthrough by both of its ways. */
-static void ring(void)
+/* Reads into registered buffers, and passthrough. */
+static void registered(int fd, char *p)
 {
 	enum { N = 8 };
 	const size_t len = 4 * MiB;
-	int fd = dev_open(O_RDWR | O_DIRECT), res[N], i, good = 0;
-	char *p = untouched(N * len);
 	struct iovec iov = { p, N * len };
+	int res[N], i, good = 0;
 	struct io_uring r;
 
-	if (io_uring_queue_init(N, &r, IORING_SETUP_SQE128 | IORING_SETUP_CQE32))
-		bail("io_uring_queue_init");
-	fill(p, N * len, 5, 0);
-	put(fd, p, N * len, 0);
-	memset(p, 0, N * len);
-	if (io_uring_register_buffers(&r, &iov, 1))
-		bail("io_uring_register_buffers");
+	if (io_uring_queue_init(N, &r, 0) || io_uring_register_buffers(&r, &iov, 1))
+		bail("io_uring");
 	for (i = 0; i < N; i++) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&r);
 
@@ -301,34 +293,54 @@ static void ring(void)
 	await(&r, N, res);
 	for (i = 0; i < N; i++)
 		good += res[i] == (int)len;
-	is(good, N, "C9: io_uring: 8 reads of 4 MiB to registered memory");
+	is(good, N, "C9: io_uring: 8 reads of 4 MiB into registered memory");
 	ok(differs(p, N * len, 5, 0) < 0, "C9: io_uring:   with the right data");
+	io_uring_queue_exit(&r);
+}
 
-	for (i = 0; dev.counted && i < 3; i++) {
-		const unsigned int bytes = i == 0 ? 4096 : i == 1 ? 64 * KiB :
-								    512 * KiB;
+static void passthrough(int fd, char *p)
+{
+	static const unsigned int lens[] = { 4096, 64 * KiB, 512 * KiB };
+	struct io_uring r;
+	int res;
+
+	if (io_uring_queue_init(1, &r, IORING_SETUP_SQE128 | IORING_SETUP_CQE32))
+		bail("io_uring");
+	for (unsigned int i = 0; i < ARRAY_SIZE(lens); i++) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&r);
 		struct nvme_uring_cmd c = {
-			.opcode = 2, .nsid = ioctl(fd, NVME_IOCTL_ID),
-			.addr = (uintptr_t)p, .data_len = bytes,
-			.cdw10 = 1024 * KiB / dev.lba,
-			.cdw12 = bytes / dev.lba - 1,
+			.opcode = 2, .nsid = dev_nsid(), .addr = (uintptr_t)p,
+			.data_len = lens[i], .cdw10 = MiB / dev.lba,
+			.cdw12 = lens[i] / dev.lba - 1,
 		};
 
-		memset(p, 0, bytes);
+		memset(p, 0, lens[i]);
 		prep_command(sqe, fd, NVME_URING_CMD_IO, &c);
-		sqe->user_data = 0;
 		io_uring_submit(&r);
-		await(&r, 1, res);
-		ok(!res[0] && differs(p, bytes, 5, MiB) < 0,
-		   "C9: io_uring: passthrough of %u bytes (%d)", bytes, res[0]);
+		await(&r, 1, &res);
+		ok(!res && differs(p, lens[i], 5, MiB) < 0,
+		   "C9: io_uring: passthrough of %u bytes (%d)", lens[i], res);
 	}
 	io_uring_queue_exit(&r);
-	munmap(p, N * len);
+}
+
+static void ring(void)
+{
+	const size_t len = 32 * MiB;
+	int fd = dev_open(O_RDWR | O_DIRECT);
+	char *p = untouched(len);
+
+	fill(p, len, 5, 0);
+	put(fd, p, len, 0);
+	memset(p, 0, len);
+	registered(fd, p);
+	if (dev.counted)
+		passthrough(fd, p);
+	munmap(p, len);
 	close(fd);
 }
 
-/* Commands of all windows go to one poll queue, which the caller looks at. */
+/* The commands of all mapping windows go to one poll queue, which the caller polls. */
 static void polled(void)
 {
 	const size_t len = 8 * MiB;
@@ -345,7 +357,7 @@ static void polled(void)
 	close(fd);
 }
 
-/* For a slow device, so that the room is taken for a while. */
+/* For a slow device, so that the software IOTLB stays full for a while. */
 static void nowait(void)
 {
 	enum { N = 48 };
@@ -378,16 +390,16 @@ static void nowait(void)
 		note("%d read, %d EAGAIN", good, again);
 		if (flags)
 			ok(good && again && good + again == N,
-			   "C9: RWF_NOWAIT: reads are done, or not begun for want of room");
+			   "C9: RWF_NOWAIT: reads are done, or refused because there is no room");
 		else
-			is(good, N, "C9: may wait: all are read");
+			is(good, N, "C9: may wait: all reads are done");
 	}
 	io_uring_queue_exit(&r);
 	munmap(p, N * len);
 	close(fd);
 }
 
-/* Those who wait for room can be killed; what has begun comes to its end. */
+/* A process that waits for room can be killed; commands in flight complete. */
 static void killed(void)
 {
 	const size_t len = 32 * MiB;
@@ -415,10 +427,10 @@ static void killed(void)
 		waitpid(pid[i], &status, 0);
 		died += WIFSIGNALED(status);
 	}
-	is(died, 8, "C9: processes that read 32 MiB are killed");
+	is(died, 8, "C9: processes that read 32 MiB can be killed");
 }
 
-/* Little of everything; who runs this looks at where it is copied. */
+/* A little of everything; tests/guest/dma traces where the IOTLB copies. */
 static void copied(void)
 {
 	int fd = dev_open(O_RDWR | O_DIRECT);
@@ -432,10 +444,7 @@ static void copied(void)
 	ring();
 }
 
-static const struct part {
-	const char *name;
-	void (*run)(void);
-} parts[] = {
+static const struct t_case cases[] = {
 	{ "zero_pages", zero_pages },
 	{ "pinned", pinned },
 	{ "one_call", one_call },
@@ -451,13 +460,5 @@ static const struct part {
 
 int main(int argc, char **argv)
 {
-	unsigned int i;
-	int a;
-
-	t_begin(argc, argv);
-	for (a = 2; a < argc; a++)
-		for (i = 0; i < ARRAY_SIZE(parts); i++)
-			if (!strcmp(argv[a], parts[i].name))
-				parts[i].run();
-	return t_end();
+	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

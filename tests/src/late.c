@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Data that come late. The device lets about two commands a second through
- * (QEMU's throttle), and moves data only then; it reads zeroes. So what happens
- * to the memory after the submission happens before the data are there.
- * LATE_DIR is a directory on a real file system.
+ * Data that arrives late. The device executes about two commands per second (QEMU's
+ * throttle) and does not move data before that; it reads zeroes. So whatever is done to
+ * the memory after the submission is done before the data is there. LATE_DIR is a
+ * directory on a real file system.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,8 +16,8 @@
 
 #include "t.h"
 
-/* After these the next command has to wait. */
-static void fill_bucket(void)
+/* After these two, the throttle delays the next command. */
+static void use_up_throttle(void)
 {
 	int fd = dev_open(O_RDWR | O_DIRECT);
 	char *b = pages(PG);
@@ -37,7 +37,7 @@ static bool landed(struct flight *f, size_t len, int n)
 	return whole == n;
 }
 
-static void fork_meanwhile(int flags)
+static void fork_during_read(int flags)
 {
 	const char *path = path_name(flags);
 	size_t half = PG / 2, len = 4 * PG, i;
@@ -49,13 +49,13 @@ static void fork_meanwhile(int flags)
 
 	/* Each read fills the first half of a page; the second half is ours. */
 	memset(buf, 0xaa, len);
-	fill_bucket();
+	use_up_throttle();
 	f = take_off(flags, buf, 4, half, PG);
 	if (dev.counted)
 		ok(counter("leaks/requests") >= 1, "fork, %s: in flight", path);
 	pid = fork();
 	if (!pid) {
-		/* In its copy the child may do as it likes. */
+		/* The child may change its copy. */
 		for (i = 0; i < len; i++)
 			buf[i] = 0x55;
 		sleep(4);
@@ -63,13 +63,13 @@ static void fork_meanwhile(int flags)
 			child &= buf[i] == 0x55;
 		_exit(!child);
 	}
-	/* The parent writes beside the data that is on its way. */
+	/* The parent writes next to where the data will arrive. */
 	for (i = 0; i < len; i += PG)
 		memset(buf + i + half, 0x11, half);
 	if (dev.counted)
 		ok(counter("leaks/requests") >= 1,
 		   "fork, %s: still in flight after the parent wrote", path);
-	ok(landed(f, half, 4), "fork, %s: the reads came back", path);
+	ok(landed(f, half, 4), "fork, %s: the reads completed", path);
 	for (i = 0; i < len; i++) {
 		if (i % PG < half)
 			data &= !buf[i];
@@ -77,7 +77,7 @@ static void fork_meanwhile(int flags)
 			own &= buf[i] == 0x11;
 	}
 	ok(data, "fork, %s: the parent has the device's data", path);
-	ok(own, "fork, %s: and what it wrote beside it", path);
+	ok(own, "fork, %s: and what it wrote next to it", path);
 	if (waitpid(pid, &status, 0) != pid)
 		bail("waitpid");
 	ok(!status, "fork, %s: the child has only its own data", path);
@@ -85,17 +85,47 @@ static void fork_meanwhile(int flags)
 }
 
 /*
- * A read into a file's mapping; write-back cleans its pages while the device is
- * still busy. What the device writes after that has to be written back again,
- * or it is lost when the page cache lets the pages go.
+ * A read into a file's mapping, whose pages are written back and cleaned while the device
+ * is still busy. What the device writes after that must be written back again, or it is
+ * lost when the page cache reclaims the pages.
  */
-static void clean_meanwhile(int flags, size_t len)
+static void drop_caches(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "3", 1) != 1)
+		bail("drop_caches");
+	close(fd);
+}
+
+/*
+ * Start a read into the whole mapping and clean its pages before the data arrives.
+ * Returns the read that is in flight, or NULL when the host was too busy for that.
+ */
+static struct flight *read_and_clean(int flags, char *map, size_t len)
+{
+	for (int tries = 0; tries < 5; tries++) {
+		struct flight *f;
+
+		use_up_throttle();
+		f = take_off(flags, map, 1, len, 0);
+		if (msync(map, len, MS_SYNC))
+			bail("msync");
+		if (map[len - 1] == (char)0xaa)
+			return f;
+		/* The host was busy and write-back too slow: try again. */
+		landed(f, len, 1);
+		memset(map, 0xaa, len);
+	}
+	return NULL;
+}
+
+static void write_back_during_read(int flags, size_t len)
 {
 	const char *dir = getenv("LATE_DIR"), *path = path_name(flags);
 	char name[128], *map, *buf = pages(len);
 	struct flight *f;
-	bool early = false;
-	int fd, tries;
+	int fd;
 
 	if (!dir)
 		bail("LATE_DIR has to be a directory on a disk");
@@ -107,49 +137,56 @@ static void clean_meanwhile(int flags, size_t len)
 	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		bail("mmap");
-	for (tries = 0; tries < 5; tries++) {
-		fill_bucket();
-		f = take_off(flags, map, 1, len, 0);
-		if (msync(map, len, MS_SYNC))
-			bail("msync");
-		early = map[len - 1] == (char)0xaa;
-		if (early)
-			break;
-		/* The host was busy, and write-back too slow: once more. */
-		landed(f, len, 1);
-		memset(map, 0xaa, len);
-	}
-	ok(early, "write-back, %s, %zu KiB: the data are not there yet",
-	   path, len / KiB);
+	f = read_and_clean(flags, map, len);
+	if (!ok(f, "write-back, %s, %zu KiB: the data is not there yet", path, len / KiB))
+		return;
 	if (dev.counted)
 		ok(counter("leaks/requests") >= 1,
-		   "write-back, %s, %zu KiB: the read is still in flight", path,
-		   len / KiB);
-	ok(landed(f, len, 1), "write-back, %s, %zu KiB: it came back", path, len / KiB);
+		   "write-back, %s, %zu KiB: the read is still in flight", path, len / KiB);
+	ok(landed(f, len, 1), "write-back, %s, %zu KiB: it completed", path, len / KiB);
 	munmap(map, len);
 	if (fsync(fd))
 		bail("fsync");
 	close(fd);
-	fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "3", 1) != 1)
-		bail("drop_caches");
-	close(fd);
+	drop_caches();
 	fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (read(fd, buf, len) != (ssize_t)len)
 		bail("%s", name);
-	ok(all_zero(buf, len), "write-back, %s, %zu KiB: the file has the device's data",
-	   path, len / KiB);
+	ok(all_zero(buf, len), "write-back, %s, %zu KiB: the file has the device's data", path,
+	   len / KiB);
 	close(fd);
 	munmap(buf, len);
 }
 
+static void fork_direct(void)
+{
+	fork_during_read(O_DIRECT);
+}
+
+static void fork_copy(void)
+{
+	fork_during_read(0);
+}
+
+static void write_back_direct(void)
+{
+	write_back_during_read(O_DIRECT, PG);
+	write_back_during_read(O_DIRECT, MiB);
+}
+
+static void write_back_copy(void)
+{
+	write_back_during_read(0, MiB);
+}
+
+static const struct t_case cases[] = {
+	{ "fork_direct", fork_direct },
+	{ "fork_copy", fork_copy },
+	{ "write_back_direct", write_back_direct },
+	{ "write_back_copy", write_back_copy },
+};
+
 int main(int argc, char **argv)
 {
-	t_begin(argc, argv);
-	fork_meanwhile(O_DIRECT);
-	fork_meanwhile(0);
-	clean_meanwhile(O_DIRECT, PG);
-	clean_meanwhile(O_DIRECT, MiB);
-	clean_meanwhile(0, MiB);
-	return t_end();
+	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A namespace that somebody made read-only: whatever writes is refused, by
- * every way and to everyone; and the cheap questions that tools ask of a disk,
- * and reservations.
+ * A namespace that was made read-only (BLKROSET): every kind of write is refused, to
+ * every caller; and the queries that tools send to a block device, and reservations.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +17,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "t.h"
@@ -41,7 +39,7 @@ static long ring_op(void (*prep)(struct io_uring *r), unsigned int setup)
 	long res;
 
 	if (io_uring_queue_init(8, &r, setup))
-		bail("ring");
+		bail("io_uring");
 	prep(&r);
 	io_uring_submit_and_wait(&r, 1);
 	if (io_uring_wait_cqe(&r, &cqe))
@@ -81,7 +79,10 @@ static void prep_discard(struct io_uring *r)
 
 static struct nvme_uring_cmd a_write(void)
 {
-	return (struct nvme_uring_cmd){ .opcode = 1, .nsid = nsid, .addr = (uintptr_t)other, .data_len = 4096, .cdw12 = 4096 / dev.lba - 1 };
+	return (struct nvme_uring_cmd){
+		.opcode = 1, .nsid = nsid, .addr = (uintptr_t)other, .data_len = 4096,
+		.cdw12 = 4096 / dev.lba - 1,
+	};
 }
 
 static void prep_short(struct io_uring *r)
@@ -124,99 +125,127 @@ static long aio_write(void)
 
 static long command(unsigned char op, unsigned int len, unsigned int cdw11, unsigned int cdw12)
 {
-	struct nvme_passthru_cmd c = { .opcode = op, .nsid = nsid, .addr = (uintptr_t)other, .data_len = len, .cdw11 = cdw11, .cdw12 = cdw12 };
+	struct nvme_passthru_cmd c = {
+		.opcode = op, .nsid = nsid, .addr = (uintptr_t)other, .data_len = len,
+		.cdw11 = cdw11, .cdw12 = cdw12,
+	};
 
 	return reterr(ioctl(cp, NVME_IOCTL_IO_CMD, &c));
 }
 
-/* All that changes blocks, each of which returns @want, or what @want < 0 says. */
-static void writers(bool ro)
+static bool read_only;	/* what the namespace is now */
+
+/* One test: @got is @want, or -EPERM if the namespace is read-only. */
+static void writes(long got, long want, const char *what)
 {
-	const unsigned int big = IORING_SETUP_SQE128 | IORING_SETUP_CQE32, blocks = 4096 / dev.lba - 1;
-	struct nvme_user_io io = { .opcode = 1, .addr = (uintptr_t)other, .nblocks = blocks };
-	const char *is_ro = ro ? "read-only" : "writable";
+	is(got, read_only ? -EPERM : want, "BLKROSET, %s: %s",
+	   read_only ? "read-only" : "writable", what);
+}
+
+static void data_writers(void)
+{
 	struct iovec v = { other, 4096 };
 
-#define W(call, good, text) is((call), ro ? -EPERM : (good), "BLKROSET, %s: " text, is_ro)
-	W(reterr(pwrite(cp, other, 4096, 0)), 4096, "pwrite, copied");
-	W(reterr(pwrite(cp, other, 7, 5)), 7, "pwrite of 7 bytes");
-	W(reterr(pwrite(dio, other, 4096, 0)), 4096, "pwrite, direct");
-	W(reterr(pwritev2(dio, &v, 1, 0, RWF_NOWAIT)), 4096, "pwritev2 with RWF_NOWAIT");
-	W(reterr(pwritev2(dio, &v, 1, 0, RWF_HIPRI)), 4096, "pwritev2 with RWF_HIPRI");
-	is(reterr(pwrite(dio, other, 4096, dev.size)), ro ? -EPERM : -ENOSPC, "BLKROSET, %s: pwrite at the end", is_ro);
-	W(aio_write(), 4096, "libaio");
-	W(ring_op(prep_write, 0), 4096, "io_uring");
-	W(ring_op(prep_discard, 0), 0, "BLOCK_URING_CMD_DISCARD");
-	W(range(cp, BLKDISCARD, 0, 4096), 0, "BLKDISCARD");
-	W(range(cp, BLKZEROOUT, 0, 4096), 0, "BLKZEROOUT");
-	W(ring_op(prep_short, big), 0, "Write by io_uring");
-	W(ring_op(prep_vec, big), 0, "Write by io_uring, segments");
-	W(reterr(ioctl(cp, NVME_IOCTL_SUBMIT_IO, &io)), 0, "SUBMIT_IO");
-	W(command(1, 4096, 0, blocks), 0, "Write");
-	W(command(8, 0, 0, blocks), 0, "Write Zeroes");
-	W(command(9, 16, 4, 0), 0, "Dataset Management");
-#undef W
+	writes(reterr(pwrite(cp, other, 4096, 0)), 4096, "pwrite, copied");
+	writes(reterr(pwrite(cp, other, 7, 5)), 7, "pwrite of 7 bytes");
+	writes(reterr(pwrite(dio, other, 4096, 0)), 4096, "pwrite, direct");
+	writes(reterr(pwritev2(dio, &v, 1, 0, RWF_NOWAIT)), 4096, "pwritev2 with RWF_NOWAIT");
+	writes(reterr(pwritev2(dio, &v, 1, 0, RWF_HIPRI)), 4096, "pwritev2 with RWF_HIPRI");
+	writes(reterr(pwrite(dio, other, 4096, dev.size)), -ENOSPC, "pwrite at the end");
+	writes(aio_write(), 4096, "libaio");
+	writes(ring_op(prep_write, 0), 4096, "io_uring");
+	writes(ring_op(prep_discard, 0), 0, "BLOCK_URING_CMD_DISCARD");
+	writes(range(cp, BLKDISCARD, 0, 4096), 0, "BLKDISCARD");
+	writes(range(cp, BLKZEROOUT, 0, 4096), 0, "BLKZEROOUT");
 }
 
-static void as_nobody(void)
+static void command_writers(void)
 {
-	int f = open(dev.path, O_RDONLY), one = 1;
-	struct pr_registration reg = { .new_key = 1 };
+	const unsigned int big = IORING_SETUP_SQE128 | IORING_SETUP_CQE32;
+	const unsigned int blocks = 4096 / dev.lba - 1;
+	struct nvme_user_io io = { .opcode = 1, .addr = (uintptr_t)other, .nblocks = blocks };
 
-	ok(f >= 0 && getuid() == 65534, "nobody opened the node");
-	is_ret(ioctl(f, BLKROSET, &one), -EACCES, "BLKROSET: nobody may not");
-	is_ret(ioctl(f, IOC_PR_REGISTER, &reg), -EPERM, "D: nobody may make no reservation on a read-only node");
+	writes(ring_op(prep_short, big), 0, "Write by io_uring");
+	writes(ring_op(prep_vec, big), 0, "Write by io_uring, segments");
+	writes(reterr(ioctl(cp, NVME_IOCTL_SUBMIT_IO, &io)), 0, "SUBMIT_IO");
+	writes(command(1, 4096, 0, blocks), 0, "Write");
+	writes(command(8, 0, 0, blocks), 0, "Write Zeroes");
+	writes(command(9, 16, 4, 0), 0, "Dataset Management");
+}
+
+static void set_read_only(bool on)
+{
+	int value = on, got = -1;
+
+	is_ret(ioctl(cp, BLKROSET, &value), 0, "BLKROSET to %d", value);
+	ioctl(dio, BLKROGET, &got);
+	is(got, value, "BLKROGET of another file: %d", value);
+	read_only = on;
+}
+
+static void nobody(void)
+{
+	struct pr_registration reg = { .new_key = 1 };
+	int f = open(dev.path, O_RDONLY), one = 1;
+
+	ok(f >= 0 && getuid() == NOBODY, "nobody opened the node");
+	is_ret(ioctl(f, BLKROSET, &one), -EACCES, "BLKROSET: refused to nobody");
+	is_ret(ioctl(f, IOC_PR_REGISTER, &reg), -EPERM,
+	       "D: nobody: no reservations through a read-only file");
 	close(f);
 	f = open(dev.path, O_RDWR);
-	is_ret(ioctl(f, BLKROSET, &one), -EACCES, "BLKROSET: nobody may not, though he may write");
-	ok(ioctl(f, IOC_PR_REGISTER, &reg) < 0 && errno != EPERM && errno != ENOTTY, "D: and may if he may write");
+	is_ret(ioctl(f, BLKROSET, &one), -EACCES,
+	       "BLKROSET: refused to nobody, even with a writable file");
+	ok(ioctl(f, IOC_PR_REGISTER, &reg) < 0 && errno != EPERM && errno != ENOTTY,
+	   "D: nobody: reservations through a writable file");
 }
 
-static void flag(void)
+static void permissions(void)
 {
-	int one = 1, zero = 0, status, ro = -1;
+	if (chmod(dev.path, 0666))
+		bail("chmod");
+	is(as_nobody(nobody), 0, "all tests passed as nobody");
+	chmod(dev.path, 0600);
+}
+
+static void initial(void)
+{
+	int ro = -1;
 
 	is_ret(ioctl(cp, BLKROGET, &ro), 0, "BLKROGET");
 	is(ro, 0, "BLKROGET: writable");
-	is_ret(ioctl(cp, BLKROSET, 1), -EFAULT, "BLKROSET from nowhere");
-	if (chmod(dev.path, 0666))
-		bail("chmod");
-	fflush(stdout);
-	if (!fork()) {
-		if (setgid(65534) || setuid(65534))
-			_exit(2);
-		as_nobody();
-		fflush(stdout);
-		_exit(t_end());
-	}
-	wait(&status);
-	chmod(dev.path, 0600);
-	is(status, 0, "nobody's tests");
+	is_ret(ioctl(cp, BLKROSET, 1), -EFAULT, "BLKROSET from a bad address");
+}
 
-	put(cp, data, 64 * KiB, 0);
-	is_ret(ioctl(cp, BLKROSET, &one), 0, "BLKROSET");
-	ioctl(dio, BLKROGET, &ro);
-	is(ro, 1, "BLKROGET of another file: read-only");
-	writers(true);
-	is(reterr(ioctl(cp, NVME_IOCTL_RESCAN)), 0, "BLKROSET: rescan");
-	is(reterr(pwrite(cp, other, 4096, 0)), -EPERM, "BLKROSET: and it still holds");
+/* Reads and Flush are not writes. */
+static void readers(void)
+{
 	get(cp, back, 64 * KiB, 0);
-	is(memcmp(back, data, 64 * KiB), 0, "BLKROSET, read-only: the data are as before");
+	is(memcmp(back, data, 64 * KiB), 0, "BLKROSET, read-only: the data is unchanged");
 	is(reterr(pread(dio, back, 4096, 4096)), 4096, "BLKROSET, read-only: pread, direct");
 	is(memcmp(back, data + 4096, 4096), 0, "and its data");
 	is(command(2, 4096, 0, 4096 / dev.lba - 1), 0, "BLKROSET, read-only: Read");
 	is(memcmp(other, data, 4096), 0, "and its data");
 	is(reterr(fsync(cp)), 0, "BLKROSET, read-only: fsync");
 	is(command(0, 0, 0, 0), 0, "BLKROSET, read-only: Flush");
-	memset(other, 0x77, 4096);
-	is_ret(ioctl(cp, BLKROSET, &zero), 0, "BLKROSET: back");
-	ioctl(cp, BLKROGET, &ro);
-	is(ro, 0, "BLKROGET: writable again");
-	memset(other, 0, 16);
-	writers(false);
 }
 
-static void questions(void)
+static void flag(void)
+{
+	put(cp, data, 64 * KiB, 0);
+	set_read_only(true);
+	data_writers();
+	command_writers();
+	is(reterr(ioctl(cp, NVME_IOCTL_RESCAN)), 0, "BLKROSET: rescan");
+	is(reterr(pwrite(cp, other, 4096, 0)), -EPERM, "BLKROSET: the rescan does not clear it");
+	readers();
+	set_read_only(false);
+	memset(other, 0, 16);
+	data_writers();
+	command_writers();
+}
+
+static void queries(void)
 {
 	unsigned short sectors = 7;
 	struct hd_geometry geo;
@@ -224,57 +253,70 @@ static void questions(void)
 	int bs = 0;
 
 	is_ret(ioctl(cp, BLKSECTGET, &sectors), 0, "BLKSECTGET");
-	ok(sectors >= 8 && sectors != 7, "BLKSECTGET: a command's length (%u)", sectors);
+	ok(sectors >= 8, "BLKSECTGET: the largest command, in sectors (%u)", sectors);
 	is_ret(ioctl(cp, BLKBSZGET, &bs), 0, "BLKBSZGET");
 	is(bs, 4096, "BLKBSZGET: 4096");
 	is_ret(ioctl(cp, BLKRAGET, &ra), 0, "BLKRAGET");
-	is(ra, 0, "BLKRAGET: nothing");
+	is(ra, 0, "BLKRAGET: no readahead");
 	ra = 7;
 	is_ret(ioctl(cp, BLKFRAGET, &ra), 0, "BLKFRAGET");
-	is(ra, 0, "BLKFRAGET: nothing");
+	is(ra, 0, "BLKFRAGET: no readahead");
 	is_ret(ioctl(cp, BLKRAGET, NULL), -EINVAL, "BLKRAGET to NULL");
 	memset(&geo, 0xee, sizeof(geo));
 	is_ret(ioctl(cp, HDIO_GETGEO, &geo), 0, "HDIO_GETGEO");
-	ok(geo.heads == 64 && geo.sectors == 32 && geo.cylinders == (unsigned short)(dev.size >> 20) && !geo.start,
-	   "HDIO_GETGEO: heads, sectors, cylinders, start (%u %u %u %lu)", geo.heads, geo.sectors, geo.cylinders, geo.start);
+	ok(geo.heads == 64 && geo.sectors == 32 &&
+	   geo.cylinders == (unsigned short)(dev.size >> 20) && !geo.start,
+	   "HDIO_GETGEO: heads, sectors, cylinders, start (%u %u %u %lu)",
+	   geo.heads, geo.sectors, geo.cylinders, geo.start);
 	is_ret(ioctl(cp, HDIO_GETGEO, NULL), -EINVAL, "HDIO_GETGEO to NULL");
-	is_ret(ioctl(cp, HDIO_GETGEO, 1), -EFAULT, "HDIO_GETGEO to nowhere");
+	is_ret(ioctl(cp, HDIO_GETGEO, 1), -EFAULT, "HDIO_GETGEO to a bad address");
 }
 
-/* QEMU has no reservations: what it refuses was sent. */
+/* QEMU has no reservations: what the controller refuses has been sent. */
+static void sent(unsigned long op, const char *name, void *arg, unsigned int *flags)
+{
+	is_ret(ioctl(cp, op, arg), -EINVAL, "D: %s: sent, and the controller has no such opcode",
+	       name);
+	*flags = 0x80;
+	is_ret(ioctl(cp, op, arg), -EOPNOTSUPP, "D: %s: unknown flags", name);
+	is_ret(ioctl(cp, op, 1), -EFAULT, "D: %s: from a bad address", name);
+}
+
 static void reservations(void)
 {
-	static const unsigned long ops[] = { IOC_PR_REGISTER, IOC_PR_RESERVE, IOC_PR_RELEASE, IOC_PR_PREEMPT, IOC_PR_PREEMPT_ABORT, IOC_PR_CLEAR };
-	union {
-		struct pr_registration reg;
-		struct pr_reservation rsv;
-		struct pr_preempt pre;
-		struct pr_clear clear;
-	} u;
+	struct pr_registration reg = { };
+	struct pr_reservation reserve = { }, release = { };
+	struct pr_preempt preempt = { }, abort = { };
+	struct pr_clear clear = { };
 
-	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
-		unsigned int *flags = i == 0 ? &u.reg.flags : i < 3 ? &u.rsv.flags : i < 5 ? &u.pre.flags : &u.clear.flags;
-
-		memset(&u, 0, sizeof(u));
-		is_ret(ioctl(cp, ops[i], &u), -EINVAL, "D: IOC_PR_*, %zu: sent, and the controller has no such opcode", i);
-		*flags = 0x80;
-		is_ret(ioctl(cp, ops[i], &u), -EOPNOTSUPP, "D: IOC_PR_*, %zu: unknown flags", i);
-		is_ret(ioctl(cp, ops[i], 1), -EFAULT, "D: IOC_PR_*, %zu: from nowhere", i);
-	}
+	sent(IOC_PR_REGISTER, "IOC_PR_REGISTER", &reg, &reg.flags);
+	sent(IOC_PR_RESERVE, "IOC_PR_RESERVE", &reserve, &reserve.flags);
+	sent(IOC_PR_RELEASE, "IOC_PR_RELEASE", &release, &release.flags);
+	sent(IOC_PR_PREEMPT, "IOC_PR_PREEMPT", &preempt, &preempt.flags);
+	sent(IOC_PR_PREEMPT_ABORT, "IOC_PR_PREEMPT_ABORT", &abort, &abort.flags);
+	sent(IOC_PR_CLEAR, "IOC_PR_CLEAR", &clear, &clear.flags);
 }
 
-int main(int argc, char **argv)
+static void setup(void)
 {
-	t_begin(argc, argv);
 	cp = dev_open(O_RDWR);
 	dio = dev_open(O_RDWR | O_DIRECT);
-	nsid = ioctl(cp, NVME_IOCTL_ID);
+	nsid = dev_nsid();
 	data = pages(64 * KiB);
 	other = pages(64 * KiB);
 	back = pages(64 * KiB);
 	fill(data, 64 * KiB, t_seed, 0);
-	flag();
-	questions();
-	reservations();
-	return t_end();
+}
+
+static const struct t_case cases[] = {
+	{ "initial", initial },
+	{ "permissions", permissions },
+	{ "flag", flag },
+	{ "queries", queries },
+	{ "reservations", reservations },
+};
+
+int main(int argc, char **argv)
+{
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Namespaces that change under open files: their size, their format, which one
- * they are; and Identify commands that fail. tests/shim has to be loaded.
- *
- * rescan DEVICE size|failure|format
+ * Namespaces that change under open files: another size, another format, another
+ * namespace with the same identifier; and Identify commands that fail. The module of
+ * tests/shim must be loaded: it replaces the controller's answers.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +26,7 @@
 static int ctrl;
 static char *buf;
 
-/* What the shim puts in place of the controller's answers. */
+/* Set what the shim puts in place of the controller's answers. */
 static void answer(const char *name, unsigned long value)
 {
 	char path[96];
@@ -54,7 +53,7 @@ static uint64_t size_of(int fd)
 	return size;
 }
 
-/* A socket that gets the kernel's events, and is there a change with RESIZE? */
+/* A socket that receives uevents; and how many of them announced a new size. */
 static int events(void)
 {
 	struct sockaddr_nl to = { .nl_family = AF_NETLINK, .nl_groups = 1 };
@@ -109,62 +108,82 @@ static void ends_at(int fd, uint64_t size, const char *what)
 	       "C2: %s: read across the end", what);
 }
 
-static void resize(void)
+static int fds[2], uevents;
+
+static const char *what(const char *change, int i)
 {
-	const uint64_t half = dev.size / 2, end = dev.size;
-	int s = events(), fd[2];
+	static char text[64];
 
-	fd[0] = dev_open(O_RDWR | O_DIRECT);
-	fd[1] = dev_open(O_RDWR);
-	fill(buf, 4096, 1, 0);
-	put(fd[0], buf, 4096, half - 4096);
-	fill(buf, 4096, 2, 0);
-	put(fd[0], buf, 4096, end - 4096);
-	resizes(s);
+	snprintf(text, sizeof(text), "%s, %s", change, path_name(i ? 0 : O_DIRECT));
+	return text;
+}
 
+static void shrink(uint64_t half)
+{
 	answer("blocks", half / dev.lba);
 	is_ret(rescan(), 0, "C2: rescan of a namespace that shrank");
-	is(resizes(s), 1, "C2: shrunk: one uevent with RESIZE=1");
+	is(resizes(uevents), 1, "C2: shrunk: one uevent with RESIZE=1");
 	for (int i = 0; i < 2; i++) {
-		has_size(fd[i], half, i ? "shrunk, copy" : "shrunk, direct");
-		ends_at(fd[i], half, i ? "shrunk, copy" : "shrunk, direct");
+		has_size(fds[i], half, what("shrunk", i));
+		ends_at(fds[i], half, what("shrunk", i));
 	}
-	is_ret(ioctl(fd[0], BLKDISCARD, (uint64_t[]){ half, 4096 }), -EINVAL,
-	       "C2: shrunk: no discard behind the end");
-	get(fd[0], buf, 4096, half - 4096);
-	holds(buf, 4096, 1, 0, "C2: shrunk: what stayed is there");
+	is_ret(ioctl(fds[0], BLKDISCARD, (uint64_t[]){ half, 4096 }), -EINVAL,
+	       "C2: shrunk: no discard beyond the end");
+	get(fds[0], buf, 4096, half - 4096);
+	holds(buf, 4096, 1, 0, "C2: shrunk: the remaining blocks have their data");
 
 	is_ret(rescan(), 0, "C2: rescan without a change");
-	is(resizes(s), 0, "C2: no change: no uevent");
+	is(resizes(uevents), 0, "C2: no change: no uevent");
+}
 
+static void grow(uint64_t end)
+{
 	answer("blocks", 0);
 	is_ret(rescan(), 0, "C2: rescan of a namespace that grew");
-	is(resizes(s), 1, "C2: grown: one uevent with RESIZE=1");
+	is(resizes(uevents), 1, "C2: grown: one uevent with RESIZE=1");
 	for (int i = 0; i < 2; i++) {
-		const char *what = i ? "grown, copy" : "grown, direct";
-
-		has_size(fd[i], end, what);
-		ends_at(fd[i], end, what);
-		get(fd[i], buf, 4096, end - 4096);
-		holds(buf, 4096, 2, 0, "C2: %s: the last block", what);
+		has_size(fds[i], end, what("grown", i));
+		ends_at(fds[i], end, what("grown", i));
+		get(fds[i], buf, 4096, end - 4096);
+		holds(buf, 4096, 2, 0, "C2: %s: the last block", what("grown", i));
 	}
+}
 
-	/* As if it had shrunk, and nobody had looked yet. */
+/* As if it had shrunk and the driver did not know yet. */
+static void too_small(uint64_t end)
+{
 	answer("blocks", 2 * end / dev.lba);
 	is_ret(rescan(), 0, "C2: a size that the namespace does not have");
 	for (int i = 0; i < 2; i++)
-		is_ret(pread(fd[i], buf, 4096, end), -EREMOTEIO,
-		       "C2: %s: the controller fails what is not there",
+		is_ret(pread(fds[i], buf, 4096, end), -EREMOTEIO,
+		       "C2: %s: the controller fails commands beyond its end",
 		       path_name(i ? 0 : O_DIRECT));
 	answer("blocks", 0);
-	is_ret(rescan(), 0, "C2: and back");
-	has_size(fd[0], end, "back");
-	close(fd[0]);
-	close(fd[1]);
-	close(s);
+	is_ret(rescan(), 0, "C2: rescan with the real size");
+	has_size(fds[0], end, "back");
 }
 
-/* ---- and I/O meanwhile ---- */
+static void resize(void)
+{
+	const uint64_t half = dev.size / 2, end = dev.size;
+
+	uevents = events();
+	fds[0] = dev_open(O_RDWR | O_DIRECT);
+	fds[1] = dev_open(O_RDWR);
+	fill(buf, 4096, 1, 0);
+	put(fds[0], buf, 4096, half - 4096);
+	fill(buf, 4096, 2, 0);
+	put(fds[0], buf, 4096, end - 4096);
+	resizes(uevents);
+	shrink(half);
+	grow(end);
+	too_small(end);
+	close(fds[0]);
+	close(fds[1]);
+	close(uevents);
+}
+
+/* ---- a size that changes during I/O ---- */
 
 static atomic_bool stop;
 static atomic_ulong good, bad;
@@ -181,7 +200,7 @@ static void *worker(void *arg)
 		bool behind = below(&state, 2);
 		ssize_t ret;
 
-		/* The upper half is there or not. */
+		/* The upper half comes and goes. */
 		if (nr & 2 && !behind)
 			ret = pwrite(fd, mine, 65536, off);
 		else
@@ -213,8 +232,8 @@ static void resize_under_io(void)
 	for (int i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
 	is(failed, 0, "C2: 40 rescans with I/O in flight");
-	ok(good, "C2: I/O went on meanwhile (%lu)", good);
-	is(bad, 0, "C2: and none of it failed");
+	ok(good, "C2: I/O continued during them (%lu)", good);
+	is(bad, 0, "C2: none of it failed");
 }
 
 /* ---- Identify commands that fail ---- */
@@ -227,28 +246,28 @@ static void fails(unsigned int cns, const char *what, int want)
 	answer("status", INTERNAL_ERROR);
 	is_ret(rescan(), want, "C2: rescan when %s fails", what);
 	is_ret(pread(fd, buf, 4096, 0), 4096,
-	       "C2: %s fails for now: an open file stays", what);
+	       "C2: %s fails temporarily: an open file stays valid", what);
 	is(access(dev.path, F_OK), 0, "C2: %s fails: the node stays", what);
 	answer("status", 0);
 	is_ret(rescan(), 0, "C2: rescan when %s works again", what);
-	is_ret(pread(fd, buf, 4096, 0), 4096, "C2: the file is still good");
+	is_ret(pread(fd, buf, 4096, 0), 4096, "C2: the file still works");
 	close(fd);
 }
 
-static void fails_for_good(void)
+static void fails_permanently(void)
 {
 	int fd = dev_open(O_RDONLY | O_DIRECT);
 
 	answer("cns", 0);
 	answer("status", INVALID_FIELD);
 	is_ret(rescan(), 0, "C2: rescan, the controller says Do Not Retry");
-	is_ret(pread(fd, buf, 4096, 0), -ENODEV, "C2: then it is gone");
-	is_ret(access(dev.path, F_OK), -ENOENT, "C2: and its node, too");
+	is_ret(pread(fd, buf, 4096, 0), -ENODEV, "C2: an open file is dead then");
+	is_ret(access(dev.path, F_OK), -ENOENT, "C2: the node is gone");
 	answer("status", 0);
-	is_ret(rescan(), 0, "C2: rescan when it is there again");
+	is_ret(rescan(), 0, "C2: rescan when the controller answers again");
 	close(fd);
 	fd = dev_open(O_RDONLY | O_DIRECT);
-	is_ret(pread(fd, buf, 4096, 0), 4096, "C2: and it has a node again");
+	is_ret(pread(fd, buf, 4096, 0), 4096, "C2: the namespace has a node again");
 	close(fd);
 }
 
@@ -272,7 +291,7 @@ static void replaced(const char *name, unsigned long value, const char *what)
 	answer(name, 0);
 	rescan();
 	is_ret(pread(old, buf, 4096, 0), -ENODEV,
-	       "%s: the old file is dead even when it is all as before", what);
+	       "%s: the old file stays dead when the original is back", what);
 	close(old);
 }
 
@@ -282,38 +301,47 @@ static void too_large(void)
 	is_ret(rescan(), 0, "blocks of 1 GiB: rescan");
 	is_ret(access(dev.path, F_OK), -ENOENT, "blocks of 1 GiB: no node");
 	answer("lbads", 0);
-	is_ret(rescan(), 0, "blocks of 1 GiB: rescan with others");
+	is_ret(rescan(), 0, "blocks of 1 GiB: rescan with the real size");
 	is(access(dev.path, F_OK), 0, "blocks of 1 GiB: the node is back");
 }
 
+static void size(void)
+{
+	resize();
+	resize_under_io();
+}
+
+static void failure(void)
+{
+	fails(0, "Identify Namespace", 0);
+	fails(2, "the list of namespaces", -EIO);
+	fails(3, "the list of identifiers", 0);
+	fails_permanently();
+}
+
+static void format(void)
+{
+	replaced("ident", 1, "A11: another namespace of the same size");
+	answer("blocks", dev.size / 4096);
+	replaced("lbads", 12, "C2: another format of the same size");
+	answer("blocks", 0);
+	rescan();
+	too_large();
+}
+
+static void setup(void)
+{
+	ctrl = ctrl_open(O_RDWR);
+	buf = pages(8192);
+}
+
+static const struct t_case cases[] = {
+	{ "size", size },
+	{ "failure", failure },
+	{ "format", format },
+};
+
 int main(int argc, char **argv)
 {
-	const char *part = argc > 2 ? argv[2] : "";
-	char path[64];
-
-	t_begin(argc, argv);
-	snprintf(path, sizeof(path), "%s", dev.path);
-	*strrchr(path, 'n') = '\0';
-	ctrl = open(path, O_RDWR);
-	if (ctrl < 0)
-		bail("%s", path);
-	buf = pages(8192);
-
-	if (!strcmp(part, "size")) {
-		resize();
-		resize_under_io();
-	} else if (!strcmp(part, "failure")) {
-		fails(0, "Identify Namespace", 0);
-		fails(2, "the list of namespaces", -EIO);
-		fails(3, "the list of identifiers", 0);
-		fails_for_good();
-	} else {
-		replaced("ident", 1, "A11: another namespace of the same size");
-		answer("blocks", dev.size / 4096);
-		replaced("lbads", 12, "C2: another format of the same size");
-		answer("blocks", 0);
-		rescan();
-		too_large();
-	}
-	return t_end();
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything at once, for a time: large and small writers of the same blocks, by
- * copy and direct; users with blocks of their own, in which every byte is
- * compared; processes killed with hundreds of requests in flight. Nobody may
- * stand still, whatever the depth of the queues and however few the bounce
- * buffers are.
+ * Many kinds of I/O at the same time: large and small writers of the same blocks, by copy
+ * and direct; users with blocks of their own, in which every byte is compared; processes
+ * killed with hundreds of requests in flight. No worker may stall, whatever the depth of
+ * the queues and however few the bounce buffers.
  *
  * usage: soak DEVICE [SECONDS]
  *
- * With SOAK_FAULTS=1 (somebody lets the driver's allocations fail) a call may fail
- * with ENOMEM.
+ * With SOAK_FAULTS=1, when the driver's allocations are made to fail, calls may fail with
+ * ENOMEM.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,19 +33,19 @@
 #include "t.h"
 
 #define BEAT_US 100000
-#define STILL 450		/* beats without a round of anybody; less than lab/vm waits */
+#define STALL 450		/* beats without any progress; shorter than lab/vm's limit */
 
-#define CROWD (16 * MiB)	/* blocks that all write to */
-#define OWN MiB			/* blocks of one worker alone */
+#define SHARED (16 * MiB)	/* blocks that many workers write to */
+#define OWN MiB			/* blocks of a single worker */
 #define BURST 250		/* requests of a process that is killed, at most */
 #define WORKERS_MAX 64
 
 struct worker {
 	const char *name;
-	void (*round)(struct worker *w);
+	void (*pass)(struct worker *w);
 	unsigned int n;
-	atomic_uint rounds, failed, wrong;
-	atomic_int first;	/* the first result that was not right */
+	atomic_uint passes, failed, wrong;
+	atomic_int first;	/* the first unexpected result */
 	atomic_bool ended;
 	/* the worker's own */
 	uint64_t state, at;
@@ -64,7 +63,7 @@ static bool faults;
 static unsigned int bounce, burst;
 static unsigned int nsid;
 
-/* The result of a call, which was to be @want. */
+/* Record the result of a call that should return @want. */
 static bool right(struct worker *w, long got, long want)
 {
 	if (got == want)
@@ -80,16 +79,17 @@ static bool right(struct worker *w, long got, long want)
 
 static uint64_t somewhere(struct worker *w, size_t len, size_t unit)
 {
-	return below(&w->state, (CROWD - len) / unit + 1) * unit;
+	return below(&w->state, (SHARED - len) / unit + 1) * unit;
 }
 
-/* Several bounce buffers for each: more than there are. */
+/* Several bounce buffers for each write: more than there are. */
 static void large_copy(struct worker *w)
 {
-	/* With one buffer 16 of 1 MiB would take a minute. */
+	/* With a single buffer, 16 writes of 1 MiB would take a minute. */
 	size_t len = (bounce < 8 ? bounce * 256 * KiB : MiB) - below(&w->state, 2) * 100;
+	uint64_t off = somewhere(w, len, dev.lba);
 
-	right(w, reterr(pwrite(w->copy, w->buf, len, somewhere(w, len, dev.lba))), len);
+	right(w, reterr(pwrite(w->copy, w->buf, len, off)), len);
 }
 
 /* Read-modify-write. */
@@ -112,7 +112,7 @@ static void write_direct(struct worker *w)
 	right(w, reterr(pwrite(w->direct, w->buf, len, somewhere(w, len, PG))), len);
 }
 
-/* Zeroes from and to the middle of blocks, and blocks that nobody can know. */
+/* Write Zeroes, and a command whose blocks the driver does not know. */
 static void zero_out(struct worker *w)
 {
 	uint64_t range[2] = { somewhere(w, 64 * KiB, dev.lba), 64 * KiB };
@@ -146,7 +146,7 @@ static void compared(struct worker *w)
 		fill(at, len, rnd(&w->state), 0);
 		if (right(w, reterr(pwritev2(fd, &v, 1, w->at + off, flags)), len))
 			memcpy(w->want + off, at, len);
-		else	/* a part of it may be there */
+		else	/* part of it may have been written */
 			while (pread(w->copy, w->want + off, len, w->at + off) < 0 &&
 			       errno == ENOMEM)
 				;
@@ -158,7 +158,7 @@ static void compared(struct worker *w)
 		atomic_fetch_add(&w->wrong, 1);
 }
 
-/* As many as fit into a ring, reaped all: writes, then the same read back. */
+/* Fill a ring with writes, then with reads of the same blocks. */
 static void ringful(struct worker *w, bool direct)
 {
 	size_t len = direct ? PG : 3000;
@@ -178,7 +178,7 @@ static void ringful(struct worker *w, bool direct)
 					 direct ? w->direct : w->copy,
 					 w->buf + i * PG, len, w->at + i * PG);
 		}
-		/* Faults may cut it short. */
+		/* Failed allocations may make a submit short. */
 		while (io_uring_sq_ready(&w->ring))
 			io_uring_submit(&w->ring);
 		for (i = 0; i < n; i++) {
@@ -212,8 +212,11 @@ static void *write_for_ever(void *v)
 	struct worker *w = v;
 	uint64_t state = pthread_self();
 
-	for (;;)
-		(void)!pwrite(w->copy, w->buf, MiB - below(&state, 2) * 100, below(&state, CROWD - MiB));
+	for (;;) {
+		size_t len = MiB - below(&state, 2) * 100;
+
+		(void)!pwrite(w->copy, w->buf, len, below(&state, SHARED - MiB));
+	}
 	return NULL;
 }
 
@@ -252,60 +255,62 @@ static void flood_ring(struct worker *w, int fd, size_t len, unsigned int setup)
 	io_uring_submit(&r);
 }
 
+_Noreturn static void victim(struct worker *w, unsigned int how, int up)
+{
+	pthread_t id;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)!write(up, "x", 1);
+	switch (how) {
+	case 0:
+		flood_aio(w, w->copy, 1000);
+		break;
+	case 1:
+		flood_aio(w, w->direct, PG);
+		break;
+	case 2:
+		flood_ring(w, w->copy, 5000, 0);
+		break;
+	case 3:
+		flood_ring(w, w->direct, PG, IORING_SETUP_IOPOLL);
+		break;
+	default:
+		for (int i = 0; i < 8; i++)
+			pthread_create(&id, NULL, write_for_ever, w);
+	}
+	for (;;)
+		pause();
+}
+
 static void killed(struct worker *w)
 {
 	unsigned int how = below(&w->state, 6), us = below(&w->state, 30000);
 	int up[2], status;
-	pthread_t id;
 	pid_t pid;
 	char c;
 
 	if (pipe2(up, O_CLOEXEC))
 		return;
 	pid = fork();
-	if (pid < 0) {
-		close(up[0]);
-		close(up[1]);
-		return;
+	if (!pid)
+		victim(w, how, up[1]);
+	if (pid > 0) {
+		/* It may be killed before it has started I/O, but rarely is. */
+		(void)!read(up[0], &c, 1);
+		usleep(us);
+		kill(pid, SIGKILL);
+		if (waitpid(pid, &status, 0) != pid)
+			right(w, -errno, 0);
 	}
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)!write(up[1], "x", 1);
-		switch (how) {
-		case 0:
-			flood_aio(w, w->copy, 1000);
-			break;
-		case 1:
-			flood_aio(w, w->direct, PG);
-			break;
-		case 2:
-			flood_ring(w, w->copy, 5000, 0);
-			break;
-		case 3:
-			flood_ring(w, w->direct, PG, IORING_SETUP_IOPOLL);
-			break;
-		default:
-			for (int i = 0; i < 8; i++)
-				pthread_create(&id, NULL, write_for_ever, w);
-		}
-		for (;;)
-			pause();
-	}
-	/* So that it can be killed before it has begun, but seldom is. */
-	(void)!read(up[0], &c, 1);
-	usleep(us);
-	kill(pid, SIGKILL);
-	if (waitpid(pid, &status, 0) != pid)
-		right(w, -errno, 0);
 	close(up[0]);
 	close(up[1]);
 }
 
-/* ---- all of them ---- */
+/* ---- running all of them ---- */
 
 static const struct {
 	const char *name;
-	void (*round)(struct worker *w);
+	void (*pass)(struct worker *w);
 	unsigned int n;
 } kinds[] = {
 	{ "1 MiB writes by copy", large_copy, 16 },
@@ -324,17 +329,14 @@ static void *work(void *v)
 	struct worker *w = v;
 
 	while (!atomic_load(&shared->stop)) {
-		w->round(w);
-		atomic_fetch_add(&w->rounds, 1);
+		w->pass(w);
+		atomic_fetch_add(&w->passes, 1);
 	}
 	atomic_store(&w->ended, true);
 	return NULL;
 }
 
-/*
- * Each worker is a process, so that one that hangs is left alone, and there is
- * always somebody to tell.
- */
+/* Each worker is a process, so that the parent can report one that hangs. */
 static void process(struct worker *w)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -345,7 +347,7 @@ static void process(struct worker *w)
 	if (io_uring_queue_init(32, &w->ring, 0))
 		bail("ring");
 	fill(w->want, OWN, w->at, 0);
-	/* Its allocations may fail already. */
+	/* Allocations may fail here, too. */
 	while (pwrite(w->direct, w->want, OWN, w->at) != OWN)
 		if (!faults || errno != ENOMEM)
 			bail("first write");
@@ -354,7 +356,8 @@ static void process(struct worker *w)
 	_exit(0);
 }
 
-static void tell_who_waits(void)
+/* Blocked tasks into the kernel's log. */
+static void show_blocked_tasks(void)
 {
 	int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
 
@@ -363,8 +366,8 @@ static void tell_who_waits(void)
 }
 
 /*
- * Sleeps a beat; false when for too long nobody made a round who has not ended. (One
- * who waits for others while they go on shows when they are told to stop.)
+ * Sleep for a beat; false when no worker has made progress for too long. (A single worker
+ * that stalls while others run is found at the end, when they have stopped.)
  */
 static bool beat(unsigned int n)
 {
@@ -373,15 +376,15 @@ static bool beat(unsigned int n)
 
 	usleep(BEAT_US);
 	for (i = 0; i < n; i++)
-		all += atomic_load(&shared->w[i].rounds) + atomic_load(&shared->w[i].ended);
+		all += atomic_load(&shared->w[i].passes) + atomic_load(&shared->w[i].ended);
 	since = all == seen ? since + 1 : 0;
 	seen = all;
-	if (since < STILL)
+	if (since < STALL)
 		return true;
 	for (i = 0; i < n; i++)
 		if (!atomic_load(&shared->w[i].ended))
-			note("%s, worker %u: nothing more after %u rounds", shared->w[i].name,
-			     shared->w[i].n, atomic_load(&shared->w[i].rounds));
+			note("%s, worker %u: stalled after %u passes", shared->w[i].name,
+			     shared->w[i].n, atomic_load(&shared->w[i].passes));
 	return false;
 }
 
@@ -399,73 +402,121 @@ static unsigned int parameter(const char *name)
 	return v;
 }
 
-int main(int argc, char **argv)
-{
-	double seconds = argc > 2 ? atof(argv[2]) : 10, end;
-	unsigned int i, k, n = 0, ended, failed, wrong;
-	pid_t pid[WORKERS_MAX];
-	bool moving = true;
+static pid_t pids[WORKERS_MAX];
+static unsigned int nr_workers;
+static double seconds = 10;
 
-	t_begin(argc, argv);
+static void describe_workers(void)
+{
+	for (unsigned int k = 0; k < ARRAY_SIZE(kinds); k++)
+		for (unsigned int i = 0; i < kinds[k].n; i++) {
+			struct worker *w = &shared->w[nr_workers];
+
+			w->name = kinds[k].name;
+			w->pass = kinds[k].pass;
+			w->n = i;
+			w->state = rnd(&t_seed) | 1;
+			w->at = SHARED + nr_workers * OWN;
+			nr_workers++;
+		}
+	if (dev.size < SHARED + nr_workers * OWN)
+		bail("device too small");
+}
+
+static void start_workers(void)
+{
+	fflush(stdout);
+	for (unsigned int i = 0; i < nr_workers; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			process(&shared->w[i]);
+		if (pids[i] < 0)
+			bail("fork");
+	}
+}
+
+/* Let them run, tell them to stop, and wait for that; false when they stall. */
+static bool run_workers(void)
+{
+	double end = now() + seconds;
+	bool moving = true;
+	unsigned int ended;
+
+	while (moving && now() < end)
+		moving = beat(nr_workers);
+	atomic_store(&shared->stop, true);
+	while (moving) {
+		ended = 0;
+		for (unsigned int i = 0; i < nr_workers; i++)
+			ended += atomic_load(&shared->w[i].ended);
+		if (ended == nr_workers)
+			break;
+		moving = beat(nr_workers);
+	}
+	return moving;
+}
+
+/* The test of the workers @w of kind @k. */
+static void judge(unsigned int k, const struct worker *w, bool moving)
+{
+	unsigned int passes = 0, ended = 0, wrong = 0, failed = 0;
+	int first = 0;
+
+	for (unsigned int i = 0; i < kinds[k].n; i++, w++) {
+		passes += atomic_load(&w->passes);
+		ended += atomic_load(&w->ended);
+		wrong += atomic_load(&w->wrong);
+		failed += atomic_load(&w->failed);
+		first = first ?: atomic_load(&w->first);
+	}
+	ok(!failed && !wrong && passes && (!moving || ended == kinds[k].n),
+	   "%s: %u passes, %u failed, %u with wrong data", kinds[k].name, passes, failed, wrong);
+	if (failed)
+		note("  the first returned %s", first < 0 ? strerrorname_np(-first) : "too little");
+}
+
+static void soak(void)
+{
+	unsigned int i, k;
+	bool moving;
+
+	describe_workers();
+	start_workers();
+	moving = run_workers();
+	ok(moving, "no worker stalls (%u workers, %.0f s)", nr_workers, seconds);
+	if (!moving)
+		show_blocked_tasks();
+	for (i = 0; i < nr_workers; i++) {
+		kill(pids[i], SIGKILL);
+		if (moving)
+			waitpid(pids[i], NULL, 0);
+	}
+	for (i = 0, k = 0; k < ARRAY_SIZE(kinds); i += kinds[k++].n)
+		judge(k, &shared->w[i], moving);
+}
+
+static void setup(void)
+{
+	/* It ends by itself; STALL is the limit. */
 	alarm(0);
+	if (t_args[0])
+		seconds = atof(t_args[0]);
 	faults = getenv("SOAK_FAULTS");
 	bounce = parameter("bounce_buffers");
 	burst = bounce < 64 ? 32 : BURST;
-	nsid = dev.name[strlen(dev.name) - 1] - '0';
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	nsid = dev_nsid();
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
 	if (shared == MAP_FAILED)
 		bail("mmap");
-	for (k = 0; k < ARRAY_SIZE(kinds); k++)
-		for (i = 0; i < kinds[k].n; i++, n++) {
-			struct worker *w = &shared->w[n];
+}
 
-			w->name = kinds[k].name;
-			w->round = kinds[k].round;
-			w->n = i;
-			w->state = rnd(&t_seed) | 1;
-			w->at = CROWD + n * OWN;
-		}
-	if (dev.size < CROWD + n * OWN)
-		bail("device too small");
-	for (i = 0; i < n; i++) {
-		pid[i] = fork();
-		if (!pid[i])
-			process(&shared->w[i]);
-		if (pid[i] < 0)
-			bail("fork");
-	}
-	for (end = now() + seconds; moving && now() < end;)
-		moving = beat(n);
-	atomic_store(&shared->stop, true);
-	do {
-		for (i = ended = 0; i < n; i++)
-			ended += atomic_load(&shared->w[i].ended);
-	} while (moving && ended < n && (moving = beat(n)));
-	ok(moving, "nobody stands still (%u workers, %.0f s)", n, seconds);
-	if (!moving)
-		tell_who_waits();
-	for (i = 0; i < n; i++) {
-		kill(pid[i], SIGKILL);
-		if (moving)
-			waitpid(pid[i], NULL, 0);
-	}
-	for (k = i = 0; k < ARRAY_SIZE(kinds); k++) {
-		unsigned int rounds = 0;
-		int first = 0;
+static const struct t_case cases[] = {
+	{ "soak", soak },
+};
 
-		for (ended = failed = wrong = 0; i < n && shared->w[i].name == kinds[k].name; i++) {
-			rounds += atomic_load(&shared->w[i].rounds);
-			ended += atomic_load(&shared->w[i].ended);
-			wrong += atomic_load(&shared->w[i].wrong);
-			failed += atomic_load(&shared->w[i].failed);
-			first = first ?: atomic_load(&shared->w[i].first);
-		}
-		ok(!failed && !wrong && rounds && (!moving || ended == kinds[k].n),
-		   "%s: %u rounds, %u failed, %u with wrong data", kinds[k].name,
-		   rounds, failed, wrong);
-		if (failed)
-			note("  the first gave %s", first < 0 ? strerrorname_np(-first) : "too little");
-	}
-	return t_end();
+int main(int argc, char **argv)
+{
+	t_args_usage = "[SECONDS]";
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

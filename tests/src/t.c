@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <libaio.h>
 #include <liburing.h>
@@ -12,125 +14,29 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "t.h"
 
 struct device dev;
-uint64_t t_seed;
 
-static unsigned int tests, failed;
+char **t_args;
+const char *t_args_usage;
 
-static bool report(bool pass, const char *fmt, va_list ap)
+/* ---- running ---- */
+
+static void device_begin(char *path)
 {
-	char text[512];
-
-	vsnprintf(text, sizeof(text), fmt, ap);
-	printf("%s - %s\n", pass ? "ok" : "not ok", text);
-	tests++;
-	if (!pass)
-		failed++;
-	return pass;
-}
-
-bool ok(bool pass, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	report(pass, fmt, ap);
-	va_end(ap);
-	return pass;
-}
-
-bool is(long long got, long long want, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	report(got == want, fmt, ap);
-	va_end(ap);
-	if (got != want)
-		note("  got %lld, wanted %lld", got, want);
-	return got == want;
-}
-
-static const char *show(long long v, char *s, size_t len)
-{
-	if (v < 0)
-		snprintf(s, len, "%s", strerrorname_np(-v) ?: "an unknown error");
-	else
-		snprintf(s, len, "%lld", v);
-	return s;
-}
-
-long long reterr(long long ret)
-{
-	return ret == -1 ? -errno : ret;
-}
-
-bool is_ret(long long ret, long long want, const char *fmt, ...)
-{
-	long long got = reterr(ret);
-	char a[32], b[32];
-	va_list ap;
-
-	va_start(ap, fmt);
-	report(got == want, fmt, ap);
-	va_end(ap);
-	if (got != want)
-		note("  got %s, wanted %s", show(got, a, sizeof(a)),
-		     show(want, b, sizeof(b)));
-	return got == want;
-}
-
-void note(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	printf("# ");
-	vprintf(fmt, ap);
-	printf("\n");
-	va_end(ap);
-}
-
-void bail(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	printf("# cannot go on: ");
-	vprintf(fmt, ap);
-	printf(" (errno %s)\n", strerrorname_np(errno) ?: "?");
-	va_end(ap);
-	exit(2);
-}
-
-int t_end(void)
-{
-	/* A program that tested nothing did not pass. */
-	return failed || !tests;
-}
-
-void t_begin(int argc, char **argv)
-{
-	const char *s = getenv("NVDIO_SEED");
 	char dir[64];
 	int fd, lba;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* A program that hangs fails; the guest's other tests go on. */
 	alarm(400);
-	if (argc < 2) {
-		fprintf(stderr, "usage: %s DEVICE (its data is overwritten)\n",
-			argv[0]);
-		exit(2);
-	}
-	dev.path = argv[1];
+	dev.path = path;
 	snprintf(dev.name, sizeof(dev.name), "%s",
-		 strrchr(dev.path, '/') ? strrchr(dev.path, '/') + 1 : dev.path);
+		 strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
 	snprintf(dir, sizeof(dir), "/sys/class/nvdio/%s/stats", dev.name);
 	dev.counted = !access(dir, R_OK);
 	if (!dev.counted && !getenv("NVDIO_REFERENCE"))
@@ -143,12 +49,76 @@ void t_begin(int argc, char **argv)
 	dev.lba = lba;
 	if (dev.size < 64 * MiB)
 		bail("%s is smaller than the 64 MiB these tests use", dev.path);
-
-	t_seed = s ? strtoull(s, NULL, 0) : (uint64_t)time(NULL) * 2654435761u;
-	t_seed |= 1;
-	note("%s: %s, %" PRIu64 " MiB, LBA %u, NVDIO_SEED=%" PRIu64, argv[0],
-	     dev.path, dev.size / MiB, dev.lba, t_seed);
+	note("%s, %" PRIu64 " MiB, LBA %u", dev.path, dev.size / MiB, dev.lba);
 }
+
+static void (*setup_fn)(void);
+
+static void begin(char **args)
+{
+	if (!args[0]) {
+		fprintf(stderr, "no device given (see --help)\n");
+		exit(2);
+	}
+	if (args[1] && !t_args_usage) {
+		fprintf(stderr, "unexpected argument '%s' (see --help)\n", args[1]);
+		exit(2);
+	}
+	t_args = args + 1;
+	device_begin(args[0]);
+	if (setup_fn)
+		setup_fn();
+}
+
+int t_run_setup(int argc, char **argv, void (*setup)(void),
+		const struct t_case *cases, unsigned int nr)
+{
+	char args[128];
+
+	snprintf(args, sizeof(args), "DEVICE%s%s (its data is overwritten)",
+		 t_args_usage ? " " : "", t_args_usage ?: "");
+	setup_fn = setup;
+	return tap_run(argc, argv, &(struct tap_program){ args, begin, cases, nr });
+}
+
+int t_run(int argc, char **argv, const struct t_case *cases, unsigned int nr)
+{
+	return t_run_setup(argc, argv, NULL, cases, nr);
+}
+
+void t_begin(int argc, char **argv)
+{
+	if (argc < 2) {
+		fprintf(stderr, "usage: %s DEVICE (its data is overwritten)\n", argv[0]);
+		exit(2);
+	}
+	tap_begin();
+	device_begin(argv[1]);
+}
+
+int as_nobody(void (*part)(void))
+{
+	unsigned int failed = tap_failed();
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		bail("fork");
+	if (!pid) {
+		if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
+			bail("setuid");
+		part();
+		fflush(stdout);
+		_exit(tap_failed() != failed);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		bail("waitpid");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* ---- the device ---- */
 
 int dev_open(int flags)
 {
@@ -156,6 +126,69 @@ int dev_open(int flags)
 
 	if (fd < 0)
 		bail("open %s", dev.path);
+	return fd;
+}
+
+unsigned int dev_nsid(void)
+{
+	int fd = dev_open(O_RDONLY), nsid = ioctl(fd, NVME_IOCTL_ID);
+
+	if (nsid <= 0)
+		bail("NVME_IOCTL_ID of %s", dev.path);
+	close(fd);
+	return nsid;
+}
+
+const char *ctrl_path(void)
+{
+	static char path[64];
+	char link[64], target[256], *name;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/sys/class/nvdio/%s/device", dev.name);
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0)
+		return NULL;
+	target[len] = '\0';
+	name = strrchr(target, '/');
+	snprintf(path, sizeof(path), "/dev/%.48s", name ? name + 1 : target);
+	return path;
+}
+
+const char *sibling_path(unsigned int nsid)
+{
+	static char path[64];
+	bool found = false;
+	char pattern[96], *name;
+	glob_t g;
+
+	snprintf(pattern, sizeof(pattern), "/sys/class/nvdio/%s/device/nvdio*n*/nsid", dev.name);
+	if (glob(pattern, 0, NULL, &g))
+		return NULL;
+	for (size_t i = 0; i < g.gl_pathc && !found; i++) {
+		FILE *f = fopen(g.gl_pathv[i], "r");
+		unsigned int id;
+
+		found = f && fscanf(f, "%u", &id) == 1 && id == nsid;
+		if (f)
+			fclose(f);
+		if (found) {
+			*strrchr(g.gl_pathv[i], '/') = '\0';
+			name = strrchr(g.gl_pathv[i], '/') + 1;
+			snprintf(path, sizeof(path), "/dev/%.48s", name);
+		}
+	}
+	globfree(&g);
+	return found ? path : NULL;
+}
+
+int ctrl_open(int flags)
+{
+	const char *path = ctrl_path();
+	int fd = path ? open(path, flags | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		bail("the controller's node of %s", dev.path);
 	return fd;
 }
 
@@ -190,7 +223,7 @@ void went(struct paths p, uint64_t direct, uint64_t copy, const char *fmt, ...)
 	q.direct -= p.direct;
 	q.copy -= p.copy;
 	va_start(ap, fmt);
-	report(q.direct == direct && q.copy == copy, fmt, ap);
+	vok(q.direct == direct && q.copy == copy, fmt, ap);
 	va_end(ap);
 	if (q.direct != direct || q.copy != copy)
 		note("  direct %" PRIu64 ", copy %" PRIu64 "; wanted %" PRIu64
@@ -268,7 +301,7 @@ bool holds(const void *buf, size_t len, uint64_t seed, uint64_t from,
 	va_list ap;
 
 	va_start(ap, fmt);
-	report(at < 0, fmt, ap);
+	vok(at < 0, fmt, ap);
 	va_end(ap);
 	if (at >= 0)
 		note("  byte %zd of %zu is wrong (0x%02x)", at, len,
@@ -306,22 +339,6 @@ void get(int fd, void *buf, size_t len, uint64_t off)
 		bail("pread of %zu at %" PRIu64 " gave %zd", len, off, n);
 }
 
-uint64_t rnd(uint64_t *state)
-{
-	uint64_t x = *state;
-
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	*state = x;
-	return x * 0x2545f4914f6cdd1d;
-}
-
-uint64_t below(uint64_t *state, uint64_t n)
-{
-	return rnd(state) % n;
-}
-
 void one_queue(void)
 {
 	cpu_set_t cpu;
@@ -340,14 +357,6 @@ void prep_command(struct io_uring_sqe *sqe, int fd, unsigned int op,
 	sqe->fd = fd;
 	sqe->cmd_op = op;
 	memcpy(sqe->cmd, c, sizeof(*c));
-}
-
-double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 bool all_zero(const char *p, size_t len)

@@ -1,54 +1,57 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every test program here shares: TAP output, the device under test,
- * its counters, and buffers with known contents.
+ * What the test programs here share: named cases and TAP (tap.h), the device under
+ * test, its counters, and buffers with known contents.
  *
- * A program is `int main(argc, argv)`: t_begin(), any number of ok()/is(),
- * and `return t_end();`. TAP numbers and the plan are left to the caller
- * (tests/guest/run), so that many programs make one TAP stream.
+ * A program is a table of cases and
+ *
+ *	return t_run(argc, argv, cases, ARRAY_SIZE(cases));
+ *
+ * tests/guest/lib.sh runs it in the guest (function run) and carries its TAP on.
  */
 #ifndef NVDIO_TEST_H
 #define NVDIO_TEST_H
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#include "tap.h"
+
 #define KiB 1024UL
 #define MiB (1024UL * KiB)
 #define PG 4096UL
 
-/* ---- TAP ---- */
-
-/* One test: prints "ok" or "not ok" with the text; returns @pass. */
-bool ok(bool pass, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* One test: passes when @got == @want; else shows both. */
-bool is(long long got, long long want, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+/* ---- running ---- */
 
 /*
- * One test of a system call's result: @ret is what it returned, errno is read
- * at once. @want >= 0 is a return value, @want < 0 a negated errno.
+ * Open the device that the arguments name, run the cases, print the plan; returns
+ * the exit status. On a device without nvdio's counters this bails out, except with
+ * NVDIO_REFERENCE=1: then the same rules are tried on a block device, whose data is
+ * overwritten, and nothing is asked about counters.
  */
-bool is_ret(long long ret, long long want, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int t_run(int argc, char **argv, const struct t_case *cases, unsigned int nr);
 
-/* A remark in the TAP stream. */
-void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* As t_run(); @setup is called when the device is known, before the first case. */
+int t_run_setup(int argc, char **argv, void (*setup)(void),
+		const struct t_case *cases, unsigned int nr);
 
-/* The test cannot go on: prints why and exits with status 2. */
-_Noreturn void bail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/*
+ * A program's arguments after the device, up to a NULL, and how --help names them
+ * (to be set before t_run()). There must be none if t_args_usage is not set.
+ */
+extern char **t_args;
+extern const char *t_args_usage;
 
-/* Exit status for main: 0 when every test so far passed. */
-int t_end(void);
+/* For a program without a table of cases: the device is argv[1]; ends with t_end(). */
+void t_begin(int argc, char **argv);
 
-/* -errno of the last call when @ret is -1, else @ret. */
-long long reterr(long long ret);
+#define NOBODY 65534
+
+/*
+ * Run @part in a child process as user and group "nobody". Its tests are counted like
+ * all others. Returns its exit status: 0 if no test failed in the child.
+ */
+int as_nobody(void (*part)(void));
 
 /* ---- the device ---- */
 
@@ -61,18 +64,22 @@ struct device {
 };
 
 extern struct device dev;
-extern uint64_t t_seed;		/* NVDIO_SEED, else from the clock; printed */
-
-/*
- * Read argv: the device's path first. On a device without nvdio's counters it
- * bails out, except with NVDIO_REFERENCE=1: then the same rules are tried on a
- * block device (its data is overwritten), and questions about counters are not
- * asked.
- */
-void t_begin(int argc, char **argv);
 
 /* open(dev.path), bail when it fails. */
 int dev_open(int flags);
+
+/* The namespace's identifier. */
+unsigned int dev_nsid(void);
+
+/*
+ * Path of the node of the device's controller, and of its namespace @nsid; NULL when
+ * there is none. The string is static.
+ */
+const char *ctrl_path(void);
+const char *sibling_path(unsigned int nsid);
+
+/* open(ctrl_path()), bail when it fails. */
+int ctrl_open(int flags);
 
 /* Value of /sys/class/nvdio/NAME/@file, 0 on a reference device. */
 uint64_t counter(const char *file);
@@ -122,10 +129,6 @@ void *pages(size_t len);
 void put(int fd, const void *buf, size_t len, uint64_t off);
 void get(int fd, void *buf, size_t len, uint64_t off);
 
-/* xorshift64*: the next number of *@state, and one below @n. */
-uint64_t rnd(uint64_t *state);
-uint64_t below(uint64_t *state, uint64_t n);
-
 /* Stay on one processor, which has one queue. */
 void one_queue(void);
 
@@ -135,9 +138,6 @@ struct nvme_uring_cmd;
 /* Prepare command @c for a ring with 128-byte SQEs; @op is NVME_URING_CMD_*. */
 void prep_command(struct io_uring_sqe *sqe, int fd, unsigned int op,
 		  const struct nvme_uring_cmd *c);
-
-/* Monotonic seconds. */
-double now(void);
 
 /* All bytes are 0. */
 bool all_zero(const char *p, size_t len);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Polled reads that their owner, who may only read, does not poll for: for
- * longer than io_timeout, which is to be 1. With poll queues.
+ * Polled reads of an unprivileged process that does not poll for them, for longer than
+ * io_timeout, which must be 1. With poll queues.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,16 +18,15 @@
 
 #include "t.h"
 
-/* More than the driver takes off a CQ at once. */
+/* More than the driver takes from a CQ in one pass. */
 #define N	240
-#define NOBODY	65534
 
 static int go[2];
 
 /*
- * Submit N reads as nobody, do not poll until the parent says so, or until it
- * lets a process go on that has stopped. Exits with the number that came back
- * whole.
+ * Submit N reads as nobody. Do not poll until the parent writes to the pipe, or, if
+ * @stops, until it continues this process, which stops itself. Exits with the number of
+ * reads that succeeded.
  */
 static void child(bool stops)
 {
@@ -73,7 +72,7 @@ static pid_t start(bool stops)
 		child(stops);
 	if (stops)
 		waitpid(pid, &status, WUNTRACED);
-	/* Until all are submitted. */
+	/* Wait until all are submitted. */
 	for (int i = 0; i < 300 && counter("stats/direct") < direct + N; i++)
 		usleep(100000);
 	return pid;
@@ -89,7 +88,7 @@ static void finish(pid_t pid, bool stops, const char *what)
 		bail("pipe");
 	waitpid(pid, &status, 0);
 	is(WIFEXITED(status) ? WEXITSTATUS(status) : -1, N,
-	   "%s: all reads end well at last", what);
+	   "%s: all reads succeed in the end", what);
 }
 
 static void lazy(bool stops, const char *what)
@@ -98,7 +97,7 @@ static void lazy(bool stops, const char *what)
 	int fd = dev_open(O_RDWR | O_DIRECT);
 	char *b = pages(4096);
 
-	/* The watchdog looks once a second; io_timeout is 1. */
+	/* The watchdog runs once a second, and io_timeout is 1. */
 	for (int i = 0; i < 5; i++) {
 		sleep(1);
 		is_ret(pread(fd, b, 4096, 0), 4096,
@@ -108,55 +107,67 @@ static void lazy(bool stops, const char *what)
 	close(fd);
 }
 
-/* Resetting waits for I/O in flight; that nobody polls must not stop it. */
+/* A reset drains I/O in flight, which must not depend on a task that polls. */
 static void reset(bool stops, const char *what)
 {
 	pid_t pid = start(stops);
-	char path[64];
-	int fd;
+	int fd = ctrl_open(O_RDWR);
 
-	snprintf(path, sizeof(path), "%s", dev.path);
-	*strrchr(path, 'n') = '\0';
-	fd = open(path, O_RDWR);
 	is_ret(ioctl(fd, NVME_IOCTL_RESET), 0, "%s: reset", what);
-	is(counter("leaks/requests"), 0, "%s: all reads have ended before it",
+	is(counter("leaks/requests"), 0, "%s: all reads had completed before it",
 	   what);
 	close(fd);
 	finish(pid, stops, what);
 }
 
-/* What a reader may not look at. */
-static void hidden(void)
+static void open_leaks(void)
 {
 	char path[96];
-	int status;
-	pid_t pid;
 
-	snprintf(path, sizeof(path), "/sys/class/nvdio/%s/leaks/requests",
-		 dev.name);
-	pid = fork();
-	if (!pid) {
-		int fd;
-
-		if (setgid(NOBODY) || setuid(NOBODY))
-			_exit(255);
-		fd = open(path, O_RDONLY);
-		_exit(fd < 0 ? errno : 0);
-	}
-	waitpid(pid, &status, 0);
-	is(WEXITSTATUS(status), EACCES,
-	   "A12: leaks/requests is for root alone");
+	snprintf(path, sizeof(path), "/sys/class/nvdio/%s/leaks/requests", dev.name);
+	is_ret(open(path, O_RDONLY), -EACCES, "A12: only root may read leaks/requests");
 }
+
+static void hidden(void)
+{
+	is(as_nobody(open_leaks), 0, "A12: the test passed as nobody");
+}
+
+static void not_polling(void)
+{
+	lazy(false, "A3: 240 polled reads, not polled for");
+}
+
+static void stopped(void)
+{
+	lazy(true, "A3: 240 polled reads, their process is stopped");
+}
+
+static void reset_not_polling(void)
+{
+	reset(false, "A4: 240 polled reads, not polled for");
+}
+
+static void reset_stopped(void)
+{
+	reset(true, "A4: 240 polled reads, their process is stopped");
+}
+
+static void setup(void)
+{
+	if (pipe(go) || chmod(dev.path, 0644))
+		bail("pipe or chmod");
+}
+
+static const struct t_case cases[] = {
+	{ "hidden", hidden },
+	{ "not_polling", not_polling },
+	{ "stopped", stopped },
+	{ "reset_not_polling", reset_not_polling },
+	{ "reset_stopped", reset_stopped },
+};
 
 int main(int argc, char **argv)
 {
-	t_begin(argc, argv);
-	if (pipe(go) || chmod(dev.path, 0644))
-		bail("preparing");
-	hidden();
-	lazy(false, "A3: 240 polled reads, nobody polls");
-	lazy(true, "A3: 240 polled reads, their process is stopped");
-	reset(false, "A4: 240 polled reads, nobody polls");
-	reset(true, "A4: 240 polled reads, their process is stopped");
-	return t_end();
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
 }

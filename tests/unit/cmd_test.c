@@ -11,8 +11,6 @@
 #define MPS 4096ULL
 #define ROUNDS 200000
 
-static uint64_t state;
-
 static u64 le(const u8 *at, unsigned int bytes)
 {
 	u64 v = 0;
@@ -38,11 +36,11 @@ static void fields(void)
 	bool good = true;
 
 	for (int i = 0; i < ROUNDS && good; i++) {
-		u64 slba = rnd(&state), cdw2 = rnd(&state), cdw12 = rnd(&state);
-		u64 cdw14 = rnd(&state);
-		bool write = below(&state, 2);
+		u64 slba = rnd(&t_seed), cdw2 = rnd(&t_seed), cdw12 = rnd(&t_seed);
+		u64 cdw14 = rnd(&t_seed);
+		bool write = below(&t_seed, 2);
 		struct nvme_command cmd;
-		u32 nsid = rnd(&state);
+		u32 nsid = rnd(&t_seed);
 
 		memset(&cmd, 0xa5, sizeof(cmd));
 		nvdio_cmd_rw(&cmd, write, nsid, slba, cdw2, cdw12, cdw14);
@@ -77,9 +75,9 @@ static void runs(void)
 	bool good = true;
 
 	for (int i = 0; i < ROUNDS && good; i++) {
-		u64 dma = (rnd(&state) >> 4) & ~3ULL;
-		u32 len = below(&state, 4) ? 4 + 4 * below(&state, 3 * MPS / 4) :
-					     4 + 4 * below(&state, 1 << 20);
+		u64 dma = (rnd(&t_seed) >> 4) & ~3ULL;
+		u32 len = below(&t_seed, 4) ? 4 + 4 * below(&t_seed, 3 * MPS / 4) :
+					     4 + 4 * below(&t_seed, 1 << 20);
 		struct nvme_command cmd;
 
 		memset(&cmd, 0xa5, sizeof(cmd));
@@ -107,8 +105,8 @@ static void lists(void)
 	for (int i = 0; i < PAGES; i++)
 		prps[i] = dma + i * MPS;
 	for (int i = 0; i < ROUNDS && good; i++) {
-		u32 offset = 4 * below(&state, PAGES * MPS / 4);
-		u32 len = 4 + 4 * below(&state, (PAGES * MPS - offset) / 4);
+		u32 offset = 4 * below(&t_seed, PAGES * MPS / 4);
+		u32 len = 4 + 4 * below(&t_seed, (PAGES * MPS - offset) / 4);
 		u64 at = dma + offset, left = len;
 		struct nvme_command cmd;
 		u64 part, prp2;
@@ -137,11 +135,13 @@ static void lists(void)
 	ok(used > 1000, "the list was used (%u times)", used);
 }
 
-int main(void)
+static const struct t_case cases[] = {
+	{ "fields", fields },
+	{ "runs", runs },
+	{ "lists", lists },
+};
+
+int main(int argc, char **argv)
 {
-	state = unit_seed();
-	fields();
-	runs();
-	lists();
-	return unit_end();
+	return unit_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Splitter and PRP/SGL builder against a model. Random scatterlists are cut
- * into commands by driver/pure/dptr.c; a reference controller then walks each
- * command's data pointer by the words of NVMe Base 2.0 (4.1.1, 4.1.2) and must
- * meet the very bytes of the scatterlist, in order, none twice, none besides.
- * A slow reference splitter tells how far each command could have gone.
+ * Splitter and PRP/SGL builder against a model. driver/pure/dptr.c cuts random scatterlists
+ * into commands; a reference controller walks each command's data pointer as NVMe Base
+ * 2.0 says (4.1.1, 4.1.2) and must find exactly the bytes of the scatterlist, in order. A
+ * slow reference splitter computes how long each command could have been.
  *
- * NVDIO_SEED=N repeats a run; NVDIO_ROUNDS=N makes it longer.
+ * NVDIO_TURNS=N sets the number of random scatterlists.
  */
 #include "unit.h"
 
@@ -15,7 +14,7 @@
 #define MAX_SG 1200
 #define MPS 4096ULL
 
-/* ---- what is described: runs of addresses ---- */
+/* ---- scatterlists ---- */
 
 struct run {
 	u64 addr, len;
@@ -171,7 +170,16 @@ struct memory {			/* list memory that the command may be read from */
 
 static char why[256];
 
-#define REFUSE(...) do { snprintf(why, sizeof(why), __VA_ARGS__); return -1; } while (0)
+__attribute__((format(printf, 1, 2)))
+static int refuse(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	return -1;
+}
 
 /* A quadword of list memory by its bus address. */
 static const void *at(struct memory *mem, u64 dma, u64 bytes)
@@ -200,39 +208,39 @@ static int walk_prp(const union nvme_data_ptr *d, u64 len, struct memory *mem,
 	u64 part = MPS - (prp1 & (MPS - 1)), list, lists = 0;
 
 	if (prp1 & 3)
-		REFUSE("PRP1 %#" PRIx64 " is not dword aligned", prp1);
+		return refuse("PRP1 %#" PRIx64 " is not dword aligned", prp1);
 	if (part > len)
 		part = len;
 	emit(out, n, prp1, part);
 	len -= part;
 	if (!len) {
 		if (prp2)
-			REFUSE("PRP2 is reserved here, but not 0");
+			return refuse("PRP2 is reserved here, but not 0");
 		return 0;
 	}
 	if (len <= MPS) {
 		if (prp2 & (MPS - 1))
-			REFUSE("PRP2 %#" PRIx64 " has an offset", prp2);
+			return refuse("PRP2 %#" PRIx64 " has an offset", prp2);
 		emit(out, n, prp2, len);
 		return 0;
 	}
 	if (prp2 & 7)
-		REFUSE("PRP list pointer %#" PRIx64 " is not aligned", prp2);
+		return refuse("PRP list pointer %#" PRIx64 " is not aligned", prp2);
 	list = prp2;
 	while (len) {
 		const __le64 *e = at(mem, list, 8);
 		u64 pages_left = (len + MPS - 1) / MPS, prp;
 
 		if (!e)
-			REFUSE("list entry at %#" PRIx64 " is outside the lists", list);
+			return refuse("list entry at %#" PRIx64 " is outside the lists", list);
 		prp = le64_to_cpu(*e);
 		if (prp & (MPS - 1))
-			REFUSE("list entry %#" PRIx64 " has an offset", prp);
+			return refuse("list entry %#" PRIx64 " has an offset", prp);
 		/* The last entry of a page leads on if one entry is not enough. */
 		if ((list & (MPS - 1)) == MPS - 8 && pages_left > 1) {
 			list = prp;
 			if (++lists > 100)
-				REFUSE("lists without end");
+				return refuse("lists without end");
 			continue;
 		}
 		part = len < MPS ? len : MPS;
@@ -253,30 +261,30 @@ static int walk_sgl(const union nvme_data_ptr *d, u64 len, struct memory *mem,
 		u64 addr = le64_to_cpu(s->addr), bytes = le32_to_cpu(s->length);
 
 		if (!bytes || bytes % 16)
-			REFUSE("segment length %" PRIu64, bytes);
+			return refuse("segment length %" PRIu64, bytes);
 		s = at(mem, addr, bytes);
 		if (!s)
-			REFUSE("segment %#" PRIx64 "+%" PRIu64 " is outside the lists",
+			return refuse("segment %#" PRIx64 "+%" PRIu64 " is outside the lists",
 			       addr, bytes);
 		count = bytes / 16;
 		if (count > max_descs)
-			REFUSE("%" PRIu64 " descriptors, at most %u", count, max_descs);
+			return refuse("%" PRIu64 " descriptors, at most %u", count, max_descs);
 	}
 	for (i = 0; i < count; i++, s++) {
 		u64 part = le32_to_cpu(s->length);
 
 		if (s->type != NVME_SGL_FMT_DATA_DESC << 4 ||
 		    s->rsvd[0] | s->rsvd[1] | s->rsvd[2])
-			REFUSE("descriptor %" PRIu64 " of type %#x", i, s->type);
+			return refuse("descriptor %" PRIu64 " of type %#x", i, s->type);
 		if (le64_to_cpu(s->addr) & 3 || part & 3)
-			REFUSE("descriptor %" PRIu64 " is not dword aligned", i);
+			return refuse("descriptor %" PRIu64 " is not dword aligned", i);
 		if (!part || part > len)
-			REFUSE("descriptor %" PRIu64 " of %" PRIu64 " bytes", i, part);
+			return refuse("descriptor %" PRIu64 " of %" PRIu64 " bytes", i, part);
 		emit(out, n, le64_to_cpu(s->addr), part);
 		len -= part;
 	}
 	if (len)
-		REFUSE("the SGL is %" PRIu64 " bytes short", len);
+		return refuse("the SGL is %" PRIu64 " bytes short", len);
 	return 0;
 }
 
@@ -333,130 +341,159 @@ static void reach(const struct geometry *g, u64 pos, u64 *prp, u64 *sgl)
 /* ---- one geometry ---- */
 
 struct seen {
-	unsigned long prp1, prp2, list, chained, sgl1, sgl, split, none, rounds;
+	unsigned long prp1, prp2, list, chained, sgl1, sgl, split, none;
 };
 
 static struct seen seen;
 
-static int check_list(const struct geometry *g, struct scatterlist *sg)
+struct command {
+	struct nvdio_dptr_plan plan;
+	struct nvdio_desc_mem lists[NVDIO_MAX_LISTS];
+	struct memory mem;
+	union nvme_data_ptr d;
+	char *small;		/* one short list, or NULL */
+};
+
+/* Plan the command at @pos; its length must be the longest possible. */
+static int plan(const struct geometry *g, struct nvdio_cursor *cur, u64 pos, struct command *c)
+{
+	struct nvdio_cursor before = *cur;
+	u64 prp, sgl, best;
+
+	reach(g, pos, &prp, &sgl);
+	best = prp > sgl ? prp : sgl;
+	nvdio_dptr_plan(cur, g->total - pos, &g->limits, &c->plan);
+	if (memcmp(&before, cur, sizeof(before)))
+		return refuse("planning moved the cursor");
+	if (c->plan.bytes != best)
+		return refuse("at %" PRIu64 ": %u bytes planned, %" PRIu64 " possible (PRP %" PRIu64
+			      ", SGL %" PRIu64 ")", pos, c->plan.bytes, best, prp, sgl);
+	if (best && c->plan.sgl && !g->limits.max_descs)
+		return refuse("an SGL for a controller without");
+	return 0;
+}
+
+/* Memory for the lists: of 4 KiB each, or a short one where one list is enough. */
+static int give_lists(struct command *c)
+{
+	static char pages[NVDIO_MAX_LISTS][4096] __attribute__((aligned(4096)));
+	/* The lists are not contiguous, whatever the address. */
+	u64 base = any_page(), bytes;
+
+	c->small = NULL;
+	c->mem = (struct memory){ c->lists, nvdio_dptr_lists(&c->plan, 4096) };
+	if (c->mem.n > NVDIO_MAX_LISTS)
+		return refuse("%u lists", c->mem.n);
+	for (unsigned int i = 0; i < c->mem.n; i++) {
+		memset(pages[i], 0xee, 4096);
+		c->lists[i] = (struct nvdio_desc_mem){ pages[i], base + 2 * i * MPS, 4096 };
+	}
+	if (c->mem.n != 1 || !below(&state, 2))
+		return 0;
+	/* To the byte, so that ASan sees one entry too many. */
+	bytes = (c->plan.entries * (c->plan.sgl ? 16 : 8) + 15) & ~15ULL;
+	if (nvdio_dptr_lists(&c->plan, bytes) != 1)
+		return refuse("%u entries do not fit %" PRIu64 " bytes", c->plan.entries, bytes);
+	c->small = malloc(bytes);
+	assert(c->small);
+	c->lists[0] = (struct nvdio_desc_mem){
+		c->small, base + (4096 - bytes) / 16 * 16, bytes
+	};
+	return 0;
+}
+
+/* The @n runs that the controller found must be the bytes from @pos on, in order. */
+static int same_bytes(const struct geometry *g, u64 pos, u32 bytes, struct run *out,
+		      unsigned int n)
+{
+	u64 p = pos, run;
+
+	for (unsigned int i = 0; i < n; i++) {
+		while (out[i].len) {
+			u64 a = addr_at(g, p, &run);
+
+			if (a != out[i].addr)
+				return refuse("byte %" PRIu64 " goes to %#" PRIx64
+					      ", not %#" PRIx64, p, out[i].addr, a);
+			if (run > out[i].len)
+				run = out[i].len;
+			out[i].addr += run;
+			out[i].len -= run;
+			p += run;
+		}
+	}
+	if (p - pos != bytes)
+		return refuse("%" PRIu64 " bytes described of %u", p - pos, bytes);
+	return 0;
+}
+
+/* Build the planned command and let the reference controller walk it. */
+static int walk(const struct geometry *g, struct nvdio_cursor *cur, u64 pos, struct command *c)
 {
 	static struct run out[8192];
-	static char pages[NVDIO_MAX_LISTS][4096] __attribute__((aligned(4096)));
+	unsigned int n = 0;
+	int bad;
+
+	if (give_lists(c))
+		return -1;
+	memset(&c->d, 0xee, sizeof(c->d));
+	nvdio_dptr_build(cur, &c->plan, c->mem.n ? c->lists : NULL, &c->d);
+	bad = c->plan.sgl ?
+		walk_sgl(&c->d, c->plan.bytes, &c->mem, g->limits.max_descs, out, &n) :
+		walk_prp(&c->d, c->plan.bytes, &c->mem, out, &n);
+	free(c->small);
+	return bad ?: same_bytes(g, pos, c->plan.bytes, out, n);
+}
+
+static void count_kind(const struct command *c)
+{
+	if (c->plan.sgl && c->plan.entries)
+		seen.sgl++;
+	else if (c->plan.sgl)
+		seen.sgl1++;
+	else if (c->mem.n > 1)
+		seen.chained++;
+	else if (c->plan.entries)
+		seen.list++;
+	else if (c->plan.bytes + (c->d.prp1 & (MPS - 1)) > MPS)
+		seen.prp2++;
+	else
+		seen.prp1++;
+}
+
+static int check_list(const struct geometry *g, struct scatterlist *sg)
+{
 	struct nvdio_cursor cur = { .sg = sg };
-	struct nvdio_dptr_plan plan;
 	unsigned int commands = 0;
-	u64 pos = 0;
 	bool possible = nvdio_dptr_possible(sg, g->total, &g->limits);
+	u64 pos = 0, run;
 
 	while (pos < g->total) {
-		struct nvdio_desc_mem lists[NVDIO_MAX_LISTS], *list = lists;
-		struct memory mem = { lists, 0 };
-		struct nvdio_cursor before = cur;
-		union nvme_data_ptr d;
-		/* Apart from each other, whatever address comes up. */
-		u64 base = any_page();
-		u64 prp, sgl, best, p, run;
-		unsigned int n = 0, i;
-		char *small = NULL;
-		int bad;
+		struct command c;
 
-		reach(g, pos, &prp, &sgl);
-		best = prp > sgl ? prp : sgl;
-		nvdio_dptr_plan(&cur, g->total - pos, &g->limits, &plan);
-		if (memcmp(&before, &cur, sizeof(cur)))
-			REFUSE("planning moved the cursor");
-		if (plan.bytes != best)
-			REFUSE("at %" PRIu64 ": %u bytes planned, %" PRIu64
-			       " possible (PRP %" PRIu64 ", SGL %" PRIu64 ")",
-			       pos, plan.bytes, best, prp, sgl);
-		if (!best) {
+		if (plan(g, &cur, pos, &c))
+			return -1;
+		if (!c.plan.bytes) {
 			seen.none++;
-			if (possible)
-				REFUSE("called possible, but stops at %" PRIu64, pos);
-			return 0;
+			return possible ? refuse("called possible, but stops at %" PRIu64, pos) : 0;
 		}
-		if (plan.sgl && !g->limits.max_descs)
-			REFUSE("an SGL for a controller without");
-
-		/* Lists of 4 KiB; or a short one where one such is enough. */
-		mem.n = nvdio_dptr_lists(&plan, 4096);
-		if (mem.n > NVDIO_MAX_LISTS)
-			REFUSE("%u lists", mem.n);
-		for (i = 0; i < mem.n; i++) {
-			memset(pages[i], 0xee, 4096);
-			lists[i] = (struct nvdio_desc_mem){
-				pages[i], base + 2 * i * MPS, 4096
-			};
-		}
-		if (mem.n == 1 && below(&state, 2)) {
-			u64 bytes = plan.entries * (plan.sgl ? 16 : 8);
-
-			/* To the byte, so that ASan sees one entry too many. */
-			bytes = (bytes + 15) & ~15ULL;
-			if (nvdio_dptr_lists(&plan, bytes) != 1)
-				REFUSE("%u entries do not fit %" PRIu64 " bytes",
-				       plan.entries, bytes);
-			small = malloc(bytes);
-			assert(small);
-			lists[0] = (struct nvdio_desc_mem){
-				small, base + (4096 - bytes) / 16 * 16, bytes
-			};
-		}
-		memset(&d, 0xee, sizeof(d));
-		nvdio_dptr_build(&cur, &plan, mem.n ? list : NULL, &d);
-		bad = plan.sgl ?
-			walk_sgl(&d, plan.bytes, &mem, g->limits.max_descs, out, &n) :
-			walk_prp(&d, plan.bytes, &mem, out, &n);
-		free(small);
-		if (bad)
-			return bad;
-
-		/* The same bytes, in the same order. */
-		p = pos;
-		for (i = 0; i < n; i++) {
-			while (out[i].len) {
-				u64 a = addr_at(g, p, &run);
-
-				if (a != out[i].addr)
-					REFUSE("byte %" PRIu64 " goes to %#" PRIx64
-					       ", not %#" PRIx64, p, out[i].addr, a);
-				if (run > out[i].len)
-					run = out[i].len;
-				out[i].addr += run;
-				out[i].len -= run;
-				p += run;
-			}
-		}
-		if (p - pos != plan.bytes)
-			REFUSE("%" PRIu64 " bytes described of %u", p - pos, plan.bytes);
-		pos = p;
+		if (walk(g, &cur, pos, &c))
+			return -1;
+		pos += c.plan.bytes;
 		commands++;
-
-		/* The cursor stands behind the command's last byte. */
-		if (sg_dma_address(cur.sg) + cur.offset !=
-		    addr_at(g, pos - 1, &run) + 1)
-			REFUSE("the cursor is not at %" PRIu64, pos);
-
-		if (plan.sgl)
-			plan.entries ? seen.sgl++ : seen.sgl1++;
-		else if (mem.n > 1)
-			seen.chained++;
-		else if (plan.entries)
-			seen.list++;
-		else if (plan.bytes + (d.prp1 & (MPS - 1)) > MPS)
-			seen.prp2++;
-		else
-			seen.prp1++;
+		if (sg_dma_address(cur.sg) + cur.offset != addr_at(g, pos - 1, &run) + 1)
+			return refuse("the cursor is not after the last byte, %" PRIu64, pos);
+		count_kind(&c);
 	}
 	if (!possible)
-		REFUSE("called impossible, but it was possible");
+		return refuse("called impossible, but it was possible");
 	seen.split += commands > 1;
 	return 0;
 }
 
 /*
- * The list stands in memory of its own and its last entry is not marked, as
- * the driver's are: ASan sees a step that goes behind it.
+ * The scatterlist is in memory of its own and its last entry is not marked, as those of
+ * the driver are not: ASan sees a step beyond it.
  */
 static int check(const struct geometry *g)
 {
@@ -483,7 +520,7 @@ static void show(const struct geometry *g)
 		       g->sg[i].dma_length);
 }
 
-/* ---- single cases that random ones may miss ---- */
+/* ---- single cases that random input may miss ---- */
 
 static void one(const char *what, const u64 (*runs)[2], unsigned int n,
 		struct nvdio_dptr_limits limits, bool sgl, u32 bytes,
@@ -508,7 +545,7 @@ static void one(const char *what, const u64 (*runs)[2], unsigned int n,
 		printf("#   %s\n", why);
 }
 
-static void cases(void)
+static void single_cases(void)
 {
 	const struct nvdio_dptr_limits prp = { NVDIO_MAX_CMD_BYTES, 511, 0, 32768 };
 	const struct nvdio_dptr_limits sgl = { NVDIO_MAX_CMD_BYTES, 511, 256, 32768 };
@@ -525,51 +562,47 @@ static void cases(void)
 	const u64 gap_in_lba[][2] = { { 0x10000, 4 }, { 0x20000, 508 } };
 	const u64 joined[][2] = { { 0x10000, 1024 }, { 0x10400, 3072 } };
 
-	one("A1: nothing is read behind the last entry", page, 1, prp, false,
+	state = t_seed;
+	one("A1: nothing is read beyond the last entry", page, 1, prp, false,
 	    4096, 0);
 	one("one page", page, 1, prp, false, 4096, 0);
 	one("one block inside a page", in_page, 1, prp, false, 512, 0);
-	one("over one page border", two, 1, prp, false, 4096, 0);
-	one("over two page borders needs a list", three, 1, prp, false, 4608, 2);
+	one("across one page boundary", two, 1, prp, false, 4096, 0);
+	one("across two page boundaries needs a list", three, 1, prp, false, 4608, 2);
 	one("8 MiB in PRPs", big, 1, prp, false, 8 << 20, 2047);
 	one("8 MiB in PRPs from the last dword of a page", big_odd, 1, prp, false,
 	    8 << 20, 2048);
-	one("a list page exactly full", page512, 1, prp, false, 513 * 4096, 512);
-	one("a list page and one entry", page514, 1, prp, false, 514 * 4096, 513);
+	one("a list page that is exactly full", page512, 1, prp, false, 513 * 4096, 512);
+	one("a list page and one more entry", page514, 1, prp, false, 514 * 4096, 513);
 	one("8 MiB as an SGL is one descriptor", big, 1, sgl, true, 8 << 20, 0);
-	one("MDTS cuts", big, 1, mdts, false, 524288, 127);
-	one("a gap without SGLs cuts", gap, 2, prp, false, 1024, 0);
+	one("MDTS limits the length", big, 1, mdts, false, 524288, 127);
+	one("a gap without SGLs ends the command", gap, 2, prp, false, 1024, 0);
 	one("a gap with SGLs does not", gap, 2, sgl, true, 5120, 2);
-	one("a gap inside a block without SGLs cannot be", gap_in_lba, 2, prp,
+	one("a gap inside a block is impossible without SGLs", gap_in_lba, 2, prp,
 	    false, 0, 0);
-	one("a gap inside a block with SGLs can", gap_in_lba, 2, sgl, true, 512, 2);
-	one("neighbours are no gap", joined, 2, prp, false, 4096, 0);
+	one("a gap inside a block with SGLs is possible", gap_in_lba, 2, sgl, true, 512, 2);
+	one("contiguous entries are not a gap", joined, 2, prp, false, 4096, 0);
 }
 
-int main(void)
+static void random_geometries(void)
 {
-	const char *r = getenv("NVDIO_ROUNDS");
-	unsigned long i, rounds = r ? strtoul(r, NULL, 0) : 30000;
+	const char *r = getenv("NVDIO_TURNS");
+	unsigned long i, turns = r ? strtoul(r, NULL, 0) : 30000;
 	static struct geometry g;
-	u64 before = 0;
 
-	state = unit_seed();
-	cases();
+	state = t_seed;
 	memset(&seen, 0, sizeof(seen));
-	for (i = 0; i < rounds; i++) {
-		before = state;
+	for (i = 0; i < turns; i++) {
 		make(&g);
 		if (check(&g))
 			break;
 	}
-	if (!ok(i == rounds, "%lu random geometries are described to the byte",
-		rounds)) {
-		printf("#   %s (round %lu, NVDIO_SEED=%" PRIu64 " repeats it first)\n",
-		       why, i, before);
+	if (!ok(i == turns, "%lu random geometries are described to the byte", turns)) {
+		note("  %s (turn %lu)", why, i);
 		show(&g);
 	}
 	/* A property that no input reached was not tested. */
-	ok(seen.prp1 > 100 && seen.prp2 > 100, "PRP1 alone and PRP pairs came up: %lu, %lu",
+	ok(seen.prp1 > 100 && seen.prp2 > 100, "PRP1 alone and PRP pairs occurred: %lu, %lu",
 	   seen.prp1, seen.prp2);
 	ok(seen.list > 100 && seen.chained > 100, "PRP lists and chained lists: %lu, %lu",
 	   seen.list, seen.chained);
@@ -577,5 +610,14 @@ int main(void)
 	   seen.sgl1, seen.sgl);
 	ok(seen.split > 100 && seen.none > 100, "splits and impossible lists: %lu, %lu",
 	   seen.split, seen.none);
-	return unit_end();
+}
+
+static const struct t_case cases[] = {
+	{ "single_cases", single_cases },
+	{ "random_geometries", random_geometries },
+};
+
+int main(int argc, char **argv)
+{
+	return unit_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -56,8 +56,8 @@ typedef uint64_t dma_addr_t;
 				    __ATOMIC_SEQ_CST)
 
 /*
- * A mapped scatterlist: an array, whose last entry may be marked. As in the
- * kernel, the step behind an entry without a mark looks at the next.
+ * A mapped scatterlist: an array whose last entry may be marked. As in the kernel,
+ * sg_next() of an entry without a mark reads the next entry.
  */
 struct scatterlist {
 	dma_addr_t dma_address;
@@ -152,6 +152,7 @@ enum {
 	NVME_CMD_EFFECTS_CSE_MASK = 7 << 16,
 	NVME_CMD_EFFECTS_UUID_SEL = 1 << 19,
 };
+
 #define NVME_CMD_EFFECTS_SCOPE_MASK 0xfff00000U
 
 /* NVMe Base 2.0, figures 122 (SGL descriptor) and 106 (DPTR). */

@@ -16,7 +16,7 @@ static const char *const names[] = {
 	[NVDIO_CTRL_DEAD] = "dead",
 };
 
-/* As docs/driver.md draws it. */
+/* As in docs/driver.md. */
 static bool drawn(enum nvdio_ctrl_state from, enum nvdio_ctrl_state to)
 {
 	static const enum nvdio_ctrl_state arrows[][2] = {
@@ -39,19 +39,18 @@ static bool drawn(enum nvdio_ctrl_state from, enum nvdio_ctrl_state to)
 	return false;
 }
 
-int main(void)
+static void transitions(void)
 {
-	uint64_t seed = unit_seed();
-	bool good = true;
-	int turn;
-
 	for (int from = 0; from < STATES; from++)
 		for (int to = 0; to < STATES; to++)
-			ok(nvdio_ctrl_may_become(from, to) == drawn(from, to),
-			   "C3: %s %s %s", names[from],
-			   drawn(from, to) ? "becomes" : "does not become",
+			ok(nvdio_ctrl_may_become(from, to) == drawn(from, to), "C3: %s %s %s",
+			   names[from], drawn(from, to) ? "becomes" : "does not become",
 			   names[to]);
+}
 
+/* What a state means for submitters. */
+static void queues(void)
+{
 	for (int s = 0; s < STATES; s++) {
 		enum nvdio_queue_state admin = nvdio_ctrl_admin_state(s);
 		enum nvdio_queue_state io = nvdio_ctrl_io_state(s, false);
@@ -69,13 +68,19 @@ int main(void)
 		   "%s: admin commands %s", names[s],
 		   admin == NVDIO_QUEUE_LIVE ? "go" : "do not go");
 	}
+}
 
-	/* Whoever asks for whatever, in any order: what has ended stays ended. */
+/* Random requests: a controller that is deleted or dead stays so. */
+static void random_lives(void)
+{
+	bool good = true;
+	int turn;
+
 	for (turn = 0; turn < 100000 && good; turn++) {
 		enum nvdio_ctrl_state state = NVDIO_CTRL_NEW, end = state;
 
 		for (int i = 0; i < 20; i++) {
-			enum nvdio_ctrl_state to = below(&seed, STATES);
+			enum nvdio_ctrl_state to = below(&t_seed, STATES);
 
 			if (nvdio_ctrl_may_become(state, to))
 				state = to;
@@ -85,5 +90,15 @@ int main(void)
 		}
 	}
 	ok(good, "C3: %d random lives end once", turn);
-	return unit_end();
+}
+
+static const struct t_case cases[] = {
+	{ "transitions", transitions },
+	{ "queues", queues },
+	{ "random_lives", random_lives },
+};
+
+int main(int argc, char **argv)
+{
+	return unit_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tag allocator: one owner per tag, never lost, at any depth; and the same
+ * The tag allocator: each tag has one owner and none is lost, at any depth; and the same
  * with takers and givers in several threads (also built with ThreadSanitizer).
  */
 #include <pthread.h>
@@ -18,68 +18,79 @@ static u64 state;
 
 /* ---- against a model, one thread ---- */
 
+static bool owned[DEPTH_MAX];
+static u32 in_use;
+
+/* Take a tag; false when it is not what the model says. */
+static bool take(u32 depth)
+{
+	u32 t = nvdio_tags_get(&tags);
+
+	if (in_use == depth)
+		return t == NVDIO_TAG_NONE;
+	if (t >= depth || owned[t])
+		return false;
+	owned[t] = true;
+	in_use++;
+	return true;
+}
+
+/* Return up to 5 tags, singly or as a chain. */
+static void give(u32 depth)
+{
+	u32 n = 1 + below(&state, 5), k, nr = 0;
+	struct nvdio_tag_chain c;
+
+	nvdio_tag_chain_init(&tags, &c);
+	for (k = below(&state, depth); n && in_use; k = (k + 1) % depth) {
+		if (!owned[k])
+			continue;
+		owned[k] = false;
+		in_use--;
+		n--;
+		if (below(&state, 4)) {
+			nvdio_tag_chain_add(&tags, &c, k);
+			nr++;
+		} else {
+			nvdio_tags_put(&tags, k);
+		}
+	}
+	if (nr)
+		nvdio_tags_put_chain(&tags, &c, nr);
+}
+
 static bool random_depth(u32 depth)
 {
-	static bool owned[DEPTH_MAX];
-	u32 in_use = 0, i, steps = 4 * depth + 1000;
-
 	memset(owned, 0, sizeof(owned));
+	in_use = 0;
 	nvdio_tags_init(&tags, next, depth);
-	for (i = 0; i < steps; i++) {
-		/* In turns mostly filling and mostly emptying. */
-		bool get = below(&state, 8) < ((i / (depth + 64)) & 1 ? 2 : 6);
-
-		if (get) {
-			u32 t = nvdio_tags_get(&tags);
-
-			if (in_use == depth) {
-				if (t != NVDIO_TAG_NONE)
-					return false;
-				continue;
-			}
-			if (t >= depth || owned[t])
-				return false;
-			owned[t] = true;
-			in_use++;
-		} else {
-			u32 n = 1 + below(&state, 5), k, nr = 0;
-			struct nvdio_tag_chain c;
-
-			nvdio_tag_chain_init(&tags, &c);
-			for (k = below(&state, depth); n && in_use;
-			     k = (k + 1) % depth) {
-				if (!owned[k])
-					continue;
-				owned[k] = false;
-				in_use--;
-				n--;
-				if (below(&state, 4)) {
-					nvdio_tag_chain_add(&tags, &c, k);
-					nr++;
-				} else {
-					nvdio_tags_put(&tags, k);
-				}
-			}
-			if (nr)
-				nvdio_tags_put_chain(&tags, &c, nr);
-		}
+	for (u32 i = 0; i < 4 * depth + 1000; i++) {
+		/* Alternate between mostly taking and mostly returning. */
+		if (below(&state, 8) >= ((i / (depth + 64)) & 1 ? 2 : 6))
+			give(depth);
+		else if (!take(depth))
+			return false;
 		if (!below(&state, 64) && nvdio_tags_in_use(&tags) != in_use)
 			return false;
 	}
 	return nvdio_tags_in_use(&tags) == in_use;
 }
 
-static void alone(void)
+static void against_model(void)
 {
 	static const u32 depths[] = { 1, 2, 3, 31, 32, 33, 127, 1023, 4095 };
-	u32 i, t, k;
 
-	for (i = 0; i < ARRAY_SIZE(depths); i++)
+	state = t_seed;
+	for (u32 i = 0; i < ARRAY_SIZE(depths); i++)
 		ok(random_depth(depths[i]),
-		   "depth %u: random takes and returns agree with the model",
-		   depths[i]);
+		   "depth %u: random takes and returns agree with the model", depths[i]);
+}
 
-	/* The same tags again, so that their memory stays warm. */
+/* The same tags are used again, so that their memory stays in the cache. */
+static void reuse(void)
+{
+	u32 i;
+
 	nvdio_tags_init(&tags, next, 1000);
 	for (i = 0; i < 5000; i++) {
 		u32 a = nvdio_tags_get(&tags), b = nvdio_tags_get(&tags);
@@ -90,30 +101,35 @@ static void alone(void)
 		nvdio_tags_put(&tags, b);
 	}
 	ok(i == 5000, "two in flight never need more than four of 1000 tags");
+}
 
-	/* What was below a chain is taken, ends, and is in the chain, too. */
-	{
-		struct nvdio_tag_chain c;
-		u32 a, b, d;
+/* The tag on top when the chain was begun is taken, completes, and joins the chain. */
+static void chain_of_its_top(void)
+{
+	struct nvdio_tag_chain c;
+	u32 a, b, d;
 
-		nvdio_tags_init(&tags, next, 3);
-		a = nvdio_tags_get(&tags);
-		b = nvdio_tags_get(&tags);
-		nvdio_tags_put(&tags, a);
-		nvdio_tag_chain_init(&tags, &c);
-		nvdio_tag_chain_add(&tags, &c, b);
-		d = nvdio_tags_get(&tags);
-		nvdio_tag_chain_add(&tags, &c, d);
-		nvdio_tags_put_chain(&tags, &c, 2);
-		ok(a == d && !nvdio_tags_in_use(&tags) &&
-		   nvdio_tags_get(&tags) != nvdio_tags_get(&tags) &&
-		   nvdio_tags_get(&tags) == 2 &&
-		   nvdio_tags_get(&tags) == NVDIO_TAG_NONE,
-		   "a chain may hold the tag that it was begun on");
-	}
+	nvdio_tags_init(&tags, next, 3);
+	a = nvdio_tags_get(&tags);
+	b = nvdio_tags_get(&tags);
+	nvdio_tags_put(&tags, a);
+	nvdio_tag_chain_init(&tags, &c);
+	nvdio_tag_chain_add(&tags, &c, b);
+	d = nvdio_tags_get(&tags);
+	nvdio_tag_chain_add(&tags, &c, d);
+	nvdio_tags_put_chain(&tags, &c, 2);
+	ok(a == d && !nvdio_tags_in_use(&tags) &&
+	   nvdio_tags_get(&tags) != nvdio_tags_get(&tags) &&
+	   nvdio_tags_get(&tags) == 2 && nvdio_tags_get(&tags) == NVDIO_TAG_NONE,
+	   "a chain may hold the tag that it was begun on");
+}
+
+static void all_in_use(void)
+{
+	u32 k;
 
 	nvdio_tags_init(&tags, next, DEPTH_MAX);
-	for (k = 0; (t = nvdio_tags_get(&tags)) != NVDIO_TAG_NONE; k++)
+	for (k = 0; nvdio_tags_get(&tags) != NVDIO_TAG_NONE; k++)
 		;
 	ok(k == DEPTH_MAX && nvdio_tags_in_use(&tags) == DEPTH_MAX,
 	   "all %u tags can be in use", DEPTH_MAX);
@@ -127,7 +143,7 @@ static void alone(void)
 #define TURNS 100000
 #endif
 
-/* What a queue does: a lock for takers, none for givers; a mailbox between. */
+/* As in a queue: takers have a lock, givers have none; a mailbox is between them. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static u32 owner[DEPTH_MAX];		/* 0: free; by atomic exchange only */
 static u32 box[8192];			/* tag + 1 */
@@ -198,7 +214,9 @@ static void together(u32 depth)
 
 	memset(owner, 0, sizeof(owner));
 	memset(box, 0, sizeof(box));
-	wrong = taken = given = 0;
+	wrong = 0;
+	taken = 0;
+	given = 0;
 	nvdio_tags_init(&tags, next, depth);
 	for (i = 0; i < TAKERS + GIVERS; i++)
 		if (pthread_create(&id[i], NULL, i < TAKERS ? taker : giver,
@@ -212,12 +230,23 @@ static void together(u32 depth)
 	   "depth %u: %u taken, %u given back, none in use", depth, taken, given);
 }
 
-int main(void)
+static void threads(void)
 {
-	state = unit_seed();
-	alone();
+	state = t_seed;
 	together(7);
 	together(127);
 	together(1023);
-	return unit_end();
+}
+
+static const struct t_case cases[] = {
+	{ "against_model", against_model },
+	{ "reuse", reuse },
+	{ "chain_of_its_top", chain_of_its_top },
+	{ "all_in_use", all_in_use },
+	{ "threads", threads },
+};
+
+int main(int argc, char **argv)
+{
+	return unit_run(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -97,7 +97,10 @@ static long ioctl_getgeo32(const struct nvdio_ns *ns, void __user *argp)
 	return copy_to_user(argp, &geo, 2 * sizeof(u32)) ? -EFAULT : 0;
 }
 
-/* What block devices say of themselves. Return: -ENOIOCTLCMD: not one of these. */
+/*
+ * The ioctls that only query a block device.
+ * Return: 0 or -errno; -ENOIOCTLCMD for others.
+ */
 static int ioctl_query(struct nvdio_ns *ns, unsigned int cmd, void __user *argp)
 {
 	u64 sectors;

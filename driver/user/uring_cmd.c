@@ -292,10 +292,10 @@ static __always_inline bool uring_rw_is_usual(const struct nvdio_ns *ns,
 }
 
 /*
- * Map the memory of a Read or Write and submit it with @req. sq_lock is held
- * since @req was taken, and released on return.
- * Return: -EIOCBQUEUED; or -ENOENT, there is no room to map the memory, and
- * @req was given back.
+ * Map the memory of a Read or Write and submit it as @req. sq_lock is held
+ * since @req was taken, and is released on return.
+ * Return: -EIOCBQUEUED; or -ENOENT if there is no mapping space, with @req
+ * returned.
  */
 static __always_inline int
 uring_rw_submit(struct nvdio_ns *ns, struct nvdio_queue *q,

@@ -20,6 +20,7 @@ import tempfile
 import termios
 import time
 
+import vfu
 import watch
 
 LAB_ERROR = 125
@@ -74,6 +75,13 @@ controllers and namespaces:
     lab/vm --nvme mdts=5,max_ioqpairs=4 \\
         --ns logical_block_size=4096,physical_block_size=4096,size=64M \\
         --ns ms=8 --nvme '' --run 'ls /dev/nvdio*'
+
+  --vfu makes a controller that misbehaves when a script says so: a process of lab/vfu,
+  attached by vfio-user, with QEMU 11. LINES are of its script language, with ";" between
+  them, and carried out before the machine starts; "vfu LINE" does so in the guest, and
+  "vfu help" tells what there is. They come behind those of --nvme; with --vfu and
+  without --nvme or --ns there are only these. See docs/lab.md.
+    lab/vm --vfu 'set mdts 3; ns 2 lbads=12' --run 'vfu drop read; dd ...; vfu log'
 
 a machine that dies or stands still:
   One that does so at boot, before nvdio.ko is loaded, is started once more, and so is one
@@ -136,6 +144,8 @@ def parse(argv):
       help="a controller (see below)")
     a("--ns", action=InOrder, dest="controllers", metavar="PROPS",
       help="a namespace of the last controller (see below)")
+    a("--vfu", action="append", default=[], metavar="LINES",
+      help="a controller that a script makes misbehave (see below)")
     a("--backend", choices=("file", "mem", "null"), default="file",
       help="where blocks are: sparse file, memory, or nowhere (default file)")
     a("--peer", action="store_true",
@@ -158,7 +168,7 @@ def parse(argv):
     a("--times", action="store_true", help="say how long boot, command and shutdown took")
     args = p.parse_args(argv)
     if args.controllers is None:
-        args.controllers = [["", []]]
+        args.controllers = [] if args.vfu else [["", []]]
     if args.mem is None:
         args.mem = "2G" if args.kernel == "debug" else "1G"
     if args.run is None:
@@ -342,6 +352,10 @@ class Machine:
         self.nvdio_slots = []
         self.peer_slot = ""
         self.temp_files = []
+        self.vfus = []
+        self.vfu_programs = vfu.programs() if args.vfu else ""
+        for script in args.vfu:
+            vfu.check(self.vfu_programs, script)
         # /dev/kvm may exist and not work where the processor shows neither.
         self.kvm = not args.tcg and os.access("/dev/kvm", os.W_OK) and \
             bool(re.search(r"^flags.*\b(vmx|svm)\b", read("/proc/cpuinfo"), re.M))
@@ -404,6 +418,14 @@ class Machine:
             self.qemu += ["-device", ",".join(["nvme-ns", "bus=" + serial, "drive=" + node] + rest)]
         return slot
 
+    def vfu_controller(self, number, script):
+        """A controller of lab/vfu; its process runs as soon as this returns."""
+        bus, slot = self.root_port()
+        controller, path = vfu.start(self.vfu_programs, self.dir, number, script)
+        self.vfus.append(controller)
+        self.qemu += vfu.device(number, bus, path)
+        return slot
+
     def accelerator(self):
         if self.kvm:
             self.qemu += ["-machine", "q35,hpet=off,kernel-irqchip=split", "-accel", "kvm", "-cpu", "host"]
@@ -438,11 +460,15 @@ class Machine:
         """ports: name -> socket that QEMU gets."""
         a = self.args
         self.accelerator()
+        if a.vfu:
+            self.qemu[0] = vfu.qemu()
+            self.qemu += vfu.machine_arguments(a.mem)
         if a.iommu != "off":
             # Has to come before the devices that it is to translate for. Not with
             # caching-mode=on: the kernel would then flush at each map, which no hardware
-            # needs, and refuse to be lazy.
-            self.qemu += ["-device", "intel-iommu,intremap=on"]
+            # needs, and refuse to be lazy. But --vfu learns of mappings by that.
+            self.qemu += ["-device", "intel-iommu,intremap=on" +
+                          (",caching-mode=on" if a.vfu else "")]
         self.qemu += ["-smp", str(a.cpus), "-m", a.mem,
                       "-kernel", kernel_image(self.version),
                       "-initrd", os.path.join(self.dir, "initrd"),
@@ -466,6 +492,8 @@ class Machine:
         self.qemu += ["-device", "virtio-rng-pci"]
         for i, (props, namespaces) in enumerate(a.controllers):
             self.nvdio_slots.append(self.controller("nvdio%d" % i, props, namespaces))
+        for i, script in enumerate(a.vfu):
+            self.nvdio_slots.append(self.vfu_controller(i, script))
         if a.peer:
             self.peer_slot = self.controller("nvme-peer", "", [])
         for extra in a.qemu:
@@ -544,6 +572,8 @@ def run(args):
         try:
             status, why = start(args, machine, ko, console_log, last)
         finally:
+            for line in vfu.stop(machine.vfus):
+                say(line)
             if keep_log and os.path.exists(console_log):
                 shutil.copyfile(console_log, keep_log)
             for path in machine.temp_files:
@@ -577,6 +607,7 @@ def start(args, machine, ko, console_log, last):
         "LAB_INTERACTIVE": "1" if args.run is None else "",
         "LAB_ROWS": rows, "LAB_COLS": cols, "LAB_TERM": os.environ.get("TERM", "vt100"),
         "NVDIO_KO": ko,
+        "NVDIO_VFU": machine.vfu_programs,
     }, args.run if args.run is not None else SHELL)
     return run_qemu(args, machine, ours, theirs, console_log, mark, last)
 
@@ -746,7 +777,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(args)
-    except Fatal as e:
+    except (Fatal, vfu.Error) as e:
         say(str(e))
         return LAB_ERROR
 

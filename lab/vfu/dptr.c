@@ -22,22 +22,16 @@ struct sgl {
 	uint8_t type;		/* type, subtype */
 };
 
-bool dma_copy(uint64_t addr, void *buf, size_t len, bool to_host)
+enum dma dma_try(uint64_t addr, void *buf, size_t len, bool to_host)
 {
-	if (nvme.link_off || !config_is_master()) {
-		count(C_DMA_NO_MASTER);
-		log_event("dma refused: no bus master (%#lx, %zu bytes)", addr, len);
-		return false;
-	}
+	if (nvme.link_off || !config_is_master())
+		return DMA_NO_MASTER;
 	while (len) {
 		size_t part = len;
 		void *host = proto_dma(addr, &part, to_host);
 
-		if (!host) {
-			count(C_DMA_UNMAPPED);
-			log_event("dma refused: not mapped (%#lx, %zu bytes)", addr, len);
-			return false;
-		}
+		if (!host)
+			return DMA_UNMAPPED;
 		if (to_host)
 			memcpy(host, buf, part);
 		else
@@ -46,7 +40,19 @@ bool dma_copy(uint64_t addr, void *buf, size_t len, bool to_host)
 		buf = (char *)buf + part;
 		len -= part;
 	}
-	return true;
+	return DMA_DONE;
+}
+
+bool dma_copy(uint64_t addr, void *buf, size_t len, bool to_host)
+{
+	enum dma result = dma_try(addr, buf, len, to_host);
+
+	if (result == DMA_DONE)
+		return true;
+	count(result == DMA_NO_MASTER ? C_DMA_NO_MASTER : C_DMA_UNMAPPED);
+	log_event("dma refused: %s (%#lx, %zu bytes)",
+		  result == DMA_NO_MASTER ? "no bus master" : "not mapped", addr, len);
+	return false;
 }
 
 static bool add_seg(struct cmd *cmd, uint64_t addr, uint32_t len)

@@ -347,3 +347,33 @@ bool faults_match(struct cmd *cmd)
 	}
 	return held;
 }
+
+static void poke_list(struct cmd *cmd, uint64_t *done, uint64_t *refused)
+{
+	uint8_t data[4096];
+	unsigned int i;
+	uint32_t at;
+
+	for (; cmd; cmd = cmd->next) {
+		for (i = 0; i < cmd->nr_segs; i++) {
+			for (at = 0; at < cmd->segs[i].len; at += sizeof(data)) {
+				uint32_t len = cmd->segs[i].len - at;
+
+				if (len > sizeof(data))
+					len = sizeof(data);
+				memset(data, 0xdb, len);
+				if (dma_try(cmd->segs[i].addr + at, data, len, cmd->to_host) == DMA_DONE)
+					*done += len;
+				else
+					*refused += len;
+			}
+		}
+	}
+}
+
+void faults_poke(uint64_t *done, uint64_t *refused)
+{
+	*done = *refused = 0;
+	poke_list(nvme.held, done, refused);
+	poke_list(nvme.ghosts, done, refused);
+}

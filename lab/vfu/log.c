@@ -31,6 +31,8 @@ static const char *const names[NR_COUNTERS] = {
 	[C_MMIO_READS] = "mmio-reads",
 	[C_MMIO_WRITES] = "mmio-writes",
 	[C_CC_ONES] = "cc-ones",
+	[C_GHOST_DONE] = "ghost-done",
+	[C_GHOST_REFUSED] = "ghost-refused",
 };
 
 void count(enum counter c)

@@ -419,7 +419,7 @@ static void disable(void)
 	if ((nvme.regs.csts & CSTS_SHST) == CSTS_SHST_BUSY)
 		count(C_EN_CLEARED_IN_SHUTDOWN);
 	forget();
-	nvme.regs.csts &= nvme.rdy_fault == RDY_STUCK_1 ? CSTS_RDY : 0;
+	nvme.regs.csts = 0;
 }
 
 static void write_cc(uint32_t value)
@@ -563,6 +563,10 @@ int nvme_timers(void)
 		nvme.regs.csts = (nvme.regs.csts & ~CSTS_SHST) | CSTS_SHST_DONE;
 		log_event("shutdown complete");
 	}
+	if (nvme.mute_until && nvme.mute_until <= now) {
+		nvme.mute_until = 0;
+		nvme.link_off = false;
+	}
 	for (p = &nvme.late; *p;) {
 		struct cmd *cmd = *p;
 
@@ -582,5 +586,7 @@ int nvme_timers(void)
 		next = nvme.rdy_at;
 	if (nvme.shst_at && nvme.shst_at < next)
 		next = nvme.shst_at;
+	if (nvme.mute_until && nvme.mute_until < next)
+		next = nvme.mute_until;
 	return next == ~0ULL ? -1 : (int)(next - now);
 }

@@ -463,6 +463,17 @@ static void handle(int sock, struct message_in *m)
 	}
 }
 
+static void haunt(void)
+{
+	uint64_t done, refused;
+
+	faults_poke(&done, &refused);
+	if (done)
+		count(C_GHOST_DONE);
+	if (refused)
+		count(C_GHOST_REFUSED);
+}
+
 void proto_serve(int sock)
 {
 	static struct message_in m;
@@ -477,6 +488,8 @@ void proto_serve(int sock)
 			if (!receive(sock, &m))
 				return;
 			handle(sock, &m);
+			if (nvme.haunt)
+				haunt();
 			for (i = 0; i < m.nr_fds; i++)
 				if (m.fds[i] >= 0)
 					close(m.fds[i]);

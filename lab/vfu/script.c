@@ -12,7 +12,8 @@ static const char help_text[] =
 "             rdy true|stuck 0|1      CSTS.RDY does not become 1, does not become 0\n"
 "             cfs on|off              CSTS.CFS\n"
 "             mmio true|ones          all registers read as ones\n"
-"             link on|off             the device does not answer at all\n"
+"             link on|off             the device does not answer at all; on: it was reset\n"
+"             mute MS                 the same for a time, and nothing was lost\n"
 "             shutdown hold|done      CSTS.SHST does not become 10b, becomes 10b\n"
 "             set NAME VALUE, get NAME, names\n"
 "rules:       ACTION OPCODE [count=N|all] [skip=N] [qid=N] [nsid=N] [cns=N] [lid=N]\n"
@@ -23,6 +24,7 @@ static const char help_text[] =
 "commands:    held, release [reverse], poke, forget\n"
 "             poke: DMA for commands that are held, were held when they were forgotten,\n"
 "             or have ended (ghost); says how many bytes it moved\n"
+"             haunt on|off: a poke at each message from QEMU; see counters\n"
 "interrupts:  irq VECTOR, storm VECTOR N\n"
 "events:      event ns NSID|TYPE INFO LID\n"
 "namespaces:  ns NSID [size=BYTES] [lbads=N] [ms=N] [dps=N] [readonly=0|1] [nguid=N] [gone=1]\n"
@@ -212,29 +214,6 @@ static void release(bool reverse)
 	nvme_process();
 }
 
-static void poke_list(struct cmd *cmd, uint64_t *done, uint64_t *refused)
-{
-	uint8_t data[4096];
-	unsigned int i;
-	uint32_t at;
-
-	for (; cmd; cmd = cmd->next) {
-		for (i = 0; i < cmd->nr_segs; i++) {
-			for (at = 0; at < cmd->segs[i].len; at += sizeof(data)) {
-				uint32_t len = cmd->segs[i].len - at;
-
-				if (len > sizeof(data))
-					len = sizeof(data);
-				memset(data, 0xdb, len);
-				if (dma_copy(cmd->segs[i].addr + at, data, len, cmd->to_host))
-					*done += len;
-				else
-					*refused += len;
-			}
-		}
-	}
-}
-
 static void forget_ghosts(void)
 {
 	while (nvme.ghosts) {
@@ -269,6 +248,14 @@ static void show_state(FILE *out)
 				nvme.cq[i].tail, nvme.cq[i].size, nvme.cq[i].vector, nvme.cq[i].ien);
 }
 
+/* CSTS.RDY becomes what it would be without a fault. */
+static void rdy_true(void)
+{
+	if (nvme.rdy_fault == RDY_STUCK_0 && nvme.regs.cc & 1)
+		nvme.regs.csts |= 1;
+	nvme.rdy_fault = RDY_TRUE;
+}
+
 /* Commands that set something. Return: NULL; an error's text; "" if it is none of these. */
 static const char *line_set(int argc, char **argv)
 {
@@ -284,9 +271,7 @@ static const char *line_set(int argc, char **argv)
 	} else if (LINE("csts", "once")) {
 		nvme.csts_fault = CSTS_ONCE;
 	} else if (LINE("rdy", "true")) {
-		/* What it would be without the fault. */
-		nvme.rdy_fault = RDY_TRUE;
-		nvme.regs.csts = (nvme.regs.csts & ~1U) | (nvme.regs.cc & 1);
+		rdy_true();
 	} else if (LINE("rdy", "stuck") && argc == 3) {
 		nvme.rdy_fault = *argv[2] == '0' ? RDY_STUCK_0 : RDY_STUCK_1;
 	} else if (LINE("cfs", "on") || LINE("cfs", "off")) {
@@ -294,8 +279,20 @@ static const char *line_set(int argc, char **argv)
 	} else if (LINE("mmio", "true") || LINE("mmio", "ones")) {
 		nvme.mmio_ones = !strcmp(arg, "ones");
 	} else if (LINE("link", "on") || LINE("link", "off")) {
+		/* A link that comes up again has reset the device. */
+		if (nvme.link_off && !strcmp(arg, "on")) {
+			config_reset();
+			nvme_reset();
+		}
 		nvme.link_off = !strcmp(arg, "off");
 		log_event("link %s", arg);
+	} else if (!strcmp(argv[0], "mute")) {
+		if (!numbers(argc, argv, 1, n))
+			return "mute MS";
+		nvme.mute_until = now_ms() + n[0];
+		nvme.link_off = true;
+	} else if (LINE("haunt", "on") || LINE("haunt", "off")) {
+		nvme.haunt = !strcmp(arg, "on");
 	} else if (LINE("shutdown", "hold")) {
 		nvme.shutdown_hold = true;
 	} else if (LINE("shutdown", "done")) {
@@ -318,8 +315,9 @@ static const char *line_set(int argc, char **argv)
 	} else if (!strcmp(argv[0], "clear")) {
 		faults_clear();
 		nvme.csts_fault = CSTS_TRUE;
-		nvme.rdy_fault = RDY_TRUE;
-		nvme.cfs = nvme.link_off = nvme.mmio_ones = nvme.shutdown_hold = false;
+		rdy_true();
+		nvme.cfs = nvme.link_off = nvme.mmio_ones = nvme.shutdown_hold = nvme.haunt = false;
+		nvme.mute_until = 0;
 	} else if (!strcmp(argv[0], "forget")) {
 		forget_ghosts();
 	} else {
@@ -332,7 +330,7 @@ static const char *line_set(int argc, char **argv)
 static const char *line_do(int argc, char **argv, FILE *out)
 {
 	const char *arg = argc > 1 ? argv[1] : "";
-	uint64_t n[3], done = 0, refused = 0;
+	uint64_t n[3], done, refused;
 	unsigned int min, max;
 	uint32_t crc;
 	size_t i;
@@ -351,8 +349,7 @@ static const char *line_do(int argc, char **argv, FILE *out)
 	} else if (!strcmp(argv[0], "held")) {
 		fprintf(out, "%u\n", length(nvme.held));
 	} else if (!strcmp(argv[0], "poke")) {
-		poke_list(nvme.held, &done, &refused);
-		poke_list(nvme.ghosts, &done, &refused);
+		faults_poke(&done, &refused);
 		fprintf(out, "done=%lu refused=%lu\n", done, refused);
 	} else if (!strcmp(argv[0], "irq")) {
 		if (!numbers(argc, argv, 1, n))

@@ -177,13 +177,13 @@ struct nvme {
 	uint32_t event_config;
 	bool dbbuf;
 	uint64_t db_shadow, db_event;
-	uint64_t rdy_at, shst_at;	/* ms; 0: no change is due */
+	uint64_t rdy_at, shst_at, mute_until;	/* ms; 0: no change is due */
 	/* what the script has set */
 	enum csts_fault csts_fault;
 	enum rdy_fault rdy_fault;
 	bool cfs, link_off, mmio_ones;
 	uint32_t rdy_ms, shutdown_ms;
-	bool shutdown_hold;
+	bool shutdown_hold, haunt;
 };
 extern struct nvme nvme;
 
@@ -240,10 +240,10 @@ bool io_written(uint32_t nsid, uint64_t slba, uint64_t nlb, unsigned int *min, u
 
 /* ---- dptr.c: data pointers and DMA */
 
-/*
- * Read or write guest memory. Fails, and is counted, if the function is no bus
- * master or nothing is mapped there.
- */
+/* Read or write guest memory. */
+enum dma { DMA_DONE, DMA_NO_MASTER, DMA_UNMAPPED };
+enum dma dma_try(uint64_t addr, void *buf, size_t len, bool to_host);
+/* The same for what must succeed: a failure is counted. */
 bool dma_copy(uint64_t addr, void *buf, size_t len, bool to_host);
 /* Resolve PRPs or SGLs for @len bytes into cmd->segs: 0 or a status. */
 uint16_t dptr_resolve(struct cmd *cmd, uint64_t len, bool to_host);
@@ -295,6 +295,8 @@ bool faults_match(struct cmd *cmd);
 const char *faults_add(int argc, char **argv);
 void faults_clear(void);
 void faults_show(FILE *out);
+/* DMA for commands that are held or have ended; bytes that were moved, or not. */
+void faults_poke(uint64_t *done, uint64_t *refused);
 uint32_t faults_random(void);
 void faults_fuzz(uint32_t seed, uint32_t permille);
 /* "read", "admin:0x06", "any": sets the queue (0, 1, -1) and opcode (-1: all). */
@@ -306,7 +308,8 @@ const char *opcode_name(bool io, uint8_t opcode);
 enum counter {
 	C_DMA_NO_MASTER, C_DMA_UNMAPPED, C_FUA, C_DOORBELLS, C_BAD_DOORBELLS, C_IRQS,
 	C_ENABLES, C_DISABLES, C_SHUTDOWNS, C_EN_CLEARED_IN_SHUTDOWN, C_FLRS, C_RESETS,
-	C_FATAL, C_MMIO_READS, C_MMIO_WRITES, C_CC_ONES, NR_COUNTERS
+	C_FATAL, C_MMIO_READS, C_MMIO_WRITES, C_CC_ONES, C_GHOST_DONE, C_GHOST_REFUSED,
+	NR_COUNTERS
 };
 
 void count(enum counter c);

@@ -90,10 +90,12 @@ def stop(controllers: list[Controller]) -> list[str]:
     said = []
     for c in controllers:
         try:
-            status = c.process.wait(10)
+            status = c.process.wait(5)
         except subprocess.TimeoutExpired:
+            # QEMU has not even connected.
             c.process.kill()
-            status = c.process.wait()
+            c.process.wait()
+            status = 0
         with open(c.log, encoding="utf-8", errors="replace") as f:
             said += f.read().splitlines()
         if status:

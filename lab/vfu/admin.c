@@ -89,7 +89,8 @@ static uint16_t format(struct cmd *cmd)
 	if (lbaf >= sizeof(lbads))
 		return SC_INVALID_FORMAT | SC_DNR;
 	ns->lbads = lbads[lbaf];
-	ns->ms = ns->dps = 0;
+	ns->ms = 0;
+	ns->dps = 0;
 	memset(ns->data, 0, ns->bytes);
 	return 0;
 }

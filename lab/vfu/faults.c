@@ -68,7 +68,7 @@ const char *opcode_name(bool io, uint8_t opcode)
 	static char name[16];
 	size_t i;
 
-	for (i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(opcodes); i++)
 		if (opcodes[i].io == io && opcodes[i].opcode == opcode)
 			return opcodes[i].name;
 	snprintf(name, sizeof(name), "%s:%#04x", io ? "io" : "admin", opcode);
@@ -81,7 +81,7 @@ bool opcode_parse(const char *word, int *io, int *opcode)
 	char *end;
 	size_t i;
 
-	for (i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(opcodes); i++) {
 		if (!strcmp(word, opcodes[i].name)) {
 			*io = opcodes[i].io;
 			*opcode = opcodes[i].opcode;
@@ -172,10 +172,10 @@ const char *faults_add(int argc, char **argv)
 	size_t a;
 	int i;
 
-	for (a = 0; a < sizeof(actions) / sizeof(actions[0]); a++)
+	for (a = 0; a < ARRAY_SIZE(actions); a++)
 		if (!strcmp(argv[0], actions[a].name))
 			break;
-	if (a == sizeof(actions) / sizeof(actions[0]))
+	if (a == ARRAY_SIZE(actions))
 		return "not a command";
 	r.action = actions[a].action;
 	r.flags = actions[a].flags;
@@ -253,7 +253,7 @@ static void fuzz(struct cmd *cmd)
 	static const uint32_t flags[] = {
 		F_DROP, F_DUP, F_BADID, F_BADSQ, F_NOIRQ, F_SHORT, F_GARBAGE, F_ZERO,
 	};
-	uint32_t which = faults_random() % (sizeof(flags) / sizeof(flags[0]) + 2);
+	uint32_t which = faults_random() % (ARRAY_SIZE(flags) + 2);
 
 	/* An event may be asked for at any time. */
 	if (cmd->sqid == ADMIN && cmd->sqe.opcode == 0x0c)
@@ -348,27 +348,28 @@ bool faults_match(struct cmd *cmd)
 	return held;
 }
 
-static void poke_list(struct cmd *cmd, uint64_t *done, uint64_t *refused)
+static void poke(const struct cmd *cmd, struct seg s, uint64_t *done, uint64_t *refused)
 {
 	uint8_t data[4096];
-	unsigned int i;
-	uint32_t at;
+	uint32_t part;
 
-	for (; cmd; cmd = cmd->next) {
-		for (i = 0; i < cmd->nr_segs; i++) {
-			for (at = 0; at < cmd->segs[i].len; at += sizeof(data)) {
-				uint32_t len = cmd->segs[i].len - at;
-
-				if (len > sizeof(data))
-					len = sizeof(data);
-				memset(data, 0xdb, len);
-				if (dma_try(cmd->segs[i].addr + at, data, len, cmd->to_host) == DMA_DONE)
-					*done += len;
-				else
-					*refused += len;
-			}
-		}
+	for (; s.len; s.addr += part, s.len -= part) {
+		part = s.len < sizeof(data) ? s.len : sizeof(data);
+		memset(data, 0xdb, part);
+		if (dma_try(s.addr, data, part, cmd->to_host) == DMA_DONE)
+			*done += part;
+		else
+			*refused += part;
 	}
+}
+
+static void poke_list(const struct cmd *cmd, uint64_t *done, uint64_t *refused)
+{
+	unsigned int i;
+
+	for (; cmd; cmd = cmd->next)
+		for (i = 0; i < cmd->nr_segs; i++)
+			poke(cmd, cmd->segs[i], done, refused);
 }
 
 void faults_poke(uint64_t *done, uint64_t *refused)

@@ -107,9 +107,11 @@ static void identify_ns(uint8_t *id, const struct ns *ns)
 {
 	bool standard = !ns->ms && (ns->lbads == 9 || ns->lbads == 12);
 
-	put64(id, ns_blocks(ns));
-	put64(id + 8, ns_blocks(ns));
-	put64(id + 16, ns_blocks(ns));
+	uint64_t blocks = ns->nsze ? ns->nsze : ns_blocks(ns);
+
+	put64(id, blocks);
+	put64(id + 8, blocks);
+	put64(id + 16, blocks);
 	/* Formats: 512 bytes, 4096 bytes, and what the script has set. */
 	id[25] = standard ? 1 : 2;
 	id[26] = standard ? ns->lbads == 12 : 2;

@@ -129,7 +129,7 @@ uint64_t io_length(const struct cmd *cmd, bool *to_host)
 	*to_host = cmd->sqe.opcode == OP_READ;
 	if (!ns || (cmd->sqe.opcode != OP_READ && cmd->sqe.opcode != OP_WRITE))
 		return 0;
-	return nlb_of(cmd) << ns->lbads;
+	return in_range(ns, slba_of(cmd), nlb_of(cmd)) ? nlb_of(cmd) << ns->lbads : 0;
 }
 
 bool io_crc(uint32_t nsid, uint64_t slba, uint64_t nlb, uint32_t *crc)

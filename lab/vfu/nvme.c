@@ -93,7 +93,8 @@ static void forget(void)
 	make_ghosts(&nvme.held);
 	make_ghosts(&nvme.late);
 	free_list(&nvme.aers);
-	nvme.nr_aers = nvme.nr_events = 0;
+	nvme.nr_aers = 0;
+	nvme.nr_events = 0;
 	nvme.event_config = 0;
 	nvme.dbbuf = false;
 	for (i = 0; i <= MAX_QID; i++) {
@@ -101,15 +102,19 @@ static void forget(void)
 		memset(&nvme.sq[i], 0, sizeof(nvme.sq[i]));
 		memset(&nvme.cq[i], 0, sizeof(nvme.cq[i]));
 	}
-	nvme.rdy_at = nvme.shst_at = 0;
+	nvme.rdy_at = 0;
+	nvme.shst_at = 0;
 	nvme.regs.intms = 0;
 }
 
 void nvme_reset(void)
 {
 	forget();
-	nvme.regs.cc = nvme.regs.csts = nvme.regs.aqa = 0;
-	nvme.regs.asq = nvme.regs.acq = 0;
+	nvme.regs.cc = 0;
+	nvme.regs.csts = 0;
+	nvme.regs.aqa = 0;
+	nvme.regs.asq = 0;
+	nvme.regs.acq = 0;
 }
 
 void nvme_fatal(const char *why)
@@ -275,7 +280,7 @@ static void deliver_events(void)
 
 void nvme_event(unsigned int type, unsigned int info, unsigned int lid)
 {
-	if (nvme.nr_events < sizeof(nvme.events) / sizeof(nvme.events[0]))
+	if (nvme.nr_events < ARRAY_SIZE(nvme.events))
 		nvme.events[nvme.nr_events++] = type | info << 8 | lid << 16;
 	deliver_events();
 }

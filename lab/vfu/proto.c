@@ -94,7 +94,7 @@ static uint8_t *file_base(int fd, uint64_t offset, uint64_t size)
 		if (f->dev == st.st_dev && f->ino == st.st_ino)
 			break;
 	if (f == files + nr_files) {
-		if (nr_files == sizeof(files) / sizeof(files[0]))
+		if (nr_files == ARRAY_SIZE(files))
 			return NULL;
 		f->dev = st.st_dev;
 		f->ino = st.st_ino;
@@ -125,6 +125,8 @@ static size_t map_index(uint64_t addr)
 	}
 	return low;
 }
+
+/* What handles a message returns 0 or, as it goes into the reply, a positive errno. */
 
 static int dma_map(const struct message_in *m)
 {
@@ -267,7 +269,8 @@ static int set_irqs(struct message_in *m)
 /* ---- messages */
 
 static const char version_data[] =
-	"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":32768,\"max_dma_maps\":65535}}";
+	"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":32768,"
+	"\"max_dma_maps\":65535}}";
 
 static bool receive_all(int sock, void *buf, size_t len)
 {

@@ -28,6 +28,7 @@ static const char help_text[] =
 "interrupts:  irq VECTOR, storm VECTOR N\n"
 "events:      event ns NSID|TYPE INFO LID\n"
 "namespaces:  ns NSID [size=BYTES] [lbads=N] [ms=N] [dps=N] [readonly=0|1] [nguid=N] [gone=1]\n"
+"             [nsze=N]: what Identify says, if not the truth\n"
 "reports:     log [N], counters, counters clear, counter NAME, state\n"
 "             crc NSID SLBA NLB, written NSID SLBA NLB\n";
 
@@ -84,13 +85,11 @@ static const struct setting settings[] = {
 	{ .name = "pci.vectors", .value = &pci_options.vectors },
 };
 
-#define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
-
 static const struct setting *setting(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < NR_SETTINGS; i++)
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
 		if (!strcmp(name, settings[i].name))
 			return &settings[i];
 	return NULL;
@@ -132,11 +131,16 @@ static const char *setting_set(const struct setting *s, uint64_t value)
 
 static bool number(const char *word, uint64_t *value)
 {
+	static const char units[] = "KMG";
+	const char *unit;
 	char *end;
 
 	*value = strtoull(word, &end, 0);
-	if (end != word && *end && strchr("KMG", *end))
-		*value <<= *end == 'K' ? 10 : *end == 'M' ? 20 : 30, end++;
+	unit = *end ? strchr(units, *end) : NULL;
+	if (end != word && unit) {
+		*value <<= 10 * (unit - units + 1);
+		end++;
+	}
 	return end != word && !*end;
 }
 
@@ -153,38 +157,47 @@ static bool numbers(int argc, char **argv, int n, uint64_t *values)
 	return true;
 }
 
-static const char *namespace(int argc, char **argv)
+static bool ns_set(unsigned int nsid, const char *name, uint64_t value)
+{
+	struct ns *ns = &namespaces[nsid];
+
+	if (!strcmp(name, "size"))
+		return ns_make(nsid, value, ns->lbads);
+	if (!strcmp(name, "lbads"))
+		ns->lbads = value & 63;
+	else if (!strcmp(name, "ms"))
+		ns->ms = value;
+	else if (!strcmp(name, "dps"))
+		ns->dps = value;
+	else if (!strcmp(name, "readonly"))
+		ns->readonly = value;
+	else if (!strcmp(name, "nsze"))
+		ns->nsze = value;
+	else if (!strcmp(name, "nguid"))
+		ns->nguid = value;
+	else if (!strcmp(name, "gone"))
+		ns->exists = !value;
+	else
+		return false;
+	return true;
+}
+
+static const char *do_ns(int argc, char **argv, FILE *out)
 {
 	uint64_t nsid, value;
-	struct ns *ns;
+	char *equals;
 	int i;
 
 	if (argc < 2 || !number(argv[1], &nsid) || !nsid || nsid > MAX_NSID)
 		return "ns NSID [KEY=NUMBER...]";
-	ns = &namespaces[nsid];
-	if (!ns->exists && !ns_make(nsid, 256ULL << 20, 9))
+	if (!namespaces[nsid].exists && !ns_make(nsid, 256ULL << 20, 9))
 		return "no room";
 	for (i = 2; i < argc; i++) {
-		char *equals = strchr(argv[i], '=');
-
+		equals = strchr(argv[i], '=');
 		if (!equals || !number(equals + 1, &value))
 			return "KEY=NUMBER is wrong";
 		*equals = '\0';
-		if (!strcmp(argv[i], "size") && ns_make(nsid, value, ns->lbads))
-			continue;
-		else if (!strcmp(argv[i], "lbads") && value < 64)
-			ns->lbads = value;
-		else if (!strcmp(argv[i], "ms"))
-			ns->ms = value;
-		else if (!strcmp(argv[i], "dps"))
-			ns->dps = value;
-		else if (!strcmp(argv[i], "readonly"))
-			ns->readonly = value;
-		else if (!strcmp(argv[i], "nguid"))
-			ns->nguid = value;
-		else if (!strcmp(argv[i], "gone"))
-			ns->exists = !value;
-		else
+		if (!ns_set(nsid, argv[i], value))
 			return "an unknown key, or no such value";
 	}
 	return NULL;
@@ -237,15 +250,19 @@ static void show_state(FILE *out)
 {
 	unsigned int i;
 
-	fprintf(out, "cap=%#lx cc=%#x csts=%#x master=%d link=%s maps=%zu held=%u late=%u ghosts=%u aers=%u\n",
-		nvme.regs.cap, nvme.regs.cc, nvme.regs.csts, config_is_master(),
-		nvme.link_off ? "off" : "on", proto_nr_maps(), length(nvme.held),
-		length(nvme.late), length(nvme.ghosts), nvme.nr_aers);
-	for (i = 0; i <= MAX_QID; i++)
-		if (nvme.sq[i].exists || nvme.cq[i].exists)
+	fprintf(out, "cap=%#lx cc=%#x csts=%#x master=%d link=%s maps=%zu ", nvme.regs.cap,
+		nvme.regs.cc, nvme.regs.csts, config_is_master(), nvme.link_off ? "off" : "on",
+		proto_nr_maps());
+	fprintf(out, "held=%u late=%u ghosts=%u aers=%u\n", length(nvme.held), length(nvme.late),
+		length(nvme.ghosts), nvme.nr_aers);
+	for (i = 0; i <= MAX_QID; i++) {
+		const struct queue *sq = &nvme.sq[i], *cq = &nvme.cq[i];
+
+		if (sq->exists || cq->exists)
 			fprintf(out, "queue %u: sq %u %u/%u cq %u %u/%u vector %u ien %d\n", i,
-				nvme.sq[i].head, nvme.sq[i].tail, nvme.sq[i].size, nvme.cq[i].head,
-				nvme.cq[i].tail, nvme.cq[i].size, nvme.cq[i].vector, nvme.cq[i].ien);
+				sq->head, sq->tail, sq->size, cq->head, cq->tail, cq->size,
+				cq->vector, cq->ien);
+	}
 }
 
 /* CSTS.RDY becomes what it would be without a fault. */
@@ -256,149 +273,320 @@ static void rdy_true(void)
 	nvme.rdy_fault = RDY_TRUE;
 }
 
-/* Commands that set something. Return: NULL; an error's text; "" if it is none of these. */
-static const char *line_set(int argc, char **argv)
-{
-	const char *arg = argc > 1 ? argv[1] : "", *error;
-	const struct setting *s;
-	uint64_t n[3];
+/*
+ * The commands, one function each: argv[0] is its name, argv[argc] NULL.
+ * Return: NULL, or what is wrong with the line.
+ */
 
-#define LINE(command, argument) (!strcmp(argv[0], command) && !strcmp(arg, argument))
-	if (LINE("csts", "true")) {
-		nvme.csts_fault = CSTS_TRUE;
-	} else if (LINE("csts", "ones")) {
-		nvme.csts_fault = CSTS_ONES;
-	} else if (LINE("csts", "once")) {
-		nvme.csts_fault = CSTS_ONCE;
-	} else if (LINE("rdy", "true")) {
-		rdy_true();
-	} else if (LINE("rdy", "stuck") && argc == 3) {
-		nvme.rdy_fault = *argv[2] == '0' ? RDY_STUCK_0 : RDY_STUCK_1;
-	} else if (LINE("cfs", "on") || LINE("cfs", "off")) {
-		nvme.cfs = !strcmp(arg, "on");
-	} else if (LINE("mmio", "true") || LINE("mmio", "ones")) {
-		nvme.mmio_ones = !strcmp(arg, "ones");
-	} else if (LINE("link", "on") || LINE("link", "off")) {
-		/* A link that comes up again has reset the device. */
-		if (nvme.link_off && !strcmp(arg, "on")) {
-			config_reset();
-			nvme_reset();
-		}
-		nvme.link_off = !strcmp(arg, "off");
-		log_event("link %s", arg);
-	} else if (!strcmp(argv[0], "mute")) {
-		if (!numbers(argc, argv, 1, n))
-			return "mute MS";
-		nvme.mute_until = now_ms() + n[0];
-		nvme.link_off = true;
-	} else if (LINE("haunt", "on") || LINE("haunt", "off")) {
-		nvme.haunt = !strcmp(arg, "on");
-	} else if (LINE("shutdown", "hold")) {
-		nvme.shutdown_hold = true;
-	} else if (LINE("shutdown", "done")) {
-		nvme.shutdown_hold = false;
-		nvme.shst_at = (nvme.regs.csts & 0xc) == 0x4 ? now_ms() : 0;
-		nvme_timers();
-	} else if (!strcmp(argv[0], "set")) {
-		s = setting(arg);
-		if (argc != 3 || !s || !number(argv[2], &n[0]))
-			return "set NAME NUMBER (see names)";
-		error = setting_set(s, n[0]);
-		if (error)
-			return error;
-	} else if (!strcmp(argv[0], "ns")) {
-		return namespace(argc, argv);
-	} else if (!strcmp(argv[0], "fuzz")) {
-		if (!numbers(argc, argv, 2, n))
-			return "fuzz SEED PERMILLE";
-		faults_fuzz(n[0], n[1]);
-	} else if (!strcmp(argv[0], "clear")) {
-		faults_clear();
-		nvme.csts_fault = CSTS_TRUE;
-		rdy_true();
-		nvme.cfs = nvme.link_off = nvme.mmio_ones = nvme.shutdown_hold = nvme.haunt = false;
-		nvme.mute_until = 0;
-	} else if (!strcmp(argv[0], "forget")) {
-		forget_ghosts();
-	} else {
-		return "";
-	}
+/* "on" or "off", or what else stands for these. */
+static const char *flag(int argc, char **argv, const char *on, const char *off, bool *value)
+{
+	if (argc != 2 || (strcmp(argv[1], on) && strcmp(argv[1], off)))
+		return "which of the two?";
+	*value = !strcmp(argv[1], on);
 	return NULL;
 }
 
-/* Commands that do something, or ask. */
-static const char *line_do(int argc, char **argv, FILE *out)
+static const char *do_csts(int argc, char **argv, FILE *out)
 {
-	const char *arg = argc > 1 ? argv[1] : "";
-	uint64_t n[3], done, refused;
-	unsigned int min, max;
-	uint32_t crc;
+	static const char *const words[] = {
+		[CSTS_TRUE] = "true", [CSTS_ONES] = "ones", [CSTS_ONCE] = "once",
+	};
 	size_t i;
 
-	if (!strcmp(argv[0], "help")) {
-		fputs(help_text, out);
-	} else if (!strcmp(argv[0], "names")) {
-		for (i = 0; i < NR_SETTINGS; i++)
-			fprintf(out, "%s=%lu\n", settings[i].name, setting_get(&settings[i]));
-	} else if (!strcmp(argv[0], "get")) {
-		if (argc != 2 || !setting(arg))
-			return "get NAME (see names)";
-		fprintf(out, "%lu\n", setting_get(setting(arg)));
-	} else if (!strcmp(argv[0], "release")) {
-		release(LINE("release", "reverse"));
-	} else if (!strcmp(argv[0], "held")) {
-		fprintf(out, "%u\n", length(nvme.held));
-	} else if (!strcmp(argv[0], "poke")) {
-		faults_poke(&done, &refused);
-		fprintf(out, "done=%lu refused=%lu\n", done, refused);
-	} else if (!strcmp(argv[0], "irq")) {
-		if (!numbers(argc, argv, 1, n))
-			return "irq VECTOR";
-		nvme_storm(n[0], 1);
-	} else if (!strcmp(argv[0], "storm")) {
-		if (!numbers(argc, argv, 2, n))
-			return "storm VECTOR N";
-		nvme_storm(n[0], n[1]);
-	} else if (LINE("event", "ns")) {
-		if (argc != 3 || !number(argv[2], &n[0]) || !n[0] || n[0] > MAX_NSID)
+	for (i = 0; argc == 2 && i < ARRAY_SIZE(words); i++) {
+		if (!strcmp(argv[1], words[i])) {
+			nvme.csts_fault = i;
+			return NULL;
+		}
+	}
+	return "csts true|ones|once";
+}
+
+static const char *do_rdy(int argc, char **argv, FILE *out)
+{
+	if (argc == 2 && !strcmp(argv[1], "true"))
+		rdy_true();
+	else if (argc == 3 && !strcmp(argv[1], "stuck") && !strcmp(argv[2], "0"))
+		nvme.rdy_fault = RDY_STUCK_0;
+	else if (argc == 3 && !strcmp(argv[1], "stuck") && !strcmp(argv[2], "1"))
+		nvme.rdy_fault = RDY_STUCK_1;
+	else
+		return "rdy true|stuck 0|stuck 1";
+	return NULL;
+}
+
+static const char *do_cfs(int argc, char **argv, FILE *out)
+{
+	return flag(argc, argv, "on", "off", &nvme.cfs);
+}
+
+static const char *do_mmio(int argc, char **argv, FILE *out)
+{
+	return flag(argc, argv, "ones", "true", &nvme.mmio_ones);
+}
+
+static const char *do_haunt(int argc, char **argv, FILE *out)
+{
+	return flag(argc, argv, "on", "off", &nvme.haunt);
+}
+
+static const char *do_link(int argc, char **argv, FILE *out)
+{
+	bool was = nvme.link_off;
+	const char *error = flag(argc, argv, "off", "on", &nvme.link_off);
+
+	if (error)
+		return error;
+	/* A link that comes up again has reset the device. */
+	if (was && !nvme.link_off) {
+		config_reset();
+		nvme_reset();
+	}
+	nvme.mute_until = 0;
+	log_event("link %s", argv[1]);
+	return NULL;
+}
+
+static const char *do_mute(int argc, char **argv, FILE *out)
+{
+	uint64_t ms;
+
+	if (!numbers(argc, argv, 1, &ms))
+		return "mute MS";
+	nvme.mute_until = now_ms() + ms;
+	nvme.link_off = true;
+	return NULL;
+}
+
+static const char *do_shutdown(int argc, char **argv, FILE *out)
+{
+	const char *error = flag(argc, argv, "hold", "done", &nvme.shutdown_hold);
+
+	if (error || nvme.shutdown_hold)
+		return error;
+	nvme.shst_at = (nvme.regs.csts & 0xc) == 0x4 ? now_ms() : 0;
+	nvme_timers();
+	return NULL;
+}
+
+static const char *do_set(int argc, char **argv, FILE *out)
+{
+	const struct setting *s = argc == 3 ? setting(argv[1]) : NULL;
+	uint64_t value;
+
+	if (!s || !number(argv[2], &value))
+		return "set NAME NUMBER (see names)";
+	return setting_set(s, value);
+}
+
+static const char *do_get(int argc, char **argv, FILE *out)
+{
+	const struct setting *s = argc == 2 ? setting(argv[1]) : NULL;
+
+	if (!s)
+		return "get NAME (see names)";
+	fprintf(out, "%lu\n", setting_get(s));
+	return NULL;
+}
+
+static const char *do_names(int argc, char **argv, FILE *out)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		fprintf(out, "%s=%lu\n", settings[i].name, setting_get(&settings[i]));
+	return NULL;
+}
+
+static const char *do_fuzz(int argc, char **argv, FILE *out)
+{
+	uint64_t n[2];
+
+	if (!numbers(argc, argv, 2, n))
+		return "fuzz SEED PERMILLE";
+	faults_fuzz(n[0], n[1]);
+	return NULL;
+}
+
+static const char *do_rules(int argc, char **argv, FILE *out)
+{
+	faults_show(out);
+	return NULL;
+}
+
+static const char *do_clear(int argc, char **argv, FILE *out)
+{
+	faults_clear();
+	rdy_true();
+	nvme.csts_fault = CSTS_TRUE;
+	nvme.cfs = false;
+	nvme.link_off = false;
+	nvme.mmio_ones = false;
+	nvme.shutdown_hold = false;
+	nvme.haunt = false;
+	nvme.mute_until = 0;
+	return NULL;
+}
+
+static const char *do_held(int argc, char **argv, FILE *out)
+{
+	fprintf(out, "%u\n", length(nvme.held));
+	return NULL;
+}
+
+static const char *do_release(int argc, char **argv, FILE *out)
+{
+	bool reverse = argc == 2 && !strcmp(argv[1], "reverse");
+
+	if (argc > 2 || (argc == 2 && !reverse))
+		return "release [reverse]";
+	release(reverse);
+	return NULL;
+}
+
+static const char *do_poke(int argc, char **argv, FILE *out)
+{
+	uint64_t done, refused;
+
+	faults_poke(&done, &refused);
+	fprintf(out, "done=%lu refused=%lu\n", done, refused);
+	return NULL;
+}
+
+static const char *do_forget(int argc, char **argv, FILE *out)
+{
+	forget_ghosts();
+	return NULL;
+}
+
+static const char *do_irq(int argc, char **argv, FILE *out)
+{
+	uint64_t vector;
+
+	if (!numbers(argc, argv, 1, &vector))
+		return "irq VECTOR";
+	nvme_storm(vector, 1);
+	return NULL;
+}
+
+static const char *do_storm(int argc, char **argv, FILE *out)
+{
+	uint64_t n[2];
+
+	if (!numbers(argc, argv, 2, n))
+		return "storm VECTOR N";
+	nvme_storm(n[0], n[1]);
+	return NULL;
+}
+
+static const char *do_event(int argc, char **argv, FILE *out)
+{
+	uint64_t n[3];
+
+	if (argc == 3 && !strcmp(argv[1], "ns")) {
+		if (!number(argv[2], &n[0]) || !n[0] || n[0] > MAX_NSID)
 			return "event ns NSID";
 		ns_changed(n[0]);
 		nvme_event(2, 0, 4);
-	} else if (!strcmp(argv[0], "event")) {
-		if (!numbers(argc, argv, 3, n))
-			return "event ns NSID, or event TYPE INFO LID";
-		nvme_event(n[0], n[1], n[2]);
-	} else if (!strcmp(argv[0], "rules")) {
-		faults_show(out);
-	} else if (!strcmp(argv[0], "log")) {
-		n[0] = 50;
-		if (argc > 2 || (argc == 2 && !number(arg, &n[0])))
-			return "log [LINES]";
-		log_show(out, n[0]);
-	} else if (LINE("counters", "clear")) {
-		counters_clear();
-	} else if (!strcmp(argv[0], "counters")) {
-		counters_show(out);
-	} else if (!strcmp(argv[0], "counter")) {
-		if (argc != 2 || !counter_find(arg, &n[0]))
-			return "counter NAME (see counters)";
-		fprintf(out, "%lu\n", n[0]);
-	} else if (!strcmp(argv[0], "state")) {
-		show_state(out);
-	} else if (!strcmp(argv[0], "crc")) {
-		if (!numbers(argc, argv, 3, n) || !io_crc(n[0], n[1], n[2], &crc))
-			return "crc NSID SLBA NLB";
-		fprintf(out, "%08x\n", crc);
-	} else if (!strcmp(argv[0], "written")) {
-		if (!numbers(argc, argv, 3, n) || !io_written(n[0], n[1], n[2], &min, &max))
-			return "written NSID SLBA NLB";
-		fprintf(out, "min=%u max=%u\n", min, max);
-	} else {
-		return faults_add(argc, argv);
+		return NULL;
 	}
+	if (!numbers(argc, argv, 3, n))
+		return "event ns NSID, or event TYPE INFO LID";
+	nvme_event(n[0], n[1], n[2]);
 	return NULL;
 }
-#undef LINE
+
+static const char *do_log(int argc, char **argv, FILE *out)
+{
+	uint64_t lines = 50;
+
+	if (argc > 2 || (argc == 2 && !number(argv[1], &lines)))
+		return "log [LINES]";
+	log_show(out, lines);
+	return NULL;
+}
+
+static const char *do_counters(int argc, char **argv, FILE *out)
+{
+	if (argc == 1)
+		counters_show(out);
+	else if (argc == 2 && !strcmp(argv[1], "clear"))
+		counters_clear();
+	else
+		return "counters [clear]";
+	return NULL;
+}
+
+static const char *do_counter(int argc, char **argv, FILE *out)
+{
+	uint64_t value;
+
+	if (argc != 2 || !counter_find(argv[1], &value))
+		return "counter NAME (see counters)";
+	fprintf(out, "%lu\n", value);
+	return NULL;
+}
+
+static const char *do_state(int argc, char **argv, FILE *out)
+{
+	show_state(out);
+	return NULL;
+}
+
+static const char *do_crc(int argc, char **argv, FILE *out)
+{
+	uint64_t n[3];
+	uint32_t crc;
+
+	if (!numbers(argc, argv, 3, n) || !io_crc(n[0], n[1], n[2], &crc))
+		return "crc NSID SLBA NLB";
+	fprintf(out, "%08x\n", crc);
+	return NULL;
+}
+
+static const char *do_written(int argc, char **argv, FILE *out)
+{
+	unsigned int min, max;
+	uint64_t n[3];
+
+	if (!numbers(argc, argv, 3, n) || !io_written(n[0], n[1], n[2], &min, &max))
+		return "written NSID SLBA NLB";
+	fprintf(out, "min=%u max=%u\n", min, max);
+	return NULL;
+}
+
+static const char *do_help(int argc, char **argv, FILE *out)
+{
+	fputs(help_text, out);
+	return NULL;
+}
+
+static const struct {
+	const char *name;
+	const char *(*carry_out)(int argc, char **argv, FILE *out);
+} commands[] = {
+	{ "cfs", do_cfs }, { "clear", do_clear }, { "counter", do_counter },
+	{ "counters", do_counters }, { "crc", do_crc }, { "csts", do_csts },
+	{ "event", do_event }, { "forget", do_forget }, { "fuzz", do_fuzz }, { "get", do_get },
+	{ "haunt", do_haunt }, { "held", do_held }, { "help", do_help }, { "irq", do_irq },
+	{ "link", do_link }, { "log", do_log }, { "mmio", do_mmio }, { "mute", do_mute },
+	{ "names", do_names }, { "ns", do_ns }, { "poke", do_poke }, { "rdy", do_rdy },
+	{ "release", do_release }, { "rules", do_rules }, { "set", do_set },
+	{ "shutdown", do_shutdown }, { "state", do_state }, { "storm", do_storm },
+	{ "written", do_written },
+};
+
+/* What is none of these may be a rule. */
+static const char *carry_out(int argc, char **argv, FILE *out)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(argv[0], commands[i].name))
+			return commands[i].carry_out(argc, argv, out);
+	return faults_add(argc, argv);
+}
 
 void script_start(void)
 {
@@ -415,13 +603,10 @@ bool script_line(const char *line, FILE *out)
 	     word = strtok_r(NULL, " \t\n", &save))
 		argv[argc++] = word;
 	argv[argc] = NULL;
-	if (argc) {
-		error = line_set(argc, argv);
-		if (error && !*error)
-			error = line_do(argc, argv, out);
-		if (error)
-			fprintf(out, "%s: %s\n", line, error);
-	}
+	if (argc)
+		error = carry_out(argc, argv, out);
+	if (error)
+		fprintf(out, "%s: %s\n", line, error);
 	free(copy);
 	return !error;
 }

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
 /* ---- limits */
 
 #define MAX_QID		64	/* I/O queue pairs */
@@ -22,7 +24,6 @@
 #define MAX_VECTORS	(MAX_QID + 1)
 #define MAX_SEGS	65536	/* pieces of memory of one command */
 #define MAX_AERS	4
-#define MAX_XFER	(1U << 30)
 
 /* A vendor of nobody's, so that no quirk of a known device is applied. */
 #define VENDOR_ID	0x6e76
@@ -261,6 +262,7 @@ struct ns {
 	uint16_t ms;		/* metadata bytes */
 	uint8_t dps;		/* protection information */
 	bool readonly;
+	uint64_t nsze;		/* what Identify says; 0: the truth */
 	uint64_t nguid;
 	uint8_t *data;
 	uint16_t *writes;	/* for each 512 bytes, how often written */

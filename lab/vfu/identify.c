@@ -188,8 +188,11 @@ static void effects(uint8_t *log)
 	static const uint8_t io_changes[] = { 0x01, 0x08, 0x09 };
 	unsigned int i;
 
-	if (ident.effects == 2) {
+	if (ident.effects >= 2) {
 		memset(log, 0xff, 4096);
+		/* Bits 15:14: what must not run at the same time need not be waited for. */
+		for (i = 0; i < 4096 && ident.effects == 3; i += 4)
+			log[i + 1] &= 0x3f;
 		return;
 	}
 	for (i = 0; i < sizeof(admin); i++)

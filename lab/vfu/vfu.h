@@ -272,7 +272,7 @@ struct ns {
 struct ident {
 	uint32_t mdts, vwc, oncs, oacs, nn, rtd3e, lpa, sgls, oaes, aerl, hmpre, hmmin;
 	uint32_t wzsl, dmrsl, cns6;
-	uint32_t effects;	/* 0 none, 1 as it is, 2 all bits */
+	uint32_t effects;	/* 0 none, 1 as it is, 2 all bits, 3 all but CSER */
 	uint32_t queues;	/* I/O queue pairs */
 	uint32_t serial;
 	uint32_t active_list;	/* 0: CNS 02h fails */

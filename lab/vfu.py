@@ -13,12 +13,10 @@ import socket
 import subprocess
 from dataclasses import dataclass
 
+from messages import Fatal
+
 # The backport, which has vfio-user-pci; the root's own QEMU has not (lab/root-hook).
 QEMU = "/usr/lib/nvdio-lab/qemu-vfu/usr"
-
-
-class Error(Exception):
-    """A message for the user."""
 
 
 @dataclass
@@ -39,7 +37,7 @@ def programs() -> str:
         made = subprocess.run(["make", "-s", "-C", "/src/lab/vfu", "O=" + place],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if made.returncode:
-        raise Error("lab/vfu does not compile:\n" + made.stdout.decode())
+        raise Fatal("lab/vfu does not compile:\n" + made.stdout.decode())
     return place
 
 
@@ -48,7 +46,7 @@ def check(place: str, script: str) -> None:
     done = subprocess.run([place + "/controller", "check", script], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        raise Error("--vfu: " + done.stdout.decode().strip())
+        raise Fatal("--vfu: " + done.stdout.decode().strip())
 
 
 def machine_arguments(mem: str) -> list[str]:

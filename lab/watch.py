@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Whether a machine still moves, and what to do when it does not: the decisions
-of vm.py, without its processes and sockets (tests/unit/watch_test.py tries them)."""
+"""Whether a machine still moves: what it prints, and what the threads of QEMU compute
+in the time that the host gives them."""
 
 import os
+from collections.abc import Mapping
 
-# Of the time in which it could run, a thread of QEMU that works takes more than this; those
-# of a guest in which all wait take a few hundredths.
+# Thread -> (seconds that it ran, seconds that it waited for a processor).
+Threads = Mapping[str, tuple[float, float]]
+
+# Of the time in which it could run, a thread of QEMU that works takes more than this;
+# those of a guest in which every task waits take a few hundredths.
 WORKS = 0.15
 # A look this late says that we were not running ourselves, and says nothing of QEMU.
 LATE = 15.0
-# Processor time of QEMU after which a boot that spins is given up, in seconds.
-BOOT_LIMIT = 240.0
 
 
-def threads_of(pid):
-    """Thread -> (seconds that it ran, seconds that it waited for a processor)."""
+def threads_of(pid: int) -> Threads:
     seen = {}
     try:
-        for tid in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/schedstat" % (pid, tid)) as f:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as f:
                 ran, waited = f.read().split()[:2]
             seen[tid] = (int(ran) / 1e9, int(waited) / 1e9)
     except (OSError, ValueError):
@@ -27,9 +28,9 @@ def threads_of(pid):
     return seen
 
 
-def demand(before, after, seconds):
-    """How much of the time in which it could have run the busiest thread ran. A busy
-    host lets it wait, and that time is taken out: it says nothing about the guest."""
+def demand(before: Threads, after: Threads, seconds: float) -> float:
+    """How much of the time in which it could have run the busiest thread ran. The time
+    for which a busy host let it wait is taken out: it says nothing about the guest."""
     most = 0.0
     for tid, (ran, waited) in after.items():
         ran_before, waited_before = before.get(tid, (0.0, 0.0))
@@ -41,17 +42,17 @@ def demand(before, after, seconds):
 class Watch:
     """Says since when a machine stands still: no output, and no thread of QEMU works."""
 
-    def __init__(self, limit, now):
+    def __init__(self, limit: float, now: float) -> None:
         self.limit = limit
         self.moved = self.looked = now
-        self.threads = {}
+        self.threads: Threads = {}
 
-    def output(self, now):
+    def output(self, now: float) -> None:
         self.moved = now
 
-    def look(self, now, threads):
-        """To be called every few seconds with threads_of() QEMU. True: it stands
-        still for longer than the limit."""
+    def look(self, now: float, threads: Threads) -> bool:
+        """To be called every few seconds with threads_of() QEMU. True: it has stood
+        still for longer than the limit (0: there is none)."""
         seconds = now - self.looked
         if seconds > LATE or not threads or \
                 demand(self.threads, threads, max(seconds, 0.01)) > WORKS:
@@ -59,24 +60,6 @@ class Watch:
         self.looked, self.threads = now, threads
         return bool(self.limit) and now - self.moved > self.limit
 
-    def ran(self):
+    def ran(self) -> float:
+        """Seconds of processor time that QEMU took."""
         return sum(ran for ran, _ in self.threads.values())
-
-
-def again(stage, exit_status, still, trouble):
-    """Why a machine that came to no end is to be started once more, or "".
-
-    stage: "" until guest-init runs, "init" until nvdio.ko is loaded, "module" until
-    the command begins, then "command". exit_status: QEMU's, negative for a signal, or
-    None if we ended it. trouble: in the kernel's log. What may be nvdio's doing is not
-    tried again: that would hide it."""
-    crashed = exit_status is not None and exit_status < 0
-    if stage == "command" or stage == "module" and (trouble or not crashed):
-        return ""
-    if crashed:
-        return "QEMU ended by signal %d" % -exit_status
-    if still:
-        return "it stood still at boot"
-    if exit_status is not None:
-        return "it ended at boot"
-    return ""

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # What a reviewer's tools say: the module compiles without a warning (W=1,
-# sparse) for every kernel of the lab, in kernel style, and scripts are clean.
+# sparse) for every kernel of the lab, in kernel style, and scripts are clean. Python
+# is typed and linted.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -37,6 +38,15 @@ for f in $(git ls-files '*.c' '*.h' '*.py' '*.sh' 'lab/*' 'tests/guest/*' 'tests
 done >"$tap_dir/unlicensed"
 tap_ok "$(wc -l <"$tap_dir/unlicensed")" "every file has its SPDX line" ||
 	sed 's/^/#   /' "$tap_dir/unlicensed"
+
+# Python: types, style (both by setup.cfg), and functions that fit on a page.
+python=$(git ls-files '*.py'; git grep -lE '^#!.*python' -- ':!*.py')
+# shellcheck disable=SC2086
+quiet "mypy --strict" lab/sh mypy --no-error-summary "--cache-dir=/build/$id/mypy" $python
+# shellcheck disable=SC2086
+quiet "flake8" lab/sh flake8 $python
+# shellcheck disable=SC2086
+quiet "Python functions of at most 60 lines" lab/sh python3 -B tests/function_lengths.py 60 $python
 
 # shellcheck disable=SC2046
 quiet "shellcheck" lab/sh shellcheck -x -P SCRIPTDIR \

@@ -5,8 +5,6 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-tap "$top/lab/sh" python3 tests/unit/watch_test.py
-tap_ok "$tap_status" "watch_test.py ended well ($tap_new tests)"
 tap "$top/lab/sh" sh tests/unit/apt_lock
 tap_ok "$tap_status" "apt_lock ended well ($tap_new tests)"
 

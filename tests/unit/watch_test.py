@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
-"""lab/watch.py: which machine stands still, and which is started once more."""
+"""lab/watch.py: which machine stands still."""
 
-import sys
+from tap import finish, ok
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, "lab")
-import watch  # noqa: E402  (from the checkout's lab/)
+import watch
 
-
-def ok(good, text):
-    print("%sok - E: %s" % ("" if good else "not ", text), flush=True)
+Wants = tuple[float, float]
 
 
 class Qemu:
-    """Threads that use a share of their time, and are let run a share of that."""
+    """Threads that want a share of their time, and get a share of what they want."""
 
-    def __init__(self):
-        self.threads = {}
+    def __init__(self) -> None:
+        self.threads: dict[str, tuple[float, float]] = {}
 
-    def go(self, seconds, **shares):
+    def go(self, seconds: float, **shares: Wants) -> watch.Threads:
         for tid, (wants, gets) in shares.items():
             ran, waited = self.threads.get(tid, (0.0, 0.0))
             # A thread that wants half of the time and gets half of that: it
@@ -30,8 +26,8 @@ class Qemu:
         return dict(self.threads)
 
 
-def still_after(limit, steps, seconds=2.0, **shares):
-    """Seconds after which a machine of these threads is found to stand still, or None."""
+def still_after(limit: float, steps: int, seconds: float = 2.0, **shares: Wants) -> float | None:
+    """Seconds after which a machine with these threads is found to stand still, or None."""
     qemu, now = Qemu(), 0.0
     w = watch.Watch(limit, now)
     for _ in range(steps):
@@ -41,36 +37,37 @@ def still_after(limit, steps, seconds=2.0, **shares):
     return None
 
 
-idle, works = (0.02, 1), (0.9, 1)
-t = still_after(60, 100, cpu0=idle, cpu1=idle)
-ok(t is not None and 60 < t <= 66, "a guest in which all wait is found after a minute (%s s)" % t)
-ok(still_after(60, 500, cpu0=works, cpu1=idle) is None, "one that computes is not")
-ok(still_after(60, 500, cpu0=(0.9, 0.05)) is None, "nor one that computes on a host that is 20 times too busy")
-ok(still_after(60, 100, cpu0=(0.02, 0.05)) is not None, "but one that waits is found on such a host, too")
-ok(still_after(0, 500, cpu0=idle) is None, "without a limit none is")
-ok(still_after(60, 100, seconds=16, cpu0=idle) is None, "looks that come late prove nothing")
+def test_threads() -> None:
+    idle, works = (0.02, 1.0), (0.9, 1.0)
+    t = still_after(60, 100, cpu0=idle, cpu1=idle)
+    ok(t is not None and 60 < t <= 66,
+       f"E: a guest in which every task waits is found after a minute ({t} s)")
+    ok(still_after(60, 500, cpu0=works, cpu1=idle) is None, "E: one that computes is not")
+    ok(still_after(60, 500, cpu0=(0.9, 0.05)) is None,
+       "E: nor one that computes on a host that is 20 times too busy")
+    ok(still_after(60, 100, cpu0=(0.02, 0.05)) is not None,
+       "E: but one that waits is found on such a host, too")
+    ok(still_after(0, 500, cpu0=idle) is None, "E: without a limit none is")
+    ok(still_after(60, 100, seconds=16, cpu0=idle) is None, "E: looks that come late prove nothing")
 
-q, w = Qemu(), watch.Watch(60, 0.0)
-found = False
-for n in range(1, 200):
-    found |= w.look(2.0 * n, q.go(2.0, cpu0=idle))
-    if n % 25 == 0:
-        w.output(2.0 * n)
-ok(not found, "output every 50 s is movement enough")
-w = watch.Watch(60, 0.0)
-ok(not any(w.look(2.0 * n, {}) for n in range(1, 200)), "without schedstat nobody is judged")
 
-for stage, status, still, trouble, want, text in (
-        ("", -6, False, False, True, "QEMU's assertion at boot"),
-        ("module", -6, False, False, True, "QEMU's assertion while nvdio binds"),
-        ("module", -6, False, True, False, "the same, with trouble in the log"),
-        ("command", -6, False, False, False, "QEMU's assertion in a test"),
-        ("", None, True, False, True, "standing still at boot"),
-        ("init", None, True, False, True, "standing still in guest-init"),
-        ("module", None, True, False, False, "standing still while nvdio binds"),
-        ("command", None, True, False, False, "standing still in a test"),
-        ("", 0, False, True, True, "a panic at boot, without nvdio"),
-        ("module", 0, False, True, False, "a panic while nvdio binds"),
-        ("", None, False, False, False, "out of time, but not still")):
-    ok(bool(watch.again(stage, status, still, trouble)) == want,
-       "%s: %s" % (text, "started once more" if want else "not tried again"))
+def test_output() -> None:
+    qemu, w = Qemu(), watch.Watch(60, 0.0)
+    found = False
+    for n in range(1, 200):
+        found |= w.look(2.0 * n, qemu.go(2.0, cpu0=(0.02, 1.0)))
+        if n % 25 == 0:
+            w.output(2.0 * n)
+    ok(not found, "E: output every 50 s is movement enough")
+
+
+def test_no_schedstat() -> None:
+    w = watch.Watch(60, 0.0)
+    ok(not any(w.look(2.0 * n, {}) for n in range(1, 200)),
+       "E: without schedstat no machine is judged")
+
+
+test_threads()
+test_output()
+test_no_schedstat()
+finish()

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What can be measured: a Job is one way to do I/O; a Plan is what one machine measures."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NVDIO, BLOCK, PASSTHROUGH, NONE = "nvdio", "blk", "ng", "none"
+KINDS = (NVDIO, BLOCK, PASSTHROUGH)
+LINUX_NAMES = {BLOCK: "nvmeXnY", PASSTHROUGH: "ngXnY", NVDIO: "nvdioXnY", NONE: "-"}
+MODES = ("nop", "uring", "uring-fixed", "cmd", "cmd-fixed", "libaio", "pread", "preadv")
+CMD_MODES = ("cmd", "cmd-fixed")
+SYNC_MODES = ("pread", "preadv")
+# Fields of a Job that are not numbers, in bench/budget.tsv.
+TEXT_FIELDS = ("mode", "kernel", "iommu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What identifies a measurement. The order of the fields is theirs in a result."""
+
+    kernel: str = "6.12"
+    iommu: str = "off"
+    cpus: int = 1
+    sleep: int = 0          # commands take LATENCY_NS
+    mode: str               # of bench/loop.c
+    bs: int = 4096
+    huge: int = 0           # buffers in huge pages
+    depth: int = 32         # in flight
+    batch: int = 8          # submitted and reaped at a time
+    buffered: int = 0       # without O_DIRECT
+    write: int = 0
+    iopoll: int = 0
+    threads: int = 1
+    shadow: int = 1         # the controller has shadow doorbells
+
+    def but(self, **fields: Any) -> "Job":
+        """The same with some fields different."""
+        return dataclasses.replace(self, **fields)
+
+    def as_cmd(self) -> "Job":
+        """The same I/O as a passthrough command."""
+        return self.but(mode=self.mode.replace("uring", "cmd"))
+
+    def label(self) -> str:
+        words = [self.mode, f"{self.bs >> 10}K" if self.bs >= 1024 else str(self.bs)]
+        if self.huge:
+            words[-1] += " huge"
+        elif self.bs > 4096:
+            words[-1] += " 4K pages"
+        if self.mode not in SYNC_MODES:
+            words.append(f"{self.depth}/{self.batch}")
+        words += [w for w in ("sleep", "buffered", "write", "iopoll") if getattr(self, w)]
+        if self.cpus > 1:
+            words.append(f"{self.cpus} cpus")
+        if self.iommu != "off":
+            words.append(f"iommu {self.iommu}")
+        if not self.shadow:
+            words.append("no shadow doorbells")
+        if self.kernel != "6.12":
+            words.append(f"kernel {self.kernel}")
+        return " ".join(words)
+
+
+FIELDS = tuple(f.name for f in dataclasses.fields(Job))
+
+
+def job(mode: str, **fields: Any) -> Job:
+    """A job of this mode; synchronous ones have one I/O in flight."""
+    if mode in SYNC_MODES:
+        fields.update(depth=1, batch=1)
+    return Job(mode=mode, **fields)
+
+
+def from_words(text: str, base: Job | None = None) -> Job:
+    """From "key=value ..." as in bench/budget.tsv: a job of its own, or a base changed."""
+    fields: dict[str, Any] = {}
+    for word in text.split():
+        key, _, value = word.partition("=")
+        if key not in FIELDS:
+            raise ValueError(f"{word!r}: no such field of a job")
+        fields[key] = value if key in TEXT_FIELDS else int(value)
+    if base:
+        return base.but(**fields)
+    made = job(fields.pop("mode"))
+    return made.but(**fields)
+
+
+@dataclass
+class Run:
+    """A job on one kind of node, several times."""
+
+    kind: str
+    job: Job
+    count: int      # I/Os
+    repeat: int
+
+
+@dataclass
+class Plan:
+    """What is measured in one machine, whose properties all its jobs have."""
+
+    kernel: str = "6.12"
+    cpus: int = 1
+    iommu: str = "off"
+    iopoll: int = 0
+    shadow: int = 1
+    runs: list[Run] = field(default_factory=list)
+
+    def add(self, kinds: Sequence[str], j: Job, count: int, repeat: int) -> None:
+        j = j.but(kernel=self.kernel, iommu=self.iommu, cpus=self.cpus, threads=self.cpus,
+                  iopoll=self.iopoll, shadow=self.shadow)
+        self.runs += [Run(kind, j, count, repeat) for kind in kinds]
+
+    def add_peers(self, kinds: Sequence[str], j: Job, count: int, repeat: int) -> None:
+        """On nvdio's node and on the stock driver's that has this mode."""
+        other = BLOCK if j.mode in CMD_MODES else PASSTHROUGH
+        self.add([k for k in kinds if k != other], j, count, repeat)
+
+    def numbered(self) -> list[Run]:
+        """Each repetition of each run; the number of an interval is its index, from 1."""
+        return [run for run in self.runs for _ in range(run.repeat)]
+
+
+QUEUED = ("uring-fixed", "uring", "cmd-fixed", "cmd", "libaio")
+
+
+def main_modes(plan: Plan, n: int, repeat: int, kinds: Sequence[str]) -> None:
+    """The rows of the budget."""
+    def both(j: Job, count: int = n) -> None:
+        plan.add_peers(kinds, j, count, repeat)
+
+    for d, b in ((32, 8), (128, 32)):
+        plan.add([NONE], job("nop", depth=d, batch=b), n, repeat)
+        for mode in QUEUED:
+            both(job(mode, depth=d, batch=b))
+    for b in (8, 32):
+        for mode in QUEUED:
+            both(job(mode, depth=b, batch=b, sleep=1))
+    both(job("pread", sleep=1))
+    both(job("pread"))
+    for mode in ("uring-fixed", "uring", "cmd-fixed", "cmd"):
+        both(job(mode, bs=131072, huge=1))
+        if mode in ("uring", "cmd"):
+            both(job(mode, bs=131072, huge=0))
+    both(job("uring-fixed", bs=1 << 20, huge=1), n // 2)
+    both(job("uring", buffered=1))
+    both(job("pread", buffered=1, sleep=1))
+    # Parts of blocks, after runs in which many tags were in use.
+    if NVDIO in kinds:
+        for mode in ("pread", "uring", "libaio"):
+            plan.add([NVDIO], job(mode, bs=1000, buffered=1, write=1), n // 2, repeat)
+
+
+def without_shadow(kinds: Sequence[str]) -> Plan:
+    plan = Plan(shadow=0)
+    for mode in ("uring-fixed", "cmd-fixed"):
+        plan.add_peers(kinds, job(mode, depth=8, batch=8, sleep=1), 2000, 2)
+    return plan
+
+
+def quick(kinds: Sequence[str]) -> list[Plan]:
+    plan = Plan()
+    main_modes(plan, 3000, 3, kinds)
+    return [plan, without_shadow(kinds)]
+
+
+def sizes_and_depths(plan: Plan, kinds: Sequence[str]) -> None:
+    """The curves of bench/report."""
+    for mode in ("uring-fixed", "cmd-fixed", "uring"):
+        for bs in (512, 4096, 16384, 65536, 131072, 262144, 524288, 1 << 20):
+            for huge in (0, 1):
+                plan.add_peers(kinds, job(mode, bs=bs, huge=huge), 2000 if bs < 65536 else 800, 2)
+        for depth in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+            plan.add_peers(kinds, job(mode, depth=depth, batch=max(1, depth // 4)), 3000, 2)
+    for bs in (512, 4096, 16384, 65536, 131072, 1 << 20):
+        # Emulation copies byte by byte.
+        plan.add_peers(kinds, job("pread", bs=bs, buffered=1), 1000 if bs < 65536 else 100, 2)
+    for mode in ("uring-fixed", "cmd-fixed", "uring"):
+        plan.add_peers(kinds, job(mode, write=1), 3000, 2)
+
+
+def full(kinds: Sequence[str]) -> list[Plan]:
+    first = Plan()
+    main_modes(first, 4000, 3, kinds)
+    sizes_and_depths(first, kinds)
+    plans = [first, without_shadow(kinds)]
+    polled = Plan(iopoll=1)
+    for mode in ("uring-fixed", "cmd-fixed"):
+        polled.add_peers(kinds, job(mode, iopoll=1), 3000, 3)
+    plans.append(polled)
+    for iommu in ("pt", "lazy", "strict"):
+        plan = Plan(iommu=iommu)
+        for mode in ("uring-fixed", "uring", "cmd-fixed", "cmd"):
+            for bs, huge in ((4096, 0), (131072, 1), (131072, 0)):
+                plan.add_peers(kinds, job(mode, bs=bs, huge=huge), 2000, 2)
+        plans.append(plan)
+    for cpus in (2, 4, 8, 16):
+        plan = Plan(cpus=cpus)
+        for mode in ("uring-fixed", "uring", "cmd-fixed"):
+            plan.add_peers(kinds, job(mode), 2000, 2)
+        plans.append(plan)
+    latest = Plan(kernel="latest")
+    main_modes(latest, 3000, 2, kinds)
+    plans.append(latest)
+    return plans

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A result as text."""
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from counts import OWN_SHARE, group_of
+from jobs import BLOCK, KINDS, LINUX_NAMES, NONE, NVDIO, PASSTHROUGH
+from results import Row, find
+
+
+def ratio(a: Row | None, b: Row | None) -> str:
+    return f"{a.kernel_insn / b.kernel_insn:5.2f}" if a and b else "    -"
+
+
+def cell(row: Row | None) -> str:
+    if not row:
+        return f"{'-':>6} {'':19}"
+    return (f"{row.kernel_insn:6.0f} {row.user_insn:4.0f} {row.sq:4.2f} {row.cq:4.2f} "
+            f"{row.irqs:4.2f}")
+
+
+def table(rows: Sequence[Row], latency_us: int, out: TextIO) -> None:
+    """All rows, one line for each job."""
+    jobs = list(dict.fromkeys(r.job for r in rows))
+    width = max(len(j.label()) for j in jobs)
+    print(f"""Guest instructions per I/O, the least of the runs. k = kernel, u = user.
+32/8 = 32 in flight, 8 submitted and reaped at a time. "sleep" = the submitter sleeps for each batch
+(commands take {latency_us} us); else the device answers at once. nvdio/blk, nvdio/ng: kernel instructions.
+sq, cq = doorbell writes (MMIO) per I/O, irq = interrupts per I/O.
+""", file=out)
+    print(f"{'':{width}} | {'nvdioXnY':26} | {'nvmeXnY (block)':26} | {'ngXnY (passthrough)':26} | "
+          f"{'nvdio/blk':>9} {'nvdio/ng':>9}", file=out)
+    head = f"{'k':>6} {'u':>4} {'sq':>4} {'cq':>4} {'irq':>4}"
+    print(f"{'mode':{width}} | {head} | {head} | {head} |", file=out)
+    for j in jobs:
+        by = {kind: find(rows, kind, j) for kind in KINDS}
+        by[BLOCK] = by[BLOCK] or find(rows, NONE, j)
+        # A passthrough command's peer is ng; another mode is compared with ng's equivalent, too.
+        ng = by[PASSTHROUGH]
+        if not ng and j.mode in ("uring", "uring-fixed"):
+            ng = find(rows, PASSTHROUGH, j.as_cmd())
+        cells = " | ".join(cell(by[kind]) for kind in KINDS)
+        print(f"{j.label():{width}} | {cells} | {ratio(by[NVDIO], by[BLOCK]):>9} "
+              f"{ratio(by[NVDIO], ng):>9}", file=out)
+
+
+def profile(row: Row, out: TextIO, top: int) -> None:
+    """Where the instructions of a row are."""
+    print(f"\n{row.job.label()} on {LINUX_NAMES[row.dev]}: {row.kernel_insn:.0f} kernel instructions "
+          f"per I/O, the driver's own share {row.own:.0f}", file=out)
+    print("  by group: " + ", ".join(f"{g} {v:.0f}" for g, v in row.groups.items()), file=out)
+    print(f"  (own share = {' + '.join(OWN_SHARE)}; which symbols those are: bench/symbols.tsv)", file=out)
+    for s, v in list(row.symbols.items())[:top]:
+        print(f"  {v:8.1f}  {group_of(s):9} {s}", file=out)

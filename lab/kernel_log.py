@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What counts as trouble in the guest kernel's log."""
+
+import re
+from collections.abc import Sequence
+
+# What must not be in a kernel log.
+TROUBLE = re.compile(
+    r"BUG: |BUG:$|WARNING: |KASAN: |UBSAN: |KCSAN: |KFENCE: |DMA-API: .*"
+    r"|possible recursive locking|circular locking|inconsistent lock state"
+    r"|possible irq lock inversion|suspicious RCU usage"
+    r"|INFO: task .* blocked for more than|self-detected stall|detected (expedited )?stalls"
+    r"|general protection fault|Oops|soft lockup|hard LOCKUP|Kernel panic"
+    r"|kmemleak: [0-9]+ new suspected|\[ cut here \]|Bad page state"
+    r"|sleeping function called|scheduling while atomic|refcount_t: "
+    r"|DMAR: .*fault|slab .*(corrupt|Redzone)|list_(add|del) corruption"
+    r"|nobody cared|Unable to handle|Object .* freed")
+
+# Lines that the pattern above matches, but that are not errors.
+HARMLESS = re.compile(r"DMA-API: preallocated|DMA-API: debugging enabled")
+
+# Reports (from "cut here" to "end trace") that are not errors. DMA API debugging
+# reports two mappings of one cache line; but every program may have two reads into
+# the same memory in flight.
+HARMLESS_REPORT = re.compile(r"cacheline tracking EEXIST")
+
+# A report without "end trace" is over after this many lines.
+LONGEST_REPORT = 150
+# Lines of the tail that DMA API debugging adds to a report, with up to 5 callers.
+MAPPED_AT = 6
+
+
+def excused(lines: Sequence[str], allow: Sequence[re.Pattern[str]]) -> set[int]:
+    """Numbers of the lines of reports in which some line is excused."""
+    numbers: set[int] = set()
+    start = None
+    for i, line in enumerate(lines):
+        if "[ cut here ]" in line:
+            start = i
+        elif "DMA-API: Mapped at:" in line and i - 1 in numbers:
+            numbers.update(range(i, i + MAPPED_AT))
+        elif start is not None and ("[ end trace" in line or i - start > LONGEST_REPORT):
+            report = lines[start:i + 1]
+            if any(e.search(text) for text in report for e in (*allow, HARMLESS_REPORT)):
+                numbers.update(range(start, i + 1))
+            start = None
+    return numbers
+
+
+def trouble(lines: Sequence[str], allow: Sequence[re.Pattern[str]]) -> list[int]:
+    """Numbers of the lines that show trouble and that nothing excuses."""
+    reports = excused(lines, allow)
+    return [i for i, line in enumerate(lines)
+            if TROUBLE.search(line) and i not in reports and not HARMLESS.search(line)
+            and not any(e.search(line) for e in allow)]

@@ -10,7 +10,7 @@ for kernel in 6.12 latest; do
 	guest "$kernel" --kernel $kernel --append page_poison=1 --vfu 'set oacs 0x102' \
 		--run "tests/guest/vfu $bin ones stuck dead admin reread shutdown lacks effects"
 	guest "$kernel, faults" --kernel $kernel --append page_poison=1 --vfu 'set oacs 0x102' \
-		--run "tests/guest/vfu $bin completions status link remove events identify fuzz"
+		--run "NVDIO_SEED='${NVDIO_SEED-}' tests/guest/vfu $bin completions status link remove events identify fuzz"
 	guest "$kernel, strict IOMMU" --kernel $kernel --iommu strict --vfu 'set oacs 0x102' \
 		--run "tests/guest/vfu $bin ones stuck link"
 	guest "$kernel, MSI" --kernel $kernel --hugepages 16 --vfu 'set pci.msix 0' \

@@ -523,6 +523,11 @@ void nvme_read(uint64_t at, void *buf, uint32_t len)
 	uint32_t i, value;
 
 	count(C_MMIO_READS);
+	if (nvme.mute_ms) {
+		nvme.mute_until = now_ms() + nvme.mute_ms;
+		nvme.mute_ms = 0;
+		nvme.link_off = true;
+	}
 	if (nvme.link_off || nvme.mmio_ones || at + len > BAR_SIZE) {
 		memset(buf, 0xff, len);
 		return;

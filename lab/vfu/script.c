@@ -13,7 +13,8 @@ static const char help_text[] =
 "             cfs on|off              CSTS.CFS\n"
 "             mmio true|ones          all registers read as ones\n"
 "             link on|off             the device does not answer at all; on: it was reset\n"
-"             mute MS                 the same for a time, and nothing was lost\n"
+"             mute MS                 the same for a time, from the next read of a register\n"
+"                                     on, and nothing was lost\n"
 "             shutdown hold|done      CSTS.SHST does not become 10b, becomes 10b\n"
 "             set NAME VALUE, get NAME, names\n"
 "rules:       ACTION OPCODE [count=N|all] [skip=N] [qid=N] [nsid=N] [cns=N] [lid=N]\n"
@@ -354,8 +355,7 @@ static const char *do_mute(int argc, char **argv, FILE *out)
 
 	if (!numbers(argc, argv, 1, &ms))
 		return "mute MS";
-	nvme.mute_until = now_ms() + ms;
-	nvme.link_off = true;
+	nvme.mute_ms = ms;
 	return NULL;
 }
 
@@ -425,6 +425,7 @@ static const char *do_clear(int argc, char **argv, FILE *out)
 	nvme.mmio_ones = false;
 	nvme.shutdown_hold = false;
 	nvme.haunt = false;
+	nvme.mute_ms = 0;
 	nvme.mute_until = 0;
 	return NULL;
 }

@@ -183,7 +183,7 @@ struct nvme {
 	enum csts_fault csts_fault;
 	enum rdy_fault rdy_fault;
 	bool cfs, link_off, mmio_ones;
-	uint32_t rdy_ms, shutdown_ms;
+	uint32_t rdy_ms, shutdown_ms, mute_ms;
 	bool shutdown_hold, haunt;
 };
 extern struct nvme nvme;

@@ -8,6 +8,7 @@ import shutil
 import socket
 from collections.abc import Mapping
 
+import vfu
 from initramfs import base_initramfs, cpio, kernel_image, read, tsc_khz
 from messages import Fatal
 from options import Controller, Options
@@ -64,6 +65,10 @@ class Machine:
         self.nvdio_slots: list[str] = []
         self.peer_slot = ""
         self.temp_files: list[str] = []
+        self.vfus: list[vfu.Controller] = []
+        self.vfu_programs = vfu.programs() if args.vfu else ""
+        for script in args.vfu:
+            vfu.check(self.vfu_programs, script)
         self.kvm = not args.tcg and has_kvm()
 
     def root_port(self) -> tuple[str, str]:
@@ -112,6 +117,14 @@ class Machine:
             self.qemu += ["-device", ",".join(["nvme-ns", f"bus={serial}", f"drive={node}", *rest])]
         return slot
 
+    def vfu_controller(self, number: int, script: str) -> str:
+        """A controller of lab/vfu; its process runs as soon as this returns."""
+        bus, slot = self.root_port()
+        controller, path = vfu.start(self.vfu_programs, self.dir, number, script)
+        self.vfus.append(controller)
+        self.qemu += vfu.device(number, bus, path)
+        return slot
+
     def accelerator(self) -> None:
         if self.kvm:
             self.qemu += ["-machine", "q35,hpet=off,kernel-irqchip=split", "-accel", "kvm", "-cpu", "host"]
@@ -152,11 +165,15 @@ class Machine:
         arguments for an interactive machine."""
         a = self.args
         self.accelerator()
+        if a.vfu:
+            self.qemu[0] = vfu.qemu()
+            self.qemu += vfu.machine_arguments(a.memory)
         if a.iommu != "off":
             # Has to come before the devices that it is to translate for. Not with
             # caching-mode=on: the kernel would then flush at each map, which no hardware
-            # needs, and refuse to be lazy.
-            self.qemu += ["-device", "intel-iommu,intremap=on"]
+            # needs, and refuse to be lazy. But --vfu learns of mappings by that.
+            caching = ",caching-mode=on" if a.vfu else ""
+            self.qemu += ["-device", "intel-iommu,intremap=on" + caching]
         self.qemu += ["-smp", str(a.cpus), "-m", a.memory,
                       "-kernel", kernel_image(self.version),
                       "-initrd", os.path.join(self.dir, "initrd"),
@@ -172,6 +189,8 @@ class Machine:
         self.qemu += ["-device", "virtio-rng-pci"]
         for i, spec in enumerate(a.controllers):
             self.nvdio_slots.append(self.controller(f"nvdio{i}", spec))
+        for i, script in enumerate(a.vfu):
+            self.nvdio_slots.append(self.vfu_controller(i, script))
         if a.peer:
             self.peer_slot = self.controller("nvme-peer", Controller())
         for extra in a.qemu:

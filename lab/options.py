@@ -30,6 +30,13 @@ controllers and namespaces:
         --ns logical_block_size=4096,physical_block_size=4096,size=64M \\
         --ns ms=8 --nvme '' --run 'ls /dev/nvdio*'
 
+  --vfu makes a controller that misbehaves when a script says so: a process of lab/vfu,
+  attached by vfio-user, with QEMU 11. LINES are of its script language, with ";" between
+  them, and carried out before the machine starts; "vfu LINE" does so in the guest, and
+  "vfu help" tells what there is. They come behind those of --nvme; with --vfu and
+  without --nvme or --ns there are only these. See docs/lab.md.
+    lab/vm --vfu 'set mdts 3; ns 2 lbads=12' --run 'vfu drop read; dd ...; vfu log'
+
 a machine that dies or stands still:
   If this happens at boot, before nvdio.ko is loaded, or if QEMU crashes before the
   command begins, the machine is started once more. Later, a machine that stands still
@@ -60,6 +67,7 @@ class Options(argparse.Namespace):
     iommu: str
     append: list[str]
     controllers: list[Controller]
+    vfu: list[str]
     backend: str
     peer: bool
     peer_args: str
@@ -126,6 +134,8 @@ def parser() -> argparse.ArgumentParser:
       help="a controller (see below)")
     a("--ns", action=InOrder, dest="controllers", metavar="PROPS",
       help="a namespace of the last controller (see below)")
+    a("--vfu", action="append", default=[], metavar="LINES",
+      help="a controller that a script makes misbehave (see below)")
     a("--backend", choices=("file", "mem", "null"), default="file",
       help="where blocks are: sparse file, memory, or nowhere (default file)")
     a("--peer", action="store_true",
@@ -152,7 +162,7 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: Sequence[str]) -> Options:
     """Parses the command line. Ends the program for --help and for bad options."""
     options = parser().parse_args(argv, namespace=Options(controllers=[]))
-    if not options.controllers:
+    if not options.controllers and not options.vfu:
         options.controllers = [Controller()]
     if options.run is None:
         # A shell: the user ends it, and gets both drivers to compare.

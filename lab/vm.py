@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import options
+import vfu
 import watch
 from initramfs import DEBUG_KERNEL, read
 from machine import Machine
@@ -286,6 +287,7 @@ def start(args: Options, kind: Batch, machine: Machine, ko: str, last: bool) -> 
         "LAB_MODARGS": args.modargs,
         "LAB_MAY_FAIL": "1" if args.may_fail else "",
         "NVDIO_KO": ko,
+        "NVDIO_VFU": machine.vfu_programs,
         **kind.variables(),
     }, kind.command)
     return run_qemu(args, kind, machine, ports, last)
@@ -302,6 +304,8 @@ def run(args: Options) -> int:
         try:
             verdict = start(args, kind, machine, ko, last)
         finally:
+            for line in vfu.stop(machine.vfus):
+                say(line)
             if keep_log and os.path.exists(machine.console_log):
                 shutil.copyfile(machine.console_log, keep_log)
             machine.remove_temp_files()

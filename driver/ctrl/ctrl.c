@@ -51,6 +51,9 @@ static int ctrl_reread(struct nvdio_ctrl *ctrl)
 	ret = nvdio_ctrl_create_queues(ctrl);
 	if (ret)
 		return ret;
+	/* Its last command may be one that is optional, but was lost. */
+	if (nvdio_ctrl_gone(ctrl))
+		return -ENODEV;
 	nvdio_ns_doubt(ctrl, NVME_NSID_ALL);
 	ret = nvdio_ns_scan(ctrl);
 	if (ret)

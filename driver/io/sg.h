@@ -10,7 +10,6 @@
  * struct nvdio_sg - a scatterlist under construction
  * @sgl: entries; there is no end mark
  * @nents: number of entries in use
- * @max: number of entries allocated
  * @max_len: maximum bytes of an entry, a multiple of the page size
  * @end: physical address of the end of the last entry
  * @gaps: there is a discontinuity that is not page aligned
@@ -18,7 +17,6 @@
 struct nvdio_sg {
 	struct scatterlist *sgl;
 	unsigned int nents;
-	unsigned int max;
 	u32 max_len;
 	phys_addr_t end;
 	bool gaps;

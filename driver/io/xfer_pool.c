@@ -67,7 +67,6 @@ int nvdio_xfer_pool_alloc(struct nvdio_queue *q, int node)
 		slot->xfer.pages = slot->pages;
 		slot->xfer.max_pages = NVDIO_XFER_PAGES;
 		slot->xfer.sg.sgl = slot->sgl;
-		slot->xfer.sg.max = NVDIO_XFER_PAGES;
 		slot->xfer.inline_desc = (struct nvdio_desc_mem) {
 			.virt = pool->lists + i * NVDIO_XFER_LIST_BYTES,
 			.dma = pool->lists_dma + i * NVDIO_XFER_LIST_BYTES,
@@ -123,7 +122,6 @@ static struct nvdio_xfer *xfer_alloc(unsigned int max_pages, bool need_pages,
 	if (!xfer->sg.sgl)
 		goto free;
 	xfer->max_pages = max_pages;
-	xfer->sg.max = max_pages;
 	return xfer;
 
 free:

@@ -7,7 +7,7 @@
 
 cd "$top" || exit 1
 # shellcheck disable=SC2016
-flags=$(sed -n 's/^ccflags-y += //p' Kbuild | sed 's#\$(src)#/src#')
+flags=$(sed -n 's/^ccflags-y += //p' Kbuild | sed 's#\$(src)#/src#g')
 
 # compiles VERSION PATCHLEVEL: what the compiler says of a file of the module, for
 # a kernel that has nothing but its version.

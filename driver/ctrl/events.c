@@ -32,15 +32,16 @@ static enum nvdio_end events_end(struct nvdio_request *req, u16 status,
 	struct nvdio_ctrl *ctrl = req->owner;
 
 	WRITE_ONCE(req->state, NVDIO_REQ_RESERVED);
-	WRITE_ONCE(ctrl->event_armed, false);
+	if (!status)
+		ctrl->event_last = req->result;
+	/* From here on events_arm() may reuse the request. */
+	smp_store_release(&ctrl->event_armed, false);
 	/*
 	 * After an error, including a reset, no request is submitted until the
 	 * next reset.
 	 */
-	if (!status) {
-		ctrl->event_last = req->result;
+	if (!status)
 		queue_work(ctrl->reset_wq, &ctrl->event_work);
-	}
 	return NVDIO_END_LATER;
 }
 
@@ -51,7 +52,8 @@ static void events_arm(struct nvdio_ctrl *ctrl)
 	struct nvdio_request *req;
 	struct nvme_command *cmd;
 
-	if (ctrl->event_armed)
+	/* Pairs with events_end(). */
+	if (smp_load_acquire(&ctrl->event_armed))
 		return;
 	req = nvdio_req_reserved(q, NVDIO_RESERVED_EVENT);
 	spin_lock(&q->sq_lock);

@@ -71,12 +71,14 @@ static struct nvdio_queue *ctrl_alloc_queue(struct nvdio_ctrl *ctrl,
 		node = home;
 	set_dev_node(dev, node);
 	q = nvdio_queue_alloc(ctrl, ctrl->nr_alloc + 1, ctrl->io_depth, node);
+	if (q) {
+		ctrl->io[ctrl->nr_alloc++] = q;
+		q->timeout = nvdio_timeout(nvdio_io_timeout);
+		if (nvdio_xfer_pool_alloc(q, node))
+			q = NULL;
+	}
 	set_dev_node(dev, home);
-	if (!q)
-		return NULL;
-	ctrl->io[ctrl->nr_alloc++] = q;
-	q->timeout = nvdio_timeout(nvdio_io_timeout);
-	return nvdio_xfer_pool_alloc(q, node) ? NULL : q;
+	return q;
 }
 
 /* Allocate the queues with interrupts, and map CPUs to them. */

@@ -258,6 +258,9 @@ static void check_writes(const struct mode *m, int flags, struct counts was,
 		is(polled, DEPTH, "%s: all were found by polling", m->name);
 	else if (!(m->setup & IORING_SETUP_IOPOLL))
 		is(polled, 0, "%s: none was polled for", m->name);
+	/* The kernel counts pins of all programs. */
+	if (getenv("NVDIO_BESIDE"))
+		return;
 	if (fixed || !(flags & O_DIRECT || m->kind == CMD))
 		is(pinned, 0, "%s, %s: no page was pinned", m->name, path_name(flags));
 	else

@@ -34,9 +34,9 @@ quiet "checkpatch --strict" $checkpatch -f \
 # shellcheck disable=SC2086
 quiet "checkpatch --strict, compat.h" $checkpatch \
 	--ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON -f driver/core/compat.h
-# User space has neither the kernel's types nor its attribute macros; PRIu64 and KiB are
-# camel case; a test's name is often also a word of its text.
-user=PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,CAMELCASE,EMBEDDED_FUNCTION_NAME,MACRO_ARG_REUSE
+# User space has neither the kernel's types nor its macros; PRIu64 and KiB are camel
+# case; a test's name is often also a word of its text; vfio-user has positive errnos.
+user=USE_NEGATIVE_ERRNO,ENOSYS,BIT_MACRO,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,CAMELCASE,EMBEDDED_FUNCTION_NAME,MACRO_ARG_REUSE
 # shellcheck disable=SC2046,SC2086
 quiet "checkpatch --strict, user space" $checkpatch --ignore $user -f \
 	$(git ls-files 'tests/*.[ch]' 'bench/*.[ch]' 'lab/*.[ch]' | grep -v '^bench/insn.c$')

@@ -268,9 +268,8 @@ static int set_irqs(struct message_in *m)
 
 /* ---- messages */
 
-static const char version_data[] =
-	"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":32768,"
-	"\"max_dma_maps\":65535}}";
+#define VERSION_CAPS "\"max_msg_fds\":16,\"max_data_xfer_size\":32768,\"max_dma_maps\":65535"
+static const char version_data[] = "{\"capabilities\":{" VERSION_CAPS "}}";
 
 static bool receive_all(int sock, void *buf, size_t len)
 {

@@ -117,14 +117,17 @@ static const char *setting_set(const struct setting *s, uint64_t value)
 		return "too many or too few";
 	if (s->value == &ident.aerl && value >= MAX_AERS)
 		return "too many";
-	if (s->value)
+	if (s->value) {
 		*s->value = value;
-	else if (s->flag)
+		return NULL;
+	}
+	if (s->flag) {
 		*s->flag = value;
-	else if (value >> s->bits)
+		return NULL;
+	}
+	if (value >> s->bits)
 		return "too large";
-	else
-		nvme.regs.cap = (nvme.regs.cap & ~mask) | value << s->shift;
+	nvme.regs.cap = (nvme.regs.cap & ~mask) | value << s->shift;
 	return NULL;
 }
 

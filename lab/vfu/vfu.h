@@ -79,6 +79,7 @@ struct pci_options {
 	bool msix, msi, intx, flr, pm;
 	unsigned int vectors;
 };
+
 extern struct pci_options pci_options;
 
 void config_init(void);
@@ -186,6 +187,7 @@ struct nvme {
 	uint32_t rdy_ms, shutdown_ms, mute_ms;
 	bool shutdown_hold, haunt;
 };
+
 extern struct nvme nvme;
 
 void nvme_init(void);
@@ -277,6 +279,7 @@ struct ident {
 	uint32_t serial;
 	uint32_t active_list;	/* 0: CNS 02h fails */
 };
+
 extern struct ident ident;
 extern struct ns namespaces[MAX_NSID + 1];
 

@@ -143,6 +143,29 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 	return wait.status;
 }
 
+/*
+ * Send a command that fills one page, and copy @len bytes of it to @data.
+ * Return: 0, -errno, or the controller's status.
+ */
+static int admin_read(struct nvdio_ctrl *ctrl, struct nvme_command *cmd,
+		      void *data, u32 len)
+{
+	struct device *dev = ctrl->dev.parent;
+	dma_addr_t dma;
+	void *buf;
+	int ret;
+
+	buf = dma_alloc_coherent(dev, NVDIO_MPS, &dma, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	cmd->common.dptr.prp1 = cpu_to_le64(dma);
+	ret = nvdio_admin_cmd(ctrl, cmd, NULL);
+	if (!ret)
+		memcpy(data, buf, len);
+	dma_free_coherent(dev, NVDIO_MPS, buf, dma);
+	return ret;
+}
+
 /**
  * nvdio_admin_identify() - Identify (NVMe Base 2.0, 5.17)
  * @ctrl: controller, its lock held
@@ -155,26 +178,14 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
  */
 int nvdio_admin_identify(struct nvdio_ctrl *ctrl, u32 nsid, u8 cns, void *data)
 {
-	struct device *dev = ctrl->dev.parent;
 	struct nvme_command cmd = {};
-	dma_addr_t dma;
-	void *buf;
-	int ret;
 
-	buf = dma_alloc_coherent(dev, NVME_IDENTIFY_DATA_SIZE, &dma,
-				 GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
+	BUILD_BUG_ON(NVME_IDENTIFY_DATA_SIZE != NVDIO_MPS);
 	cmd.identify.opcode = nvme_admin_identify;
 	cmd.identify.nsid = cpu_to_le32(nsid);
 	cmd.identify.cns = cns;
 	cmd.identify.csi = NVME_CSI_NVM;
-	cmd.identify.dptr.prp1 = cpu_to_le64(dma);
-	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
-	if (!ret)
-		memcpy(data, buf, NVME_IDENTIFY_DATA_SIZE);
-	dma_free_coherent(dev, NVME_IDENTIFY_DATA_SIZE, buf, dma);
-	return ret;
+	return admin_read(ctrl, &cmd, data, NVME_IDENTIFY_DATA_SIZE);
 }
 
 /*
@@ -238,26 +249,14 @@ static void admin_limits(struct nvdio_ctrl *ctrl, u16 oncs)
  */
 int nvdio_admin_get_log(struct nvdio_ctrl *ctrl, u8 lid, void *data, u32 len)
 {
-	struct device *dev = ctrl->dev.parent;
 	struct nvme_command cmd = {};
-	dma_addr_t dma;
-	void *buf;
-	int ret;
 
-	buf = dma_alloc_coherent(dev, NVDIO_MPS, &dma, GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
 	cmd.get_log_page.opcode = nvme_admin_get_log_page;
 	cmd.get_log_page.nsid = cpu_to_le32(NVME_NSID_ALL);
 	cmd.get_log_page.lid = lid;
 	cmd.get_log_page.numdl = cpu_to_le16(len / 4 - 1);
 	cmd.get_log_page.csi = NVME_CSI_NVM;
-	cmd.get_log_page.dptr.prp1 = cpu_to_le64(dma);
-	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
-	if (!ret)
-		memcpy(data, buf, len);
-	dma_free_coherent(dev, NVDIO_MPS, buf, dma);
-	return ret;
+	return admin_read(ctrl, &cmd, data, len);
 }
 
 /*

@@ -28,8 +28,20 @@
 
 static DEFINE_IDA(nvdio_ctrl_ida);
 
+/* Enable the controller and identify it; its lock is held. */
+static int ctrl_connect(struct nvdio_ctrl *ctrl)
+{
+	int ret;
+
+	ret = nvdio_regs_enable(ctrl);
+	if (ret)
+		return ret;
+	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_CONNECTING);
+	return nvdio_admin_identify_ctrl(ctrl);
+}
+
 /*
- * Read again what may have changed with a reset, before I/O continues. A
+ * Read again what else may have changed with a reset, before I/O continues. A
  * namespace that is not found unchanged loses its node.
  */
 static int ctrl_reread(struct nvdio_ctrl *ctrl)
@@ -37,9 +49,6 @@ static int ctrl_reread(struct nvdio_ctrl *ctrl)
 	unsigned int count = ctrl->nr_io;
 	int ret;
 
-	ret = nvdio_admin_identify_ctrl(ctrl);
-	if (ret)
-		return ret;
 	ret = nvdio_admin_queue_count(ctrl, &count);
 	if (ret)
 		return ret;
@@ -71,9 +80,7 @@ static int ctrl_restart(struct nvdio_ctrl *ctrl)
 {
 	int ret;
 
-	ret = nvdio_regs_enable(ctrl);
-	if (!ret)
-		nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_CONNECTING);
+	ret = ctrl_connect(ctrl);
 	if (!ret)
 		ret = ctrl_reread(ctrl);
 	/* A lost admin command may have made it DEAD. */
@@ -364,11 +371,7 @@ static int ctrl_bring_up(struct nvdio_ctrl *ctrl)
 	unsigned int i;
 	int ret;
 
-	ret = nvdio_regs_enable(ctrl);
-	if (ret)
-		return ret;
-	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_CONNECTING);
-	ret = nvdio_admin_identify_ctrl(ctrl);
+	ret = ctrl_connect(ctrl);
 	if (ret)
 		return ret;
 	ret = nvdio_ctrl_alloc_queues(ctrl);

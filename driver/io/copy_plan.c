@@ -28,22 +28,20 @@ int nvdio_copy_claim(struct nvdio_copy *op, bool nowait)
 	const bool rmw = skip || (len == op->left && end & ns->lba_mask);
 	const u64 slba = op->pos >> ns->lba_shift;
 	const bool pin = nvdio_copy_must_pin(op);
+	const bool at_once = pin || (nowait && op->sync);
 
 	/* Waiting, and further passes, are for workers. */
 	if (pin && (rmw || skip + op->left > nvdio_copy_max(ns)))
 		return nvdio_copy_need_memory(op);
 	nvdio_claim_set(&op->claim, slba,
 			((end - 1) >> ns->lba_shift) - slba + 1, rmw);
-	if (pin || (nowait && op->sync)) {
-		if (!nvdio_claim_try(ns, &op->claim))
-			return pin ? nvdio_copy_need_memory(op) : -EAGAIN;
-		op->claimed = true;
-		op->step = rmw ? NVDIO_COPY_DRAIN : NVDIO_COPY_BUFFERS;
-		return 0;
-	}
+	if (at_once && !nvdio_claim_try(ns, &op->claim))
+		return pin ? nvdio_copy_need_memory(op) : -EAGAIN;
 	op->claimed = true;
 	op->step = rmw ? NVDIO_COPY_DRAIN : NVDIO_COPY_BUFFERS;
-	return nvdio_claim_take(ns, &op->claim) ? 0 : NVDIO_COPY_WAIT;
+	if (at_once || nvdio_claim_take(ns, &op->claim))
+		return 0;
+	return NVDIO_COPY_WAIT;
 }
 
 /**

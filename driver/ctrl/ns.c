@@ -21,10 +21,8 @@
 /* The namespace is unused, so no resource may be left accounted to it. */
 static void ns_check_leaks(struct nvdio_ns *ns)
 {
-	struct nvdio_ctrl *ctrl = ns->ctrl;
 	s64 pages, segments, buffers;
-	unsigned int i;
-	u32 requests = 0;
+	u32 requests;
 
 	pages = nvdio_stats_sum(ns->stats,
 				offsetof(struct nvdio_stats, pages_pinned));
@@ -34,8 +32,7 @@ static void ns_check_leaks(struct nvdio_ns *ns)
 	buffers = nvdio_stats_sum(ns->stats,
 				  offsetof(struct nvdio_stats,
 					   bounce_buffers));
-	for (i = 0; i < ctrl->nr_io; i++)
-		requests += nvdio_queue_in_use_by(ctrl->io[i], ns);
+	requests = nvdio_queues_in_use_by(ns->ctrl, ns);
 	if (pages || segments || buffers || requests)
 		pr_err("nvdio: leak: %s: %lld pages pinned, %lld segments mapped, %lld bounce buffers, %u requests\n",
 		       dev_name(&ns->dev), pages, segments, buffers, requests);

@@ -77,12 +77,8 @@ static ssize_t requests_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
 {
 	struct nvdio_ns *ns = to_ns(dev);
-	u32 nr = 0;
-	unsigned int i;
 
-	for (i = 0; i < ns->ctrl->nr_io; i++)
-		nr += nvdio_queue_in_use_by(ns->ctrl->io[i], ns);
-	return sysfs_emit(buf, "%u\n", nr);
+	return sysfs_emit(buf, "%u\n", nvdio_queues_in_use_by(ns->ctrl, ns));
 }
 
 /* Root only: it scans every request of the controller. */

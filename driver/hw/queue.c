@@ -191,22 +191,26 @@ u32 nvdio_queue_in_use(struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_in_use_by() - number of requests in use by a namespace
- * @q: queue
+ * nvdio_queues_in_use_by() - number of requests in use by a namespace
+ * @ctrl: its controller; all I/O queues are counted
  * @ns: namespace
  *
  * Context: any, without a lock.
  * Return: the number; approximate unless it is 0 and nothing is submitted.
  */
-u32 nvdio_queue_in_use_by(const struct nvdio_queue *q,
-			  const struct nvdio_ns *ns)
+u32 nvdio_queues_in_use_by(const struct nvdio_ctrl *ctrl,
+			   const struct nvdio_ns *ns)
 {
+	unsigned int i, tag;
 	u32 nr = 0;
-	unsigned int i;
 
-	for (i = 0; i < READ_ONCE(q->tags.fresh); i++)
-		nr += READ_ONCE(q->reqs[i].state) != NVDIO_REQ_IDLE &&
-		      READ_ONCE(q->reqs[i].ns) == ns;
+	for (i = 0; i < ctrl->nr_io; i++) {
+		const struct nvdio_queue *q = ctrl->io[i];
+
+		for (tag = 0; tag < READ_ONCE(q->tags.fresh); tag++)
+			nr += READ_ONCE(q->reqs[tag].state) != NVDIO_REQ_IDLE &&
+			      READ_ONCE(q->reqs[tag].ns) == ns;
+	}
 	return nr;
 }
 

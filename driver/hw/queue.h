@@ -183,8 +183,8 @@ bool nvdio_queue_expired(struct nvdio_queue *q);
 u32 nvdio_queue_in_flight(const struct nvdio_queue *q);
 void nvdio_queue_unhook(struct nvdio_queue *q);
 u32 nvdio_queue_in_use(struct nvdio_queue *q);
-u32 nvdio_queue_in_use_by(const struct nvdio_queue *q,
-			  const struct nvdio_ns *ns);
+u32 nvdio_queues_in_use_by(const struct nvdio_ctrl *ctrl,
+			   const struct nvdio_ns *ns);
 
 /**
  * nvdio_dbbuf_update() - write a shadow doorbell (NVMe Base 2.0, B.5)

@@ -23,9 +23,6 @@
 #include "io/sync.h"
 #include "io/xfer.h"
 
-/* The offset in PRP1 is dword aligned (NVMe Base 2.0, 4.1.1). */
-#define NVDIO_DMA_MASK	3
-
 /*
  * Submit @req as a command for contiguous memory that starts *@offset bytes
  * from the start of *@page; @nr_pinned pages of it are pinned.

@@ -256,7 +256,8 @@ bool nvdio_xfer_aligned(const struct iov_iter *iter, size_t len)
 	unsigned long bits = 0, i;
 
 	if (iter_is_ubuf(iter))
-		return !(((unsigned long)iter->ubuf + skip) & 3);
+		return !(((unsigned long)iter->ubuf + skip) &
+			 NVDIO_DMA_MASK);
 	for (i = 0; len; i++) {
 		size_t seg;
 
@@ -278,7 +279,7 @@ bool nvdio_xfer_aligned(const struct iov_iter *iter, size_t len)
 		len -= seg;
 		skip = 0;
 	}
-	return !(bits & 3);
+	return !(bits & NVDIO_DMA_MASK);
 }
 
 /**

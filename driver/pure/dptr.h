@@ -13,6 +13,9 @@
 #define NVDIO_MPS	4096U
 #define NVDIO_MPS_MASK	(NVDIO_MPS - 1)
 
+/* PRPs and SGLs demand dword alignment (NVMe Base 2.0, 4.1.1 and 4.1.2). */
+#define NVDIO_DMA_MASK	3
+
 /* Maximum data size of a command, however large MDTS is. */
 #define NVDIO_MAX_CMD_BYTES	(8U << 20)
 /* List pages for such a command: 2049 PRPs, 511 in each page but the last. */

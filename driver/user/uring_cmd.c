@@ -235,13 +235,15 @@ static __always_inline long uring_rw_span(struct nvdio_ns *ns,
 			return -ENOENT;
 		bv = iter.bvec;
 		offset = bv->bv_offset + iter.iov_offset;
-		if (bv->bv_len < iter.iov_offset + len || offset & 3)
+		if (bv->bv_len < iter.iov_offset + len ||
+		    offset & NVDIO_DMA_MASK)
 			return -ENOENT;
 		pdu->nr_pinned = 0;
 		*page = bv->bv_page;
 		return offset;
 	}
-	if (unlikely(addr & 3) || offset_in_page(addr) + len > 2 * PAGE_SIZE)
+	if (unlikely(addr & NVDIO_DMA_MASK) ||
+	    offset_in_page(addr) + len > 2 * PAGE_SIZE)
 		return -ENOENT;
 	ret = nvdio_pages_pin_run(ns, addr, len, !write, page);
 	if (unlikely(ret <= 0))

@@ -22,7 +22,7 @@ clean: ## remove what "make" made; the lab's cache stays
 	@find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.module-common.o' \
 		-o -name Module.symvers -o -name modules.order \
-		-o -name 'compile_commands.json*' \) -type f -exec rm -f {} +
+		-o -name 'libnvdio-*.so' -o -name 'compile_commands.json*' \) -type f -exec rm -f {} +
 
 compile_commands.json: ## for editors and clangd, from KDIR or else from the lab's 6.12
 ifneq ($(have_headers),)
@@ -31,6 +31,9 @@ ifneq ($(have_headers),)
 else
 	lab/compile-commands --lab >$@.new && mv $@.new $@
 endif
+
+lib: ## libnvdio-arena.so: mapped memory for programs that know nothing of it (docs/mapped.md)
+	$(MAKE) -C lib
 
 lab: ## make the lab root (QEMU, kernels, tools) in ~/.cache/nvdio
 	lab/root
@@ -46,7 +49,18 @@ check: ## run all tests; with DEV=/dev/nvdioXnY on that device, DESTROYING ITS C
 
 check-debug: ## tests under KASAN, lockdep and DMA API debugging; builds that kernel first
 	lab/kernel-debug
-	tests/run debug
+	tests/run debug debug-life
+
+check-full: ## all of the tests, on both kernels and both debug kernels, with long fuzzing: hours
+	lab/kernel-debug
+	lab/kernel-debug kcsan
+	FUZZ_TIME=$${FUZZ_TIME:-600} tests/run --full
+
+coverage: ## which lines of the driver the tests reach; ARGS="--full" or names of tests
+	tests/coverage $(ARGS)
+
+faults: ## the table of faults: each kind under a load that checks its data (docs/reliability.md); ARGS=--short
+	tests/faults $(ARGS)
 
 TIME ?= 600
 soak: ## TIME=600 seconds of stress over a matrix of module parameters and IOMMU modes
@@ -64,4 +78,4 @@ bench-compare: ## OLD=result.json [NEW=result.json] of two runs of bench/run
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):.*## /\1\t/p' Makefile | expand -t 24
 
-.PHONY: all headers modules_install clean compile_commands.json lab vm demo check check-debug soak bench bench-check bench-compare help
+.PHONY: all headers modules_install clean compile_commands.json lib lab vm demo check check-debug check-full coverage faults soak bench bench-check bench-compare help

@@ -81,7 +81,7 @@ def loop_line(number: int, run: Run) -> str:
         "--warm", max(j.depth * 4, min(run.count, 1000))]
     if run.kind != NONE:
         args += ["--dev", NODES[run.kind].format(1 if j.sleep else 0)]
-    args += [f"--{flag}" for flag in ("huge", "buffered", "write", "iopoll") if getattr(j, flag)]
+    args += [f"--{flag}" for flag in ("huge", "mapped", "buffered", "write", "iopoll") if getattr(j, flag)]
     return " ".join(map(str, args))
 
 
@@ -112,7 +112,9 @@ def vm_arguments(plan: Plan, setup: Setup, lab: str) -> list[str]:
         args += ["--nvme", props, "--ns", "size=64G" + (f",latency={latency}" if latency else "")]
     queues = "poll_queues=1" if plan.iopoll else ""
     if ko:
-        args += ["--ko", ko, "--modargs", " ".join(filter(None, (queues, setup.modargs)))]
+        # Mapped memory in single pages: each command needs a PRP list.
+        args += ["--ko", ko, "--modargs",
+                 " ".join(filter(None, (queues, "map_order=0", setup.modargs)))]
     else:
         args.append("--no-module")
     # Without autogroup, so that the scheduler's part does not depend on who calls setsid.

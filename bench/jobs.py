@@ -27,6 +27,7 @@ class Job:
     mode: str               # of bench/loop.c
     bs: int = 4096
     huge: int = 0           # buffers in huge pages
+    mapped: int = 0         # buffers in memory of the node
     depth: int = 32         # in flight
     batch: int = 8          # submitted and reaped at a time
     buffered: int = 0       # without O_DIRECT
@@ -45,7 +46,9 @@ class Job:
 
     def label(self) -> str:
         words = [self.mode, f"{self.bs >> 10}K" if self.bs >= 1024 else str(self.bs)]
-        if self.huge:
+        if self.mapped:
+            words[-1] += " mapped"
+        elif self.huge:
             words[-1] += " huge"
         elif self.bs > 4096:
             words[-1] += " 4K pages"
@@ -153,6 +156,26 @@ def main_modes(plan: Plan, n: int, repeat: int, kinds: Sequence[str]) -> None:
             plan.add([NVDIO], job(mode, bs=1000, buffered=1, write=1), n // 2, repeat)
 
 
+def scattered(plan: Plan, n: int, repeat: int) -> None:
+    """Two pages that are apart, and a PRP list."""
+    for mode, bs in (("uring-fixed", 8192), ("uring-fixed", 131072), ("uring", 8192)):
+        plan.add([NVDIO], job(mode, bs=bs), n, repeat)
+
+
+def mapped(plan: Plan, n: int, repeat: int) -> None:
+    """Buffers in memory of the node."""
+    for mode, bs in (("uring-fixed", 4096), ("uring-fixed", 131072), ("uring-fixed", 1 << 20),
+                     ("uring", 4096), ("uring", 131072), ("libaio", 4096), ("libaio", 131072),
+                     ("pread", 131072), ("cmd", 4096), ("cmd", 131072), ("cmd-fixed", 131072)):
+        plan.add([NVDIO], job(mode, bs=bs, mapped=1), n if bs < 1 << 20 else n // 2, repeat)
+
+
+def ordinary(plan: Plan) -> None:
+    """The same as in mapped(), in memory that is not mapped."""
+    plan.runs += [Run(r.kind, r.job.but(mapped=0), r.count // 2, r.repeat)
+                  for r in plan.runs if r.job.mapped]
+
+
 def without_shadow(kinds: Sequence[str]) -> Plan:
     plan = Plan(shadow=0)
     for mode in ("uring-fixed", "cmd-fixed"):
@@ -163,7 +186,13 @@ def without_shadow(kinds: Sequence[str]) -> Plan:
 def quick(kinds: Sequence[str]) -> list[Plan]:
     plan = Plan()
     main_modes(plan, 3000, 3, kinds)
-    return [plan, without_shadow(kinds)]
+    plans = [plan, without_shadow(kinds)]
+    if NVDIO in kinds:
+        scattered(plan, 2000, 2)
+        mapped(plan, 2000, 2)
+        plans.append(Plan(iommu="strict"))
+        mapped(plans[-1], 2000, 2)
+    return plans
 
 
 def sizes_and_depths(plan: Plan, kinds: Sequence[str]) -> None:
@@ -185,6 +214,9 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     first = Plan()
     main_modes(first, 4000, 3, kinds)
     sizes_and_depths(first, kinds)
+    if NVDIO in kinds:
+        scattered(first, 2000, 2)
+        mapped(first, 2000, 2)
     plans = [first, without_shadow(kinds)]
     polled = Plan(iopoll=1)
     for mode in ("uring-fixed", "cmd-fixed"):
@@ -195,7 +227,11 @@ def full(kinds: Sequence[str]) -> list[Plan]:
         for mode in ("uring-fixed", "uring", "cmd-fixed", "cmd"):
             for bs, huge in ((4096, 0), (131072, 1), (131072, 0)):
                 plan.add_peers(kinds, job(mode, bs=bs, huge=huge), 2000, 2)
+        if NVDIO in kinds:
+            mapped(plan, 2000, 2)
         plans.append(plan)
+    for plan in (plans[0], plans[-1]):      # no IOMMU, and a strict one
+        ordinary(plan)
     for cpus in (2, 4, 8, 16):
         plan = Plan(cpus=cpus)
         for mode in ("uring-fixed", "uring", "cmd-fixed"):

@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../driver/uapi/nvdio.h"
 #include "marker.h"
 
 #define HUGE_SIZE	(2ul << 20)
@@ -53,7 +54,7 @@ static struct {
 	unsigned int depth, batch, threads, segs, id;
 	unsigned long count, warm;
 	double seconds;
-	bool huge, write, buffered, iopoll, seq, nodefer;
+	bool huge, mapped, write, buffered, iopoll, seq, nodefer;
 	const char *perf_ctl, *perf_ack;
 	/* found out */
 	unsigned long blocks;		/* device size in units of bs */
@@ -154,6 +155,23 @@ static void open_device(struct thread *t)
 		die("%s: smaller than one block of %lu", o.dev, o.bs);
 }
 
+/* Memory of the node itself (docs/mapped.md). */
+static char *map_buffers(size_t size)
+{
+	int fd = open(o.dev, O_RDWR);
+	char *p;
+
+	if (fd < 0)
+		die("%s: %s", o.dev, strerror(errno));
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		 NVDIO_MMAP_ALLOC);
+	if (p == MAP_FAILED)
+		die("%s: mmap: %s", o.dev, strerror(errno));
+	close(fd);
+	memset(p, 0x5a, size);
+	return p;
+}
+
 /*
  * One buffer per I/O in flight. Small pages are touched in a random order, so
  * that neighbours in memory are not neighbours on the bus.
@@ -166,6 +184,10 @@ static void make_buffers(struct thread *t)
 	t->stride = (o.bs + 4095) & ~4095ul;
 	size = t->stride * o.depth;
 	size = (size + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1);
+	if (o.mapped) {
+		t->buf = map_buffers(size);
+		return;
+	}
 	p = mmap(NULL, size + HUGE_SIZE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
@@ -565,8 +587,8 @@ static void *thread_main(void *arg)
 		       o.id, mode_names[o.mode], o.dev ? o.dev : "-", o.bs);
 		printf("\"depth\": %u, \"batch\": %u, \"threads\": %u, \"huge\": %d, ",
 		       o.depth, o.batch, o.threads, o.huge);
-		printf("\"write\": %d, \"buffered\": %d, \"iopoll\": %d, ",
-		       o.write, o.buffered, o.iopoll);
+		printf("\"mapped\": %d, \"write\": %d, \"buffered\": %d, \"iopoll\": %d, ",
+		       o.mapped, o.write, o.buffered, o.iopoll);
 		printf("\"ios\": %lu, \"ns\": %lu, \"iops\": %.0f, \"irqs\": %lu}\n",
 		       ios, t1 - t0, ios * 1e9 / (t1 - t0), irq1 - irq0);
 	}
@@ -585,6 +607,7 @@ static const char help[] =
 	"  --warm N      I/Os per thread before measuring (2000)\n"
 	"  --threads N   threads, one ring each, thread i on processor i (1)\n"
 	"  --huge        buffers in huge pages (else scattered 4 KiB pages)\n"
+	"  --mapped      buffers in memory of the node, by mmap()\n"
 	"  --write       write instead of read: DESTROYS the data on the device\n"
 	"  --buffered    without O_DIRECT (copy path, page cache)\n"
 	"  --iopoll      polled completions\n"
@@ -667,6 +690,9 @@ static bool set_flag(int c)
 	case 'H':
 		o.huge = true;
 		break;
+	case 'M':
+		o.mapped = true;
+		break;
 	case 'W':
 		o.write = true;
 		break;
@@ -695,6 +721,7 @@ static void parse(int argc, char **argv)
 		{ "depth", 1, 0, 'q' }, { "batch", 1, 0, 'B' }, { "count", 1, 0, 'n' },
 		{ "seconds", 1, 0, 's' }, { "warm", 1, 0, 'w' },
 		{ "threads", 1, 0, 't' }, { "huge", 0, 0, 'H' },
+		{ "mapped", 0, 0, 'M' },
 		{ "write", 0, 0, 'W' }, { "buffered", 0, 0, 'c' },
 		{ "iopoll", 0, 0, 'p' }, { "seq", 0, 0, 'S' },
 		{ "segs", 1, 0, 'g' }, { "no-defer", 0, 0, 'D' },

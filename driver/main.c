@@ -7,6 +7,9 @@
 #include <linux/pci.h>
 #include <linux/rcupdate.h>
 
+#include "core/params.h"
+#include "hw/mmio.h"
+#include "io/map.h"
 #include "ctrl/node.h"
 #include "ctrl/pci.h"
 #include "ctrl/queues.h"
@@ -16,17 +19,28 @@ static int __init nvdio_init(void)
 {
 	int ret;
 
+	nvdio_params_init();
 	ret = nvdio_node_class_init(&nvdio_ctrl_fops, &nvdio_ns_fops);
 	if (ret)
 		return ret;
 	ret = nvdio_ctrl_cpuhp_init();
 	if (ret)
 		goto class;
-	ret = pci_register_driver(&nvdio_pci_driver);
+	ret = nvdio_maps_wq_init();
 	if (ret)
 		goto cpuhp;
+	ret = nvdio_mmio_init();
+	if (ret)
+		goto maps;
+	ret = pci_register_driver(&nvdio_pci_driver);
+	if (ret)
+		goto mmio;
 	return 0;
 
+mmio:
+	nvdio_mmio_exit();
+maps:
+	nvdio_maps_wq_exit();
 cpuhp:
 	nvdio_ctrl_cpuhp_exit();
 class:
@@ -37,6 +51,8 @@ class:
 static void __exit nvdio_exit(void)
 {
 	pci_unregister_driver(&nvdio_pci_driver);
+	nvdio_maps_wq_exit();
+	nvdio_mmio_exit();
 	/*
 	 * A task may still be executing the last instructions of
 	 * queue_unplug(), which holds no reference to the module.

@@ -9,8 +9,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 
-# What lab/kernel-debug made.
-DEBUG_KERNEL = "/build/kernel-debug"
+# The kernels that lab/kernel-debug makes; lab/vm says where each is, if it is.
+OWN_KERNELS = ("debug", "kcsan")
 
 # crc32c_generic: libcrc32c needs it, but modules.dep does not say so; not in every kernel.
 MODULES = ("virtio_blk", "crc32c_generic", "erofs", "9pnet_virtio", "9p", "overlay")
@@ -67,10 +67,21 @@ def cpio(entries: Iterable[Entry]) -> bytes:
     return bytes(out)
 
 
+def own_kernel(name: str) -> str:
+    """Where lab/kernel-debug has put kernel @name, or would put it."""
+    return os.environ[f"LAB_KERNEL_{name}"]
+
+
+def place_of(version: str) -> str:
+    """Where the kernel @version is, if lab/kernel-debug has made it, else ""."""
+    name = version.rpartition("-nvdio-")[2]
+    return own_kernel(name) if name in OWN_KERNELS else ""
+
+
 def modules_of(version: str) -> str:
-    """The directory of a kernel's modules; the debug kernel is not in the root."""
-    packaged = f"/lib/modules/{version}"
-    return packaged if os.path.isdir(packaged) else f"{DEBUG_KERNEL}/modules/{version}"
+    """The directory of a kernel's modules; those of our own kernels are not in the root."""
+    place = place_of(version)
+    return f"{place}/modules/{version}" if place else f"/lib/modules/{version}"
 
 
 def in_order(modules_dep: str, wanted: Iterable[str]) -> list[str]:
@@ -106,7 +117,7 @@ def module_content(path: str) -> bytes:
 def base_initramfs(version: str) -> str:
     """The part of the initramfs that is the same for all machines with this kernel."""
     script = read_bytes("/src/lab/guest-initramfs")
-    tag = hash_of(script + repr(MODULES).encode())
+    tag = hash_of(script + repr((MODULES, place_of(version))).encode())
     path = f"{CACHE}/{version}-{os.environ['LAB_ROOT_NAME']}-{tag}.cpio"
     if os.path.exists(path):
         return path
@@ -128,9 +139,10 @@ def base_initramfs(version: str) -> str:
 def kernel_image(version: str) -> str:
     """The kernel without its compression, which costs a second under TCG; it is
     entered by its PVH note. If it has none, the file as packaged."""
+    place = place_of(version)
+    if place:
+        return f"{place}/vmlinux"
     packaged = f"/boot/vmlinuz-{version}"
-    if not os.path.exists(packaged):
-        return f"{DEBUG_KERNEL}/vmlinux"
     path = f"{CACHE}/{version}-{os.environ['LAB_ROOT_NAME']}.vmlinux"
     if os.path.exists(path):
         return path

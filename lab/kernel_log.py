@@ -14,6 +14,7 @@ TROUBLE = re.compile(
     r"|kmemleak: [0-9]+ new suspected|\[ cut here \]|Bad page state"
     r"|sleeping function called|scheduling while atomic|refcount_t: "
     r"|DMAR: .*fault|slab .*(corrupt|Redzone)|list_(add|del) corruption"
+    r"|pagealloc: (memory corruption|single bit error)"
     r"|nobody cared|Unable to handle|Object .* freed")
 
 # Lines that the pattern above matches, but that are not errors.
@@ -31,19 +32,31 @@ MAPPED_AT = 6
 
 
 def excused(lines: Sequence[str], allow: Sequence[re.Pattern[str]]) -> set[int]:
-    """Numbers of the lines of reports in which some line is excused."""
+    """Numbers of the lines of reports that are excused, each by a line of its own:
+    those of several CPUs may be mixed, and are then excused together or not at all."""
     numbers: set[int] = set()
-    start = None
+    start = opened = ended = 0
+    tails = 0       # of excused reports: what another CPU prints may come before them
     for i, line in enumerate(lines):
         if "[ cut here ]" in line:
-            start = i
-        elif "DMA-API: Mapped at:" in line and i - 1 in numbers:
+            if not opened:
+                start = i
+            opened += 1
+        elif "DMA-API: Mapped at:" in line and tails and not opened:
+            tails -= 1
             numbers.update(range(i, i + MAPPED_AT))
-        elif start is not None and ("[ end trace" in line or i - start > LONGEST_REPORT):
+        elif opened:
+            ended += "[ end trace" in line
+            if ended < opened and i - start <= LONGEST_REPORT * opened:
+                continue
             report = lines[start:i + 1]
-            if any(e.search(text) for text in report for e in (*allow, HARMLESS_REPORT)):
+            if opened <= sum(any(e.search(text) for e in (*allow, HARMLESS_REPORT))
+                             for text in report):
                 numbers.update(range(start, i + 1))
-            start = None
+                tails += sum("DMA-API: Mapped at:" not in text for text in report
+                             if "DMA-API: " in text)
+                tails -= min(tails, sum("DMA-API: Mapped at:" in text for text in report))
+            opened = ended = 0
     return numbers
 
 

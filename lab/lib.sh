@@ -31,6 +31,15 @@ root_dir() {
 		sha256sum | cut -c 1-12)"
 }
 
+# Where lab/kernel-debug keeps kernel $1, as seen in the root and the guest: another root
+# (another compiler) or configuration makes another kernel.
+own_kernel() {
+	echo "/build/kernel-$1-$({
+		cat "$top/lab/packages" "$top/lab/root-hook" "$top/lab/kernel-debug.common" "$top/lab/kernel-$1.config"
+		echo "${NVDIO_KASAN_ALL-}"
+	} | sha256sum | cut -c 1-12)"
+}
+
 # Runs "$@" so that it gets signal $1 when this script ends, whatever ended it.
 # The command keeps the terminal and stdin.
 run_killable() {

@@ -30,7 +30,7 @@ def size_of(text: str) -> int:
 
 def namespace_props(text: str, backend: str) -> tuple[dict[str, str], list[str]]:
     """Splits the properties of a --ns into lab/vm's own and QEMU's."""
-    own = {"size": "", "backend": backend, "latency": ""}
+    own = {"size": "", "backend": backend, "latency": "", "iops": ""}
     rest = []
     for item in filter(None, text.split(",")):
         key, _, value = item.partition("=")
@@ -42,6 +42,8 @@ def namespace_props(text: str, backend: str) -> tuple[dict[str, str], list[str]]
         raise Fatal(f"backend={own['backend']}: file, mem or null")
     if own["latency"] and own["backend"] != "null":
         raise Fatal("latency= needs backend=null")
+    if own["iops"] and own["backend"] == "null":
+        raise Fatal("iops= needs another backend than null")
     return own, rest
 
 
@@ -73,7 +75,11 @@ class Machine:
 
     def root_port(self) -> tuple[str, str]:
         """A PCIe root port of its own for each controller, so that it can be
-        unplugged. Returns (bus, slot as the guest names it)."""
+        unplugged; with --no-ports a place on the root bus. Returns (bus, perhaps with
+        an address; slot as the guest names it)."""
+        if self.args.no_ports:
+            self.slot += 1
+            return f"pcie.0,addr=0x{self.slot - 1:x}", f"{self.slot - 1:02x}.0"
         bus = f"port{self.slot}"
         self.qemu += ["-device", f"pcie-root-port,id={bus},bus=pcie.0,chassis={self.slot},"
                       f"addr=0x{self.slot:x},io-reserve=0"]
@@ -95,11 +101,16 @@ class Machine:
         with open(path, "wb") as f:
             f.truncate(size_of(own["size"] or "1G"))
         self.temp_files.append(path)
+        data = f"{name}-data" if own["iops"] else name
         # The blocks are thrown away, so the host need not write them to its disk at a Flush.
         self.qemu += ["-blockdev",
-                      f"driver=raw,node-name={name},discard=unmap,cache.no-flush=on,"
+                      f"driver=raw,node-name={data},discard=unmap,cache.no-flush=on,"
                       f"file.driver=file,file.filename={path},file.discard=unmap,"
                       "file.cache.no-flush=on,file.locking=off"]
+        if own["iops"]:
+            self.qemu += ["-object", f"throttle-group,id={name}-iops,x-iops-total={own['iops']}",
+                          "-blockdev", f"driver=throttle,node-name={name},"
+                          f"throttle-group={name}-iops,file={data}"]
 
     def controller(self, serial: str, spec: Controller) -> str:
         """One NVMe controller. Returns the slot of its root port."""
@@ -160,6 +171,14 @@ class Machine:
             self.qemu += ["-fsdev", f"local,id={tag},path=/{tag},security_model=none,multidevs=remap",
                           "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
 
+    def monitor(self) -> None:
+        """QEMU's monitor, at the other end of a port of the guest (lab/hmp)."""
+        path = os.path.join(self.dir, "monitor")
+        self.qemu += ["-chardev", f"socket,id=monitor,path={path},server=on,wait=off",
+                      "-mon", "chardev=monitor",
+                      "-chardev", f"socket,id=hmp,path={path}",
+                      "-device", "virtserialport,chardev=hmp,name=nvdio.hmp"]
+
     def build(self, ports: Mapping[str, socket.socket], terminal: list[str]) -> None:
         """The whole command line. ports: name -> socket that QEMU gets; terminal: the
         arguments for an interactive machine."""
@@ -185,6 +204,8 @@ class Machine:
         for name, sock in ports.items():
             self.qemu += ["-chardev", f"socket,id={name},fd={sock.fileno()}",
                           "-device", f"virtserialport,chardev={name},name=nvdio.{name}"]
+        if a.monitor:
+            self.monitor()
         self.qemu += terminal
         self.qemu += ["-device", "virtio-rng-pci"]
         for i, spec in enumerate(a.controllers):

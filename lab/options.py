@@ -2,6 +2,7 @@
 """The command line of lab/vm."""
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,11 @@ controllers and namespaces:
   --nvme and --ns are taken in order. Each --nvme makes one controller for nvdio
   (serials nvdio0, nvdio1, ...) with these properties of QEMU's "nvme" device
   ("qemu-system-x86_64 -device nvme,help" lists them). Each --ns after it gives it
-  one more namespace with these properties of "nvme-ns", and three of lab/vm:
+  one more namespace with these properties of "nvme-ns", and four of lab/vm:
     size=N[KMGT]   (default 1G, with the null backend 1T)
     backend=file|mem|null
     latency=N      nanoseconds for each command, backend null only
+    iops=N         commands per second; data moves when a command has its turn; not with null
   A controller without --ns has one namespace with 512-byte blocks; "--ns none" leaves
   it without. Without --nvme there is one controller.
     lab/vm --nvme mdts=5,max_ioqpairs=4 \\
@@ -78,6 +80,8 @@ class Options(argparse.Namespace):
     hugepages: int
     tcg: bool
     qemu: list[str]
+    no_ports: bool
+    monitor: bool
     timeout: float
     quiet_limit: float
     console: bool
@@ -124,9 +128,10 @@ def parser() -> argparse.ArgumentParser:
         description="Run a command in a fresh virtual machine; without --run, a shell.")
     a = p.add_argument
     a("--run", metavar="COMMAND", help="run by bash in the guest, as root, stdin empty")
-    a("--kernel", default="6.12", metavar="K", help="6.12 (default), latest, or debug (see lab/kernel-debug)")
+    a("--kernel", default="6.12", metavar="K",
+      help="6.12 (default), latest, debug or kcsan (see lab/kernel-debug)")
     a("--cpus", type=int, default=2, metavar="N", help="default 2")
-    a("--mem", metavar="M", help="default 1G, for the debug kernel 2G")
+    a("--mem", metavar="M", help="default 1G, for debug 2G")
     a("--iommu", choices=("off", "pt", "lazy", "strict"), default="off",
       help="an Intel IOMMU, and how the kernel uses it (default off: none)")
     a("--append", action="append", default=[], metavar="ARGS", help="kernel parameters")
@@ -148,6 +153,8 @@ def parser() -> argparse.ArgumentParser:
     a("--hugepages", type=int, default=0, metavar="N", help="reserve N pages of 2 MiB at boot")
     a("--tcg", action="store_true", help="emulate the processor even where there is KVM")
     a("--qemu", action="append", default=[], metavar="ARGS", help="more arguments for QEMU")
+    a("--no-ports", action="store_true", help="controllers are on the root bus, not behind ports")
+    a("--monitor", action="store_true", help="in the guest, lab/hmp sends lines to QEMU's monitor")
     a("--timeout", type=float, default=300, metavar="S", help="wall time limit (default 300)")
     a("--quiet-limit", type=float, default=60, metavar="S",
       help="end a machine that stands still for so long (default 60, 0: never)")
@@ -164,6 +171,9 @@ def parse(argv: Sequence[str]) -> Options:
     options = parser().parse_args(argv, namespace=Options(controllers=[]))
     if not options.controllers and not options.vfu:
         options.controllers = [Controller()]
+    if os.environ.get("NVDIO_COVERAGE"):
+        # Of the lab's kernels, this one can count lines at the least cost (tests/coverage).
+        options.kernel = "kcsan"
     if options.run is None:
         # A shell: the user ends it, and gets both drivers to compare.
         options.peer = True

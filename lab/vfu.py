@@ -78,9 +78,11 @@ def start(place: str, run_dir: str, number: int, script: str) -> tuple[Controlle
 
 
 def device(number: int, bus: str, path: str) -> list[str]:
-    """QEMU's arguments for a controller behind port @bus."""
+    """QEMU's arguments for a controller on @bus, as Machine.root_port() names it."""
+    bus, _, addr = bus.partition(",addr=")
     return ["-device", json.dumps({"driver": "vfio-user-pci", "id": f"vfu{number}", "bus": bus,
-                                   "socket": {"type": "unix", "path": path}})]
+                                   "socket": {"type": "unix", "path": path},
+                                   **({"addr": addr} if addr else {})})]
 
 
 def stop(controllers: list[Controller]) -> list[str]:

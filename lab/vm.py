@@ -27,7 +27,7 @@ from typing import Any, BinaryIO
 import options
 import vfu
 import watch
-from initramfs import DEBUG_KERNEL, read
+from initramfs import OWN_KERNELS, modules_of, own_kernel, read
 from machine import Machine
 from messages import LAB_ERROR, Fatal, say
 from options import Options
@@ -109,10 +109,10 @@ def host_path(name: str) -> str:
 
 def kernel_version(name: str) -> str:
     """The release of the kernel that --kernel names."""
-    if name == "debug":
-        path = f"{DEBUG_KERNEL}/version"
+    if name in OWN_KERNELS:
+        path = f"{own_kernel(name)}/version"
         if not os.path.exists(path):
-            raise Fatal("there is no debug kernel: lab/kernel-debug makes it")
+            raise Fatal(f"there is no kernel {name!r}: lab/kernel-debug {name} makes it")
         return read(path).strip()
     known = sorted(os.listdir("/usr/lib/nvdio-lab/kernel"))
     if name not in known:
@@ -286,6 +286,8 @@ def start(args: Options, kind: Batch, machine: Machine, ko: str, last: bool) -> 
         "LAB_LOAD": "" if args.no_module else "1",
         "LAB_MODARGS": args.modargs,
         "LAB_MAY_FAIL": "1" if args.may_fail else "",
+        "LAB_MODULES": modules_of(machine.version),
+        "LAB_COVERAGE": os.environ.get("NVDIO_COVERAGE", ""),
         "NVDIO_KO": ko,
         "NVDIO_VFU": machine.vfu_programs,
         **kind.variables(),

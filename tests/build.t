@@ -20,12 +20,13 @@ quiet() {
 
 cd "$top" || exit 1
 for kernel in 6.12 latest; do
-	quiet "nvdio.ko for $kernel: W=1" lab/build --kernel "$kernel" --w1
-	quiet "nvdio.ko for $kernel: sparse" lab/build --kernel "$kernel" --sparse
+	quiet "nvdio.ko for $kernel: W=1, sparse" lab/build --kernel "$kernel" --w1 --sparse
 done
 # Of what was built just now.
 quiet "includes and calls go one way" lab/sh tests/rooms \
 	"$(dirname "$(lab/build --kernel 6.12 --root-path 2>/dev/null)")"
+quiet "one read: nine files, none entered twice" lab/sh tests/walk \
+	"$(lab/build --kernel 6.12 --root-path 2>/dev/null)"
 checkpatch='lab/sh /usr/lib/nvdio-lab/scripts/checkpatch.pl --strict --no-tree --no-summary --terse'
 # shellcheck disable=SC2046,SC2086
 quiet "checkpatch --strict" $checkpatch -f \
@@ -39,7 +40,7 @@ quiet "checkpatch --strict, compat.h" $checkpatch \
 user=USE_NEGATIVE_ERRNO,ENOSYS,BIT_MACRO,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,CAMELCASE,EMBEDDED_FUNCTION_NAME,MACRO_ARG_REUSE
 # shellcheck disable=SC2046,SC2086
 quiet "checkpatch --strict, user space" $checkpatch --ignore $user -f \
-	$(git ls-files 'tests/*.[ch]' 'bench/*.[ch]' 'lab/*.[ch]' | grep -v '^bench/insn.c$')
+	$(git ls-files 'tests/*.[ch]' 'bench/*.[ch]' 'lab/*.[ch]' 'lib/*.[ch]' | grep -v '^bench/insn.c$')
 # It declares QEMU's plugin interface, for which Debian has no header.
 # shellcheck disable=SC2086
 quiet "checkpatch --strict, insn.c" $checkpatch --ignore $user,AVOID_EXTERNS,NEW_TYPEDEFS -f bench/insn.c
@@ -81,6 +82,7 @@ quiet "shellcheck" lab/sh shellcheck -x -P SCRIPTDIR \
 	$(git grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell=' -- lab tests fio-jobs bench .ci | grep -v '\.py$')
 
 quiet "the examples compile without a warning" lab/sh make -B -s -C examples "O=/build/$id/examples"
+quiet "lib compiles without a warning" lab/sh make -B -s -C lib "O=/build/$id/lib-build"
 # What README.md shows is examples/read.c, without its first two lines.
 # shellcheck disable=SC2016
 sed -n '/^```c$/,/^```$/{/^```/!p;}' README.md >"$tap_dir/shown"

@@ -1,41 +1,38 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The guest tests under the lab's debug kernel (lab/kernel-debug): KASAN, lockdep,
-# DMA API debugging, UBSAN; and with allocations that fail. Not part of "make check",
-# for it takes too long: "make check-debug", which .ci/run calls.
+# DMA API debugging, UBSAN, kmemleak; and with allocations that fail. Not part of "make
+# check", for it takes too long: "make check-debug", which .ci/run calls.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 programs
-few="iters geometry edges badinput inflight coherence"
-guest "debug" --kernel debug --hugepages 16 --timeout 3000 \
+few="iters badinput inflight coherence"
+full && few="$few geometry edges"
+devices=/dev/nvdio0n1
+full && devices="$devices /dev/nvdio0n2"
+guest "debug" --kernel debug --append kmemleak=on --hugepages 16 --timeout 3000 \
 	--nvme '' --ns size=256M --ns size=256M,logical_block_size=4096,physical_block_size=4096 \
-	--run "tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' $all_programs"
+	--run "tests/guest/io $bin '$devices' $all_programs"
 guest "debug, poll queues" --kernel debug --hugepages 24 --timeout 3000 --modargs 'poll_queues=1 io_queue_depth=32' \
 	--nvme '' --ns size=256M --ns backend=null,size=1G,latency=1000000000 \
 	--run "tests/guest/io $bin /dev/nvdio0n1 rings semantics passthru &&
 		tests/guest/io $bin /dev/nvdio0n2 nowait && tests/guest/io $bin /dev/nvdio0n1 retry"
-guest "debug, strict IOMMU, one CPU" --kernel debug --iommu strict --cpus 1 --hugepages 16 --timeout 3000 \
+full && guest "debug, strict IOMMU, one CPU" --kernel debug --iommu strict --cpus 1 --hugepages 16 --timeout 3000 \
 	--nvme '' --ns size=256M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 $few"
 guest "debug, no SGLs, MDTS 32 KiB, swiotlb" --kernel debug --append swiotlb=force --hugepages 16 --timeout 3000 \
 	--modargs sgl_threshold=0 --nvme mdts=3 --ns size=256M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 $few"
-guest "debug, life" --kernel debug --timeout 3000 \
-	--nvme '' --nvme '' --ns backend=null,size=1G,latency=200000000 \
-	--run "tests/guest/life $bin"
-guest "debug, topology" --kernel debug --timeout 1500 \
+full && guest "debug, topology" --kernel debug --timeout 1500 \
 	--nvme '' --ns size=16M \
 	--ns size=24M,logical_block_size=4096,physical_block_size=4096 \
 	--ns size=16M,ms=8 --ns size=16M,ms=8,pi=1 \
 	--nvme mdts=1 --ns size=32M --nvme '' --ns none \
 	--run tests/guest/topology
-guest "debug, fio" --kernel debug --timeout 3000 --nvme '' --ns size=256M \
+full && guest "debug, fio" --kernel debug --timeout 3000 --nvme '' --ns size=256M \
 	--run "tests/guest/fio /dev/nvdio0n1"
-soaks "debug, " debug
-# One in ten of the driver's allocations fails; of DMA API debugging's own, too.
-guest "debug, soak, failing allocations" --kernel debug --cpus 4 --mem 2G --timeout 3000 \
-	--allow-log 'DMA-API: cacheline tracking ENOMEM' \
-	--nvme '' --ns size=256M --ns size=256M \
-	--run "SOAK_FAULTS=1 tests/guest/soak $bin 20 64,64,1 64,2,0"
+guest "debug, a controller that misbehaves" --kernel debug --timeout 3000 --vfu 'set oacs 0x102' \
+	--run "NVDIO_SEED='${NVDIO_SEED-}' tests/guest/vfu $bin $(full &&
+		echo ones stuck dead admin reread shutdown lacks effects status link remove events identify fuzz) completions"
 tap_end

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 programs
-for kernel in 6.12 latest; do
-	guest "$kernel, many pages" --kernel $kernel \
+for kernel in $(kernels latest); do
+	guest "$kernel, many pages" --kernel "$kernel" \
 		--nvme '' --ns backend=null,size=2G --ns size=64M \
 		--run "tests/guest/dma $bin /dev/nvdio0n1 zero_pages &&
 			tests/guest/dma $bin /dev/nvdio0n2 interrupt"
@@ -27,8 +27,8 @@ guest "6.12, small swiotlb" --kernel 6.12 --append swiotlb=8192,force --modargs 
 # Behind an IOMMU, scatterlists of an untrusted device are mapped entry by entry, others
 # as a whole. A flag in the scatterlist says which, and must not outlive the mapping.
 for kernel in 6.12 latest; do
-	shim $kernel nvdio_untrusted
-	guest "$kernel, scatterlists used again" --kernel $kernel --iommu strict --modargs sgl_threshold=0 \
+	shim "$kernel" nvdio_untrusted
+	guest "$kernel, scatterlists used again" --kernel "$kernel" --iommu strict --modargs sgl_threshold=0 \
 		--nvme '' --ns size=64M --run "SHIM=$shim tests/guest/dma $bin /dev/nvdio0n1 reuse"
 done
 tap_end

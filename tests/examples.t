@@ -8,9 +8,9 @@
 bin=/build/$id/examples
 "$top/lab/sh" make -s -C examples "O=$bin" >&2
 tap_ok $? "the examples compile"
-guest "6.12" --kernel 6.12 --modargs poll_queues=1 --nvme '' --ns size=64M \
+full && guest "6.12" --kernel 6.12 --modargs poll_queues=1 --nvme '' --ns size=64M \
 	--run "tests/guest/examples $bin"
 guest "latest, 4096-byte blocks" --kernel latest --modargs poll_queues=1 \
-	--nvme '' --ns size=64M,logical_block_size=4096,physical_block_size=4096 \
+	--nvme cmb_size_mb=16 --ns size=64M,logical_block_size=4096,physical_block_size=4096 \
 	--run "tests/guest/examples $bin"
 tap_end

@@ -10,10 +10,21 @@ tap_dir=$(mktemp -d)
 trap 'rm -rf "$tap_dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-tap_tests=0 tap_guests=0
+tap_tests=0 tap_failed=0 tap_guests=0
 # What tests/guest/io runs on a whole device.
 # shellcheck disable=SC2034
 all_programs="iters geometry edges badinput inflight coherence kvec"
+
+# "make check-full" (tests/run --full) runs everything; "make check" leaves out what would
+# show nothing new: docs/testing.md says what.
+full() {
+	[ -n "${NVDIO_FULL-}" ]
+}
+
+# kernels K: both in a full run, else K, where the kernels differ in nothing that is tested.
+kernels() {
+	if full; then echo 6.12 latest; else echo "$1"; fi
+}
 
 # One test: tap_ok STATUS TEXT
 tap_ok() {
@@ -21,14 +32,17 @@ tap_ok() {
 	if [ "$1" = 0 ]; then
 		echo "ok $tap_tests - $2"
 	else
+		tap_failed=$((tap_failed + 1))
 		echo "not ok $tap_tests - $2"
 		return 1
 	fi
 }
 
-# The last line of each .t.
+# The last line of each .t: the plan. Exits with 1 if a test failed.
 tap_end() {
 	echo "1..$tap_tests"
+	[ $tap_failed = 0 ] || exit 1
+	exit 0
 }
 
 # tap COMMAND...: runs it, renumbers its tests, passes everything else on as
@@ -38,7 +52,7 @@ tap() {
 	{ "$@" 2>&1; echo $? >"$tap_dir/status"; } | awk -v n="$tap_tests" -v dir="$tap_dir" '
 		BEGIN      { first = n; plan = -1 }
 		/^ok /     { sub(/^ok ([0-9]+( |$))?/, "ok " ++n " "); print; fflush(); next }
-		/^not ok / { sub(/^not ok ([0-9]+( |$))?/, "not ok " ++n " "); print; fflush(); next }
+		/^not ok / { sub(/^not ok ([0-9]+( |$))?/, "not ok " ++n " "); failed++; print; fflush(); next }
 		/^1\.\.[0-9]+$/ { plan = substr($0, 4); next }
 		/^# guest: [0-9]+ tests$/ { said += $3 }
 		/^#/       { print; fflush(); next }
@@ -46,6 +60,7 @@ tap() {
 		END        {
 			print n > (dir "/tests")
 			print said + 0 > (dir "/said")
+			print failed + 0 > (dir "/failed")
 			wrong = plan >= 0 && plan != n - first
 			if (wrong)
 				print "# the plan says " plan " tests, there were " n - first
@@ -57,6 +72,7 @@ tap() {
 	tap_new=$(($(cat "$tap_dir/tests") - tap_tests))
 	tap_tests=$(cat "$tap_dir/tests")
 	tap_said=$(cat "$tap_dir/said")
+	tap_failed=$((tap_failed + $(cat "$tap_dir/failed")))
 }
 
 # guest TEXT [lab/vm options] --run COMMAND: the tests of one guest, and two more:
@@ -65,10 +81,12 @@ guest() {
 	text=$1
 	shift
 	echo "# $text: lab/vm $*"
-	# Only there for hangs; long, because the host may be busy.
 	tap_guests=$((tap_guests + 1))
+	began=$(date +%s)
+	# The timeout is only there for hangs; long, because the host may be busy.
 	tap "$top/lab/vm" --timeout 900 \
 		${NVDIO_TAP_LOGS:+--keep-log "$NVDIO_TAP_LOGS/$(basename "$0" .t)-$tap_guests.log"} "$@"
+	echo "# guest: $(($(date +%s) - began)) s: $text"
 	[ "$tap_new" -gt 0 ] && [ "$tap_new" = "$tap_said" ]
 	tap_ok $? "$text: all its tests arrived ($tap_new)"
 	tap_ok "$tap_status" "$text: the guest and its kernel's log are clean (status $tap_status)"
@@ -80,7 +98,6 @@ programs() {
 	"$top/lab/sh" flock "/tmp/nvdio-tests.lock" make -s -C tests/src "O=$bin" >&2 || {
 		tap_ok 1 "the test programs compile"
 		tap_end
-		exit 1
 	}
 }
 
@@ -110,15 +127,20 @@ soak_guest() {
 # Builds module $2 of tests/shim for kernel $1; sets shim.
 # shellcheck disable=SC2016,SC2034
 shim() {
+	own=
+	[ -z "${NVDIO_COVERAGE-}" ] || own=$("$top/lab/kernel-debug" --path kcsan)
 	shim=$("$top/lab/sh" sh -euc '
 		v=$(cat "/usr/lib/nvdio-lab/kernel/$1")
+		[ -z "$4" ] || v=$(cat "$4/version")
 		dir=/build/$2/shim-$v
 		mkdir -p "$dir"
 		exec 9>"$dir/.lock"
 		flock 9
 		cp /src/tests/shim/* "$dir"
-		make -s -C "/lib/modules/$v/build" M="$dir" modules >&2
+		headers=/lib/modules/$v/build
+		[ -z "$4" ] || headers=$4/kbuild
+		make -s -C "$headers" M="$dir" KCSAN_SANITIZE=n modules >&2
 		echo "$dir/$3.ko"
-	' sh "$1" "$id" "$2")
+	' sh "$1" "$id" "$2" "$own")
 	tap_ok $? "tests/shim compiles for $1"
 }

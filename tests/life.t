@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 programs
-guest "6.12" --kernel 6.12 \
+full && guest "6.12" --kernel 6.12 \
 	--nvme '' --nvme '' --ns backend=null,size=1G,latency=200000000 \
 	--run "tests/guest/life $bin"
 guest "latest, strict IOMMU" --kernel latest --iommu strict \

@@ -5,9 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 
 programs
-for kernel in 6.12 latest; do
-	shim $kernel nvdio_answers
-	guest "$kernel" --kernel $kernel --modargs "poll_queues=2 io_timeout=1" \
+for kernel in $(kernels 6.12); do
+	shim "$kernel" nvdio_answers
+	guest "$kernel" --kernel "$kernel" --modargs "poll_queues=2 io_timeout=1" \
 		--nvme '' --ns size=256M,uuid=8a1e66a3-5d2c-4c0e-9a39-6c2f10a7be01 \
 		--run "tests/guest/namespaces $bin $shim"
 done

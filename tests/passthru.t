@@ -16,7 +16,7 @@ guest "latest, strict IOMMU" --kernel latest --iommu strict --nvme '' --ns size=
 guest "6.12, a slow device" --kernel 6.12 --quiet-limit 300 --modargs io_timeout=2 --nvme '' \
 	--ns backend=null,size=64M,latency=40000000000 --ns backend=null,size=64M,latency=8000000000 \
 	--run "tests/guest/io $bin /dev/nvdio0n1 patience"
-guest "latest, a slow device" --kernel latest --quiet-limit 300 --modargs io_timeout=2 --nvme '' \
+full && guest "latest, a slow device" --kernel latest --quiet-limit 300 --modargs io_timeout=2 --nvme '' \
 	--ns backend=null,size=64M,latency=40000000000 --ns backend=null,size=64M,latency=8000000000 \
 	--run "tests/guest/io $bin /dev/nvdio0n1 patience"
 guest "6.12, MDTS 2 MiB" --kernel 6.12 --nvme mdts=9 --ns size=64M \

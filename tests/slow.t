@@ -11,8 +11,8 @@ bad="-blockdev driver=blkdebug,node-name=bad,image.driver=null-co,image.size=268
 bad="$bad,inject-error.0.event=none,inject-error.0.errno=5,inject-error.0.sector=65536,inject-error.0.once=off"
 late="-object throttle-group,id=two,x-iops-total=2"
 late="$late -blockdev driver=throttle,node-name=late,throttle-group=two,file.driver=null-co,file.size=268435456,file.read-zeroes=on"
-for kernel in 6.12 latest; do
-	guest "$kernel" --kernel $kernel --peer \
+for kernel in $(kernels 6.12); do
+	guest "$kernel" --kernel "$kernel" --peer \
 		--nvme '' --ns backend=null,size=1G,latency=800000000 \
 		--qemu "$bad -device nvme-ns,bus=nvdio0,drive=bad,nsid=2" \
 		--qemu "$late -device nvme-ns,bus=nvdio0,drive=late,nsid=3" \

@@ -28,14 +28,14 @@ guest "6.12, a bad sector" --kernel 6.12 --modargs io_queue_depth=4 --nvme max_i
 # More large writes wait for a claim with their rest than a workqueue runs at a time.
 guest "6.12, rests of writes" --kernel 6.12 --nvme mdts=4 --ns backend=null,size=64M,latency=5000000000 \
 	--run "LATENCY=5 tests/guest/io $bin /dev/nvdio0n1 rests"
-for kernel in 6.12 latest; do
-	guest "$kernel, memory that never comes" --kernel $kernel --nvme '' --ns size=64M --run "tests/guest/absent $bin"
+for kernel in $(kernels latest); do
+	guest "$kernel, memory that never comes" --kernel "$kernel" --nvme '' --ns size=64M --run "tests/guest/absent $bin"
 done
 # Waiters are delayed after they were queued: if one still used what it no longer owns,
 # that would hit another owner.
-for kernel in 6.12 latest; do
-	shim $kernel nvdio_delays
-	guest "$kernel, delays" --kernel $kernel --cpus 4 --modargs 'bounce_buffers=32' --nvme '' --ns size=256M \
+for kernel in $(kernels 6.12); do
+	shim "$kernel" nvdio_delays
+	guest "$kernel, delays" --kernel "$kernel" --cpus 4 --modargs 'bounce_buffers=32' --nvme '' --ns size=256M \
 		--run "insmod $shim functions=nvdio_bounce_get,nvdio_claim_take,nvdio_claim_drain &&
 			tests/guest/io $bin /dev/nvdio0n1 'waits -t B13'"
 done

@@ -26,6 +26,7 @@
 #include <linux/group_cpus.h>
 #include <linux/io_uring/cmd.h>
 #include <linux/iommu-dma.h>
+#include <linux/memremap.h>
 #include <linux/swiotlb.h>
 #include <linux/nvme_ioctl.h>
 
@@ -46,6 +47,26 @@ static inline bool nvdio_dma_need_unmap(struct device *dev)
 #else
 	return use_dma_iommu(dev) || get_dma_ops(dev) || dma_dev_need_sync(dev);
 #endif
+}
+
+/**
+ * nvdio_dma_need_sync() - do a mapping's contents have to be synchronised?
+ * @dev: device
+ * @dma: bus address of the mapping
+ *
+ * Differs from dma_need_sync() with DMA API debugging, for which all that an IOMMU
+ * maps has to be, so that the calls are seen.
+ *
+ * Context: any.
+ * Return: false if dma_sync_*() would be a no-op.
+ */
+static inline bool nvdio_dma_need_sync(struct device *dev, dma_addr_t dma)
+{
+#if defined(CONFIG_DMA_API_DEBUG) && defined(CONFIG_DMA_NEED_SYNC)
+	if (dev->dma_skip_sync)
+		return false;
+#endif
+	return dma_need_sync(dev, dma);
 }
 
 /*
@@ -264,5 +285,48 @@ static inline bool nvdio_dma_is_linear(struct device *dev)
 	return dma_get_mask(dev) == DMA_BIT_MASK(64) &&
 	       dma_max_mapping_size(dev) == SIZE_MAX;
 }
+
+/**
+ * nvdio_p2pdma() - may memory of PCI devices be mapped for a device?
+ * @dev: device with its DMA mask set
+ *
+ * The pages of such memory are counted differently before 7.0, so that it is
+ * not used there, whatever the kernel is configured to.
+ *
+ * Context: any.
+ * Return: true if pages of PCI_P2PDMA can be passed to dma_map_sgtable().
+ */
+static inline bool nvdio_p2pdma(struct device *dev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return IS_ENABLED(CONFIG_PCI_P2PDMA) && dma_pci_p2pdma_supported(dev) &&
+	       dma_get_mask(dev) == DMA_BIT_MASK(64);
+#else
+	return false;
+#endif
+}
+
+/**
+ * nvdio_page_pgmap() - the range of device memory that a page is of
+ * @page: page for which is_pci_p2pdma_page() is true
+ *
+ * Context: any.
+ * Return: the range.
+ */
+static inline struct dev_pagemap *nvdio_page_pgmap(const struct page *page)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return page_pgmap(page);
+#else
+	return page->pgmap;
+#endif
+}
+
+/* Namespace of the symbols of dma-buf, for MODULE_IMPORT_NS(). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define NVDIO_NS_DMA_BUF	"DMA_BUF"
+#else
+#define NVDIO_NS_DMA_BUF	DMA_BUF
+#endif
 
 #endif /* NVDIO_COMPAT_H */

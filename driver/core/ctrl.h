@@ -10,13 +10,17 @@
 #include <linux/nvme.h>
 #include <linux/pci.h>
 #include <linux/percpu-refcount.h>
+#include <linux/ratelimit_types.h>
+#include <linux/rwsem.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "pure/ctrl_state.h"
+#include "core/map.h"
 
 struct dma_pool;
 struct nvdio_bounce_pool;
+struct nvdio_hmb;
 struct nvdio_queue;
 
 /**
@@ -47,6 +51,8 @@ struct nvdio_ctrl {
 	u32 vs;
 	/** @db_stride: bytes from one doorbell to the next */
 	u32 db_stride;
+	/** @quirks: bits of enum nvdio_quirk */
+	u32 quirks;
 
 	/** @admin: admin queue */
 	struct nvdio_queue *admin;
@@ -114,12 +120,16 @@ struct nvdio_ctrl {
 	bool linear;
 	/** @bounces: mapping may bounce through swiotlb */
 	bool bounces;
+	/** @p2pdma: memory of PCI devices can be mapped, see nvdio_p2pdma() */
+	bool p2pdma;
 	/** @unmaps: counts unmaps that may have made room for other mappings */
 	atomic_t unmaps;
 	/** @map_wait: waiters for @unmaps to change */
 	wait_queue_head_t map_wait;
 	/** @dma_offset: bus address minus physical address, if @linear */
 	dma_addr_t dma_offset;
+	/** @maps: mapped memory (io/map.c) */
+	struct nvdio_maps maps;
 	/** @nn: Number of Namespaces */
 	u32 nn;
 	/** @oaes: Optional Asynchronous Events Supported */
@@ -130,18 +140,49 @@ struct nvdio_ctrl {
 	u16 oncs;
 	/** @cntlid: Controller ID */
 	u16 cntlid;
+	/** @crdt: Command Retry Delay Times 1 to 3, in units of 100 ms */
+	u16 crdt[3];
 	/** @shutdown_timeout: jiffies, from RTD3E */
 	u32 shutdown_timeout;
+	/** @wctemp: Warning Composite Temperature Threshold in kelvins, or 0 */
+	u16 wctemp;
+	/** @cctemp: Critical Composite Temperature Threshold, or 0 */
+	u16 cctemp;
+	/** @id: the last Identify Controller data, or NULL; under @lock */
+	struct nvme_id_ctrl *id;
 	/** @vwc: Volatile Write Cache */
 	u8 vwc;
 	/** @sgls: SGLs can be used */
 	bool sgls;
+	/** @had_sgls: they could since it was bound: maps may need them */
+	bool had_sgls;
 	/** @effects: Commands Supported and Effects log, or NULL */
 	struct nvme_effects_log *effects;
 	/** @unpriv_read: passthrough Reads need no privilege */
 	bool unpriv_read;
 	/** @unpriv_write: nor do Writes, if the file is open for writing */
 	bool unpriv_write;
+
+	/** @hmb: host memory buffer (ctrl/hmb.c), or NULL; under @lock */
+	struct nvdio_hmb *hmb;
+	/** @hmb_bytes: its size while the controller uses it, else 0 */
+	u64 hmb_bytes;
+	/** @smart: the last SMART log, or NULL; under @lock */
+	struct nvme_smart_log *smart;
+	/** @smart_time: when reading it was last tried, in jiffies */
+	unsigned long smart_time;
+	/** @smart_ret: with what result: 0, -errno, or a status */
+	int smart_ret;
+	/** @smart_lost: how many such commands in a row did not end */
+	unsigned int smart_lost;
+	/** @hwmon: hwmon device, or NULL */
+	struct device *hwmon;
+	/** @sensors: bit i: temperature sensor i exists; 0: the composite */
+	u16 sensors;
+	/** @ps_wanted: a power state was set, to be set again after resets */
+	bool ps_wanted;
+	/** @ps: that power state; under @lock */
+	u8 ps;
 
 	/** @state: changed only by nvdio_ctrl_set_state(), under @lock */
 	enum nvdio_ctrl_state state;
@@ -159,8 +200,20 @@ struct nvdio_ctrl {
 	atomic_t urgent;
 	/** @leaving: one of them is unbinding the driver */
 	bool leaving;
+	/** @core_waits: one of them is the PCI core, or a system suspend */
+	bool core_waits;
+	/** @link_reported: the port above said that the link worked */
+	bool link_reported;
+	/** @isolated: the port above is no bus master (nvdio_master_isolate()) */
+	bool isolated;
+	/** @exposed: it may access memory; see nvdio_master_off() */
+	bool exposed;
 	/** @held: suspended, or being reset by the PCI core; under @lock */
 	bool held;
+	/** @recovering: it is held for PCI error recovery; under @lock */
+	bool recovering;
+	/** @recovery_work: gives up a recovery that does not end */
+	struct delayed_work recovery_work;
 	/** @resets: number of times the controller was stopped; under @lock */
 	u32 resets;
 	/** @reset_wanted: value of @resets at which a reset is due */
@@ -176,6 +229,10 @@ struct nvdio_ctrl {
 	struct list_head namespaces;
 	/** @watchdog: checks for lost commands once a second */
 	struct delayed_work watchdog;
+	/** @aborting: an Abort is in flight */
+	bool aborting;
+	/** @abort_deadline: jiffies after which it is considered lost */
+	u32 abort_deadline;
 	/** @reset_work: resets the controller, or completes a reset */
 	struct work_struct reset_work;
 	/** @copy_wq: its work waits only for tags (invariant 12) */
@@ -186,12 +243,14 @@ struct nvdio_ctrl {
 	struct workqueue_struct *map_wq;
 	/** @finish_wq: its work never waits for requests */
 	struct workqueue_struct *finish_wq;
-	/** @reset_wq: for @watchdog, @reset_work and @event_work */
+	/** @reset_wq: for @watchdog, @reset_work, @event_work and @resend_work */
 	struct workqueue_struct *reset_wq;
 	/** @dirty: completed requests whose pages have yet to be dirtied */
 	struct llist_head dirty;
 	/** @dirty_work: completes the requests in @dirty */
 	struct work_struct dirty_work;
+	/** @resend_work: sends the requests in state RETRYING again */
+	struct delayed_work resend_work;
 
 	/** @event_armed: an Asynchronous Event Request is in flight */
 	bool event_armed;
@@ -200,7 +259,36 @@ struct nvdio_ctrl {
 	/** @event_last: CQE Dword 0 of the last event */
 	u32 event_last;
 	/** @event_work: handles @event_last */
-	struct work_struct event_work;
+	struct delayed_work event_work;
+	/** @event_limit: how many are handled in a time */
+	struct ratelimit_state event_limit;
+	/** @error_reset: when an event last asked for a reset, in jiffies, or 0 */
+	unsigned long error_reset;
+	/** @paused: a firmware is being activated, nothing is processed */
+	bool paused;
+
+	/** @mmio_inode: all files have its address_space (hw/mmio.c) */
+	struct inode *mmio_inode;
+	/** @mmio_lock: of what page faults put into it, see @mmio_ended */
+	struct rw_semaphore mmio_lock;
+	/** @mmio_ended: nothing of the device, any more; under @mmio_lock */
+	bool mmio_ended;
+	/** @cmb_known: it is known whether there is a memory buffer */
+	bool cmb_known;
+	/** @cmb_start: address of the memory buffer; under @mmio_lock */
+	phys_addr_t cmb_start;
+	/** @cmb_bytes: its size, or 0; the same */
+	u64 cmb_bytes;
+	/** @cmb_wc_start: what is reserved for write combining */
+	phys_addr_t cmb_wc_start;
+	/** @cmb_wc_bytes: its size, or 0 */
+	u64 cmb_wc_bytes;
+	/** @cmb_pages: pages of the memory buffer (hw/cmb_p2p.c), or NULL */
+	struct page *cmb_pages;
+	/** @cmb_nr_pages: their number */
+	unsigned long cmb_nr_pages;
+	/** @cmb_group: devres group of what has to be undone for them */
+	void *cmb_group;
 };
 
 /**
@@ -213,6 +301,21 @@ struct nvdio_ctrl {
 static inline bool nvdio_ctrl_gone(const struct nvdio_ctrl *ctrl)
 {
 	return READ_ONCE(ctrl->state) >= NVDIO_CTRL_DELETING;
+}
+
+/**
+ * nvdio_ctrl_frozen() - does error recovery have the PCI channel frozen?
+ * @ctrl: controller
+ *
+ * Registers must not be accessed then, and what becomes of the controller is
+ * decided in ctrl/recovery.c.
+ *
+ * Context: any.
+ * Return: true if it does.
+ */
+static inline bool nvdio_ctrl_frozen(const struct nvdio_ctrl *ctrl)
+{
+	return READ_ONCE(ctrl->pdev->error_state) == pci_channel_io_frozen;
 }
 
 /**

@@ -27,6 +27,7 @@ struct nvdio_queue;
  * @nsid: namespace identifier
  * @single_max: maximum bytes of a contiguous range that fits into one command
  *	and is mapped under sq_lock; 0 if mapping may bounce
+ * @map_max: maximum bytes of a command for mapped memory (core/map.h)
  * @write_max: @single_max, or 0 if the namespace is read-only
  * @claims_held: number of exclusive claims held; read without a lock
  * @lba_shift: log2 of the LBA size
@@ -51,6 +52,7 @@ struct nvdio_queue;
  * @claim_seq: number of claims made so far
  * @writes_ended: number of writes that completed while a claim waited for them
  * @draining: claims that wait for such writes
+ * @p2p_limits: limits of reads and writes with memory of devices
  */
 struct nvdio_ns {
 	/* used by every read and write */
@@ -62,6 +64,7 @@ struct nvdio_ns {
 	u32 lba_mask;
 	u32 nsid;
 	u32 single_max;
+	u32 map_max;
 	u32 write_max;
 	u32 claims_held;
 	u8 lba_shift;
@@ -85,6 +88,8 @@ struct nvdio_ns {
 	u64 claim_seq;
 	u64 writes_ended;
 	struct list_head draining;
+
+	struct nvdio_dptr_limits p2p_limits;
 };
 
 /**

@@ -12,11 +12,19 @@
 
 extern unsigned int nvdio_io_timeout;
 extern unsigned int nvdio_admin_timeout;
+extern unsigned int nvdio_max_retries;
 extern unsigned int nvdio_sgl_threshold;
 extern unsigned int nvdio_io_queue_depth;
 extern unsigned int nvdio_poll_queues;
 extern unsigned int nvdio_bounce_buffers;
 extern bool nvdio_shadow_doorbells;
+extern unsigned int nvdio_map_order;
+extern bool nvdio_dma_shortcut;
+extern unsigned int nvdio_max_host_mem_size_mb;
+extern unsigned int nvdio_ps_max_latency_us;
+
+void nvdio_params_init(void);
+unsigned int nvdio_max_queues(void);
 
 /**
  * nvdio_timeout() - convert a timeout parameter to jiffies

@@ -6,8 +6,10 @@
 #include <linux/cache.h>
 #include <linux/fs.h>
 #include <linux/llist.h>
+#include <linux/nvme.h>
 #include <linux/types.h>
 
+struct nvdio_map;
 struct nvdio_ns;
 struct nvdio_request;
 struct page;
@@ -16,10 +18,14 @@ struct page;
  * struct nvdio_completion - a kiocb ready to be completed
  * @iocb: kiocb; the driver holds no other reference to it
  * @res: result for ki_complete()
+ * @result: CQE Dwords 0 and 1, for nvdio_end_fn, in place of @res
  */
 struct nvdio_completion {
 	struct kiocb *iocb;
-	long res;
+	union {
+		long res;
+		u64 result;
+	};
 };
 
 /**
@@ -38,7 +44,9 @@ enum nvdio_end {
  * typedef nvdio_end_fn - end a command
  * @req: request, in state IDLE
  * @status: the controller's status without the phase bit, or NVDIO_SC_*
- * @done: to be filled in for NVDIO_END_KIOCB
+ * @done: has the result; to be filled in for NVDIO_END_KIOCB
+ *
+ * A command that is to be sent again is left to nvdio_retry().
  *
  * Context: the queue's cq_lock is held, interrupts are off. The controller can
  * no longer access the memory of the command (invariant 2).
@@ -53,44 +61,58 @@ typedef enum nvdio_end nvdio_end_fn(struct nvdio_request *req, u16 status,
  * @NVDIO_REQ_IN_FLIGHT: the controller
  * @NVDIO_REQ_DIRTYING: dirty_work: complete, but its pages have yet to be
  *	dirtied
+ * @NVDIO_REQ_RETRYING: nobody: it failed, and will be sent again
+ *	(io/retry.c); its memory stays pinned and mapped
  * @NVDIO_REQ_RESERVED: ended, and never part of the pool (enum nvdio_reserved)
  */
 enum nvdio_req_state {
 	NVDIO_REQ_IDLE,
 	NVDIO_REQ_IN_FLIGHT,
 	NVDIO_REQ_DIRTYING,
+	NVDIO_REQ_RETRYING,
 	NVDIO_REQ_RESERVED,
 };
 
 /* Flags of a request. */
-#define NVDIO_REQ_WRITE		0x01	/* changes blocks of the namespace */
-#define NVDIO_REQ_UNMAP		0x02	/* @dma has to be unmapped */
-#define NVDIO_REQ_PINNED	0x04	/* @nr_pages from @page on are pinned */
-#define NVDIO_REQ_WATCHED	0x08	/* a claim waits for its completion */
-#define NVDIO_REQ_BLOCKS	0x10	/* @len counts blocks, not bytes */
-#define NVDIO_REQ_ALL		0x20	/* changes unknown blocks */
-#define NVDIO_REQ_NO_TIMEOUT	0x40	/* never times out */
-#define NVDIO_REQ_POLLED	0x80	/* of an IORING_SETUP_IOPOLL ring */
+#define NVDIO_REQ_WRITE		0x0001	/* changes blocks of the namespace */
+#define NVDIO_REQ_UNMAP		0x0002	/* @dma has to be unmapped */
+#define NVDIO_REQ_PINNED	0x0004	/* @nr_pages from @page on are pinned */
+#define NVDIO_REQ_WATCHED	0x0008	/* a claim waits for its completion */
+#define NVDIO_REQ_BLOCKS	0x0010	/* @len counts blocks, not bytes */
+#define NVDIO_REQ_ALL		0x0020	/* changes unknown blocks */
+#define NVDIO_REQ_NO_TIMEOUT	0x0040	/* never times out */
+#define NVDIO_REQ_END		0x0080	/* has @end */
+#define NVDIO_REQ_PRIVATE	0x0100	/* what it means is known to @end */
+#define NVDIO_REQ_ABORTED	0x0200	/* timed out; an Abort was sent */
+#define NVDIO_REQ_MAPPED	0x0400	/* for @map, from @offset on */
+#define NVDIO_REQ_PRPS		0x0800	/* @dptr: two pages that are apart */
+/* How often the command was sent again, in the bits from here on. */
+#define NVDIO_REQ_RETRY		0x1000
+#define NVDIO_RETRIES_MAX	15U
 
 /**
  * struct nvdio_request - the request of a tag; one cache line
- * @iocb: kiocb to complete, if @end is NULL
- * @owner: private data of @end otherwise
- * @end: called when the command has ended; NULL for a single-command direct
- *	read or write
- * @dma: bus address to unmap, for NVDIO_REQ_UNMAP
+ * @iocb: kiocb to complete, of a single-command direct read or write
+ * @owner: private data of @end, for NVDIO_REQ_END
+ * @end: called when the command has ended, for NVDIO_REQ_END
+ * @dma: bus address of direct reads and writes; to unmap, for NVDIO_REQ_UNMAP
+ * @page: first of the pinned pages, which are contiguous
+ * @offset: for NVDIO_REQ_MAPPED, in place of @dma: offset of the data in @map
+ * @map: for NVDIO_REQ_MAPPED, in place of @page: mapped memory; it stays until
+ *	no request in use names it (io/map.c)
+ * @dptr: data pointer of a command of a transfer, or for NVDIO_REQ_PRPS, in place of
+ *	@dma and @page
  * @len: bytes moved to or from the namespace, or, with NVDIO_REQ_BLOCKS, number
  *	of blocks changed
  * @cid: command identifier: the tag, and a generation in the bits above it
  * @state: enum nvdio_req_state, under cq_lock once the command is submitted
- * @flags: NVDIO_REQ_*
- * @page: first of the pinned pages, which are contiguous
- * @deadline: jiffies after which the command is considered lost
  * @nr_pages: number of pinned pages
+ * @deadline: jiffies after which the command is considered lost; for RETRYING,
+ *	from which on it may be sent again
+ * @flags: NVDIO_REQ_*
  * @qid: identifier of the queue that the request belongs to; constant
  * @ns: namespace, NULL for an admin command
- * @slba: first LBA, for the writes that an exclusive claim has to wait for
- * @result: CQE Dwords 0 and 1, set before @end is called
+ * @slba: first LBA
  * @node: entry in the controller's list of requests with pages to dirty
  */
 struct nvdio_request {
@@ -99,19 +121,27 @@ struct nvdio_request {
 		void *owner;
 	};
 	nvdio_end_fn *end;
-	dma_addr_t dma;
+	union {
+		struct {
+			dma_addr_t dma;
+			struct page *page;
+		};
+		struct {
+			u64 offset;
+			struct nvdio_map *map;
+		};
+		union nvme_data_ptr dptr;
+	};
 	u32 len;
 	u16 cid;
 	u8 state;
-	u8 flags;
-	struct page *page;
+	u8 nr_pages;
 	u32 deadline;
-	u16 nr_pages;
+	u16 flags;
 	u16 qid;
 	struct nvdio_ns *ns;
 	union {
 		u64 slba;
-		u64 result;
 		struct llist_node node;
 	};
 } ____cacheline_aligned;

@@ -9,13 +9,18 @@
 
 /**
  * struct nvdio_stats - a namespace's counters, as counted by one CPU
- * @direct: reads and writes submitted by the zero-copy path
+ * @direct: reads and writes submitted by the zero-copy path, without
+ *	@direct_mapped
+ * @direct_mapped: reads and writes submitted by the zero-copy path for mapped
+ *	memory
+ * @passthrough_mapped: those of @passthrough for mapped memory
  * @copy: reads and writes submitted by the copy path
  * @polled: commands whose completion was found by polling
  * @nowait_eagain: calls that returned -EAGAIN under IOCB_NOWAIT
  * @read_bytes: bytes read by both paths
  * @write_bytes: bytes written by both paths
- * @errors: reads and writes that the controller failed
+ * @errors: commands of reads and writes that failed for good
+ * @retries: commands that were sent again
  * @flush: Flush commands submitted
  * @discard: Dataset Management commands submitted
  * @write_zeroes: Write Zeroes commands submitted
@@ -28,6 +33,7 @@
  */
 struct nvdio_stats {
 	u64 direct;
+	u64 direct_mapped;
 	u64 read_bytes;
 	u64 write_bytes;
 	u64 pages_pinned;
@@ -36,10 +42,12 @@ struct nvdio_stats {
 	u64 polled;
 	u64 nowait_eagain;
 	u64 errors;
+	u64 retries;
 	u64 flush;
 	u64 discard;
 	u64 write_zeroes;
 	u64 passthrough;
+	u64 passthrough_mapped;
 	u64 bounce_buffers;
 };
 
@@ -75,7 +83,8 @@ static inline u64 nvdio_stats_sum(struct nvdio_stats __percpu *stats,
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += *(u64 *)((void *)per_cpu_ptr(stats, cpu) + offset);
+		sum += READ_ONCE(*(u64 *)((void *)per_cpu_ptr(stats, cpu) +
+					  offset));
 	return sum;
 }
 

@@ -5,10 +5,10 @@
 
 #include "pure/ctrl_state.h"
 #include "pure/dptr.h"
-#include "pure/filter.h"
 #include "pure/status.h"
 #include "core/ctrl.h"
 #include "core/params.h"
+#include "core/quirks.h"
 #include "core/request.h"
 #include "hw/queue.h"
 #include "hw/regs.h"
@@ -37,7 +37,7 @@ static enum nvdio_end admin_end(struct nvdio_request *req, u16 status,
 	struct nvdio_ctrl *ctrl = wait->ctrl;
 
 	wait->status = status;
-	wait->result = req->result;
+	wait->result = done->result;
 	WRITE_ONCE(req->state, NVDIO_REQ_RESERVED);
 	/*
 	 * Publishes the result; @wait is gone as soon as the waiter sees this.
@@ -53,13 +53,20 @@ static bool admin_done(struct admin_wait *wait)
 	return smp_load_acquire(&wait->done);
 }
 
-/*
- * Is the controller busy with a passthrough command? It may process admin
- * commands one after the other, and a Format can take hours.
+/**
+ * nvdio_admin_busy() - is the controller busy with a passthrough command?
+ * @q: admin queue
+ *
+ * It may process admin commands one after the other, and a Format can take
+ * hours.
+ *
+ * Context: task; takes sq_lock.
+ * Return: true if such a command is in flight, and is not overdue.
  */
-static bool admin_busy(struct nvdio_queue *q)
+bool nvdio_admin_busy(struct nvdio_queue *q)
 {
-	return nvdio_queue_in_use(q) && !nvdio_queue_expired(q);
+	return nvdio_queue_in_use(q) &&
+	       nvdio_queue_expired(q, NULL) == NVDIO_TIMEOUT_NONE;
 }
 
 /*
@@ -88,7 +95,7 @@ static void admin_wait(struct nvdio_ctrl *ctrl,
 			grace = jiffies + NVDIO_ADMIN_GRACE;
 		}
 		failed = nvdio_regs_failed(ctrl, &csts);
-		late = time_after(jiffies, end) && !admin_busy(q);
+		late = time_after(jiffies, end) && !nvdio_admin_busy(q);
 		if (failed || late || (hurry && time_after(jiffies, grace)))
 			break;
 	}
@@ -97,6 +104,41 @@ static void admin_wait(struct nvdio_ctrl *ctrl,
 		late ? "timed out" : "given up", csts);
 	nvdio_ctrl_lost(ctrl, !failed);
 	wait_event(ctrl->state_wait, admin_done(wait));
+}
+
+/**
+ * nvdio_admin_submit() - submit an admin command with a reserved request
+ * @ctrl: controller
+ * @which: a request that is not in use
+ * @cmd: command; the command identifier is set in a copy
+ * @owner: private data of @end
+ * @end: called when the command has ended
+ * @flags: NVDIO_REQ_*
+ *
+ * Context: task; takes sq_lock.
+ * Return: false, with nothing submitted, if the admin queue is not live.
+ */
+bool nvdio_admin_submit(struct nvdio_ctrl *ctrl, enum nvdio_reserved which,
+			const struct nvme_command *cmd, void *owner,
+			nvdio_end_fn *end, unsigned int flags)
+{
+	struct nvdio_queue *q = ctrl->admin;
+	bool live;
+
+	spin_lock(&q->sq_lock);
+	live = q->state == NVDIO_QUEUE_LIVE;
+	if (live) {
+		struct nvdio_request *req = nvdio_req_reserved(q, which);
+
+		nvdio_req_fill(req, owner, end, NULL, 0, 0, flags);
+		*nvdio_queue_sqe(q) = *cmd;
+		nvdio_queue_submit(q, req);
+		/* The doorbell must not be left to the plug of this task. */
+		if (q->sq_tail != q->sq_db_written)
+			nvdio_queue_ring(q);
+	}
+	spin_unlock(&q->sq_lock);
+	return live;
 }
 
 /**
@@ -116,24 +158,12 @@ static void admin_wait(struct nvdio_ctrl *ctrl,
 int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 		    u64 *result)
 {
-	struct nvdio_queue *q = ctrl->admin;
 	struct admin_wait wait = { .ctrl = ctrl };
-	struct nvdio_request *req = nvdio_req_reserved(q,
-						       NVDIO_RESERVED_ADMIN);
 
 	lockdep_assert_held(&ctrl->lock);
-	spin_lock(&q->sq_lock);
-	if (q->state != NVDIO_QUEUE_LIVE) {
-		spin_unlock(&q->sq_lock);
+	if (!nvdio_admin_submit(ctrl, NVDIO_RESERVED_ADMIN, cmd, &wait,
+				admin_end, 0))
 		return nvdio_ctrl_gone(ctrl) ? -ENODEV : -EIO;
-	}
-	nvdio_req_fill(req, &wait, admin_end, NULL, 0, 0, 0);
-	*nvdio_queue_sqe(q) = *cmd;
-	nvdio_queue_submit(q, req);
-	/* This task waits: the doorbell must not be left to its plug. */
-	if (q->sq_tail != q->sq_db_written)
-		nvdio_queue_ring(q);
-	spin_unlock(&q->sq_lock);
 
 	admin_wait(ctrl, &wait, cmd->common.opcode);
 	if (wait.status >= NVDIO_SC_GONE)
@@ -144,11 +174,12 @@ int nvdio_admin_cmd(struct nvdio_ctrl *ctrl, const struct nvme_command *cmd,
 }
 
 /*
- * Send a command that fills one page, and copy @len bytes of it to @data.
+ * Send a command with one page of data, of which @len bytes are those at @data:
+ * copied there afterwards, or, if @write, taken from there.
  * Return: 0, -errno, or the controller's status.
  */
-static int admin_read(struct nvdio_ctrl *ctrl, struct nvme_command *cmd,
-		      void *data, u32 len)
+static int admin_data(struct nvdio_ctrl *ctrl, struct nvme_command *cmd,
+		      void *data, u32 len, bool write)
 {
 	struct device *dev = ctrl->dev.parent;
 	dma_addr_t dma;
@@ -158,9 +189,11 @@ static int admin_read(struct nvdio_ctrl *ctrl, struct nvme_command *cmd,
 	buf = dma_alloc_coherent(dev, NVDIO_MPS, &dma, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
+	if (write)
+		memcpy(buf, data, len);
 	cmd->common.dptr.prp1 = cpu_to_le64(dma);
 	ret = nvdio_admin_cmd(ctrl, cmd, NULL);
-	if (!ret)
+	if (!ret && !write)
 		memcpy(data, buf, len);
 	dma_free_coherent(dev, NVDIO_MPS, buf, dma);
 	return ret;
@@ -185,54 +218,78 @@ int nvdio_admin_identify(struct nvdio_ctrl *ctrl, u32 nsid, u8 cns, void *data)
 	cmd.identify.nsid = cpu_to_le32(nsid);
 	cmd.identify.cns = cns;
 	cmd.identify.csi = NVME_CSI_NVM;
-	return admin_read(ctrl, &cmd, data, NVME_IDENTIFY_DATA_SIZE);
+	return admin_data(ctrl, &cmd, data, NVME_IDENTIFY_DATA_SIZE, false);
 }
 
-/*
- * Copy an ASCII field, dropping trailing spaces and replacing unprintable
- * characters.
+/**
+ * nvdio_admin_set_features() - Set Features (NVMe Base 2.0, 5.27)
+ * @ctrl: controller, its lock held
+ * @fid: feature
+ * @dword11: its value
+ * @data: @len bytes, or NULL
+ * @len: bytes, at most 4096
+ *
+ * Context: may sleep.
+ * Return: 0, -errno, or the controller's status.
  */
-static void copy_string(char *to, const char *from, size_t len)
+int nvdio_admin_set_features(struct nvdio_ctrl *ctrl, u8 fid, u32 dword11,
+			     void *data, u32 len)
 {
-	size_t i;
+	struct nvme_command cmd = {};
 
-	while (len && (from[len - 1] == ' ' || !from[len - 1]))
-		len--;
-	for (i = 0; i < len; i++)
-		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
-	to[len] = '\0';
+	cmd.features.opcode = nvme_admin_set_features;
+	cmd.features.fid = cpu_to_le32(fid);
+	cmd.features.dword11 = cpu_to_le32(dword11);
+	return data ? admin_data(ctrl, &cmd, data, len, true) :
+		      nvdio_admin_cmd(ctrl, &cmd, NULL);
 }
 
-/*
- * Limits of Dataset Management and Write Zeroes commands: CNS 06h, since NVMe
- * 2.0. Where Write Zeroes has no limit there, MDTS applies: older controllers
- * behave that way.
+/**
+ * nvdio_admin_get_features() - Get Features (NVMe Base 2.0, 5.15)
+ * @ctrl: controller, its lock held
+ * @fid: feature without a data structure
+ * @value: set to its current value
+ *
+ * Context: may sleep.
+ * Return: 0, -errno, or the controller's status.
  */
-static void admin_limits(struct nvdio_ctrl *ctrl, u16 oncs)
+int nvdio_admin_get_features(struct nvdio_ctrl *ctrl, u8 fid, u32 *value)
 {
-	u32 page_shift = 12 + NVME_CAP_MPSMIN(ctrl->cap);
-	u32 max_discard = oncs & NVME_CTRL_ONCS_DSM ? U32_MAX : 0;
-	u64 max_zeroes = oncs & NVME_CTRL_ONCS_WRITE_ZEROES ? ctrl->max_bytes :
-							      0;
-	struct nvme_id_ctrl_nvm *id;
+	struct nvme_command cmd = {};
+	u64 result = 0;
+	int ret;
 
-	id = ctrl->vs < NVME_VS(2, 0, 0) ? NULL : kmalloc(sizeof(*id),
-							  GFP_KERNEL);
-	if (id && !nvdio_admin_identify(ctrl, 0, NVME_ID_CNS_CS_CTRL, id)) {
-		u32 dmrsl = le32_to_cpu(id->dmrsl);
-		u64 dmsl = le64_to_cpu(id->dmsl);
+	cmd.features.opcode = nvme_admin_get_features;
+	cmd.features.fid = cpu_to_le32(fid);
+	ret = nvdio_admin_cmd(ctrl, &cmd, &result);
+	*value = lower_32_bits(result);
+	return ret;
+}
 
-		if (dmrsl)
-			max_discard = min(max_discard, dmrsl);
-		if (dmsl)
-			max_discard = min_t(u64, max_discard, dmsl);
-		if (max_zeroes && id->wzsl && id->wzsl < 32)
-			max_zeroes = 1ULL << (id->wzsl + page_shift);
-	}
-	kfree(id);
-	/* After a reset, callers may be reading them concurrently. */
-	WRITE_ONCE(ctrl->max_discard, max_discard);
-	WRITE_ONCE(ctrl->max_zeroes, max_zeroes);
+/**
+ * nvdio_admin_lock() - take the lock for a command on behalf of a user
+ * @ctrl: controller; on success the caller unlocks its @lock
+ *
+ * Nothing waits behind a Format, which may delay other admin commands for
+ * hours: a waiter would keep the lock from all others.
+ *
+ * Context: may sleep.
+ * Return: 0; -EINTR on a signal; -EBUSY while I/O is frozen, the controller is
+ * suspended or was stopped; -ENODEV.
+ */
+int nvdio_admin_lock(struct nvdio_ctrl *ctrl)
+{
+	int ret = mutex_lock_interruptible(&ctrl->lock);
+
+	if (ret)
+		return ret;
+	/* Readers that were here first must not delay a reset or unbinding. */
+	if (ctrl->state == NVDIO_CTRL_LIVE && !ctrl->frozen &&
+	    !nvdio_ctrl_wanted(ctrl))
+		return 0;
+	ret = nvdio_ctrl_gone(ctrl) ? -ENODEV : -EBUSY;
+	mutex_unlock(&ctrl->lock);
+	return ret;
 }
 
 /**
@@ -256,116 +313,7 @@ int nvdio_admin_get_log(struct nvdio_ctrl *ctrl, u8 lid, void *data, u32 len)
 	cmd.get_log_page.lid = lid;
 	cmd.get_log_page.numdl = cpu_to_le16(len / 4 - 1);
 	cmd.get_log_page.csi = NVME_CSI_NVM;
-	return admin_read(ctrl, &cmd, data, len);
-}
-
-/*
- * Read the effects log for the passthrough filter. Without the log, nothing is
- * known about commands, and they require CAP_SYS_ADMIN. The filter may be
- * reading it concurrently, so once allocated, it stays in place.
- */
-static void admin_effects(struct nvdio_ctrl *ctrl, bool supported)
-{
-	struct nvme_effects_log *log = ctrl->effects;
-
-	BUILD_BUG_ON(sizeof(*log) != NVDIO_MPS);
-	if (!log && !supported)
-		return;
-	if (!log)
-		log = kmalloc(sizeof(*log), GFP_KERNEL);
-	if (!log)
-		return;
-	if (!supported || nvdio_admin_get_log(ctrl, NVME_LOG_CMD_EFFECTS, log,
-					      sizeof(*log)))
-		/* Treat all commands as unsupported. */
-		memset(log, 0, sizeof(*log));
-	WRITE_ONCE(ctrl->unpriv_read,
-		   nvdio_filter_plain(log->iocs, nvme_cmd_read));
-	WRITE_ONCE(ctrl->unpriv_write,
-		   nvdio_filter_plain(log->iocs, nvme_cmd_write));
-	/* Publishes the contents of the log. */
-	smp_store_release(&ctrl->effects, log);
-}
-
-/* A controller with another serial number or model is a different one. */
-static int admin_same(struct nvdio_ctrl *ctrl,
-		      const struct nvme_id_ctrl *id)
-{
-	char serial[sizeof(ctrl->serial)], model[sizeof(ctrl->model)];
-
-	copy_string(serial, id->sn, sizeof(id->sn));
-	copy_string(model, id->mn, sizeof(id->mn));
-	if (!ctrl->identified) {
-		strscpy(ctrl->serial, serial);
-		strscpy(ctrl->model, model);
-		return 0;
-	}
-	if (!strcmp(serial, ctrl->serial) && !strcmp(model, ctrl->model))
-		return 0;
-	dev_err(&ctrl->dev,
-		"another controller: model '%s' serial '%s', was '%s' '%s'\n",
-		model, serial, ctrl->model, ctrl->serial);
-	return -ENODEV;
-}
-
-/* RTD3E is in microseconds; it is 0 before NVMe 1.2. */
-static u32 admin_shutdown_timeout(const struct nvme_id_ctrl *id)
-{
-	return usecs_to_jiffies(clamp_t(u64, le32_to_cpu(id->rtd3e),
-					NVDIO_SHUTDOWN_MIN * USEC_PER_SEC,
-					NVDIO_SHUTDOWN_MAX * USEC_PER_SEC));
-}
-
-/**
- * nvdio_admin_identify_ctrl() - read the capabilities of the controller
- * @ctrl: controller, its lock held; the members from @identified to
- *	@unpriv_write are set
- *
- * Repeated after each reset, which may have activated other firmware.
- *
- * Context: may sleep.
- * Return: 0 or -errno.
- */
-int nvdio_admin_identify_ctrl(struct nvdio_ctrl *ctrl)
-{
-	struct nvme_id_ctrl *id;
-	u32 page_shift = 12 + NVME_CAP_MPSMIN(ctrl->cap);
-	u32 max_bytes = NVDIO_MAX_CMD_BYTES;
-	int ret;
-
-	id = kmalloc(sizeof(*id), GFP_KERNEL);
-	if (!id)
-		return -ENOMEM;
-	ret = nvdio_admin_identify(ctrl, 0, NVME_ID_CNS_CTRL, id);
-	if (ret)
-		goto free;
-	ret = admin_same(ctrl, id);
-	if (ret)
-		goto free;
-
-	copy_string(ctrl->firmware, id->fr, sizeof(id->fr));
-	ctrl->nn = le32_to_cpu(id->nn);
-	ctrl->oacs = le16_to_cpu(id->oacs);
-	ctrl->oncs = le16_to_cpu(id->oncs);
-	ctrl->cntlid = le16_to_cpu(id->cntlid);
-	WRITE_ONCE(ctrl->vwc, id->vwc);
-	ctrl->oaes = le32_to_cpu(id->oaes);
-	ctrl->shutdown_timeout = admin_shutdown_timeout(id);
-	if (id->mdts && id->mdts + page_shift < 31)
-		max_bytes = min(max_bytes, 1U << (id->mdts + page_shift));
-	WRITE_ONCE(ctrl->max_bytes, max_bytes);
-	/*
-	 * SGLS bits 1:0: 1 is byte alignment, 2 is dword alignment, which this
-	 * driver requires of memory anyway.
-	 */
-	WRITE_ONCE(ctrl->sgls,
-		   nvdio_sgl_threshold && (le32_to_cpu(id->sgls) & 3));
-	admin_limits(ctrl, ctrl->oncs);
-	admin_effects(ctrl, id->lpa & NVME_CTRL_LPA_CMD_EFFECTS_LOG);
-	ctrl->identified = true;
-free:
-	kfree(id);
-	return ret > 0 ? -EIO : ret;
+	return admin_data(ctrl, &cmd, data, len, false);
 }
 
 /**
@@ -426,7 +374,10 @@ int nvdio_admin_create_queue(struct nvdio_ctrl *ctrl, struct nvdio_queue *q)
 	cmd.create_sq.prp1 = cpu_to_le64(q->sq_dma);
 	cmd.create_sq.sqid = cpu_to_le16(q->qid);
 	cmd.create_sq.qsize = cpu_to_le16(q->depth - 1);
-	cmd.create_sq.sq_flags = cpu_to_le16(NVME_QUEUE_PHYS_CONTIG);
+	flags = NVME_QUEUE_PHYS_CONTIG;
+	if (ctrl->quirks & NVDIO_QUIRK_MEDIUM_PRIO_SQ)
+		flags |= NVME_SQ_PRIO_MEDIUM;
+	cmd.create_sq.sq_flags = cpu_to_le16(flags);
 	cmd.create_sq.cqid = cpu_to_le16(q->qid);
 	ret = nvdio_admin_cmd(ctrl, &cmd, NULL);
 	return ret > 0 ? -EIO : ret;

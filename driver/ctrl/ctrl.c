@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Life cycle of a controller: bringing it up, resetting, suspending, freezing
- * and removing it, and the watchdog.
+ * and removing it.
  */
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
@@ -12,19 +12,28 @@
 #include "pure/status.h"
 #include "core/ctrl.h"
 #include "core/params.h"
+#include "hw/cmb.h"
+#include "hw/mmio.h"
 #include "hw/queue.h"
 #include "hw/regs.h"
 #include "io/bounce.h"
 #include "io/complete.h"
 #include "io/direct_end.h"
+#include "io/map.h"
+#include "io/resend.h"
 #include "io/xfer_pool.h"
 #include "ctrl/admin.h"
 #include "ctrl/ctrl.h"
 #include "ctrl/events.h"
+#include "ctrl/hmb.h"
+#include "ctrl/hwmon.h"
+#include "ctrl/identify.h"
 #include "ctrl/node.h"
 #include "ctrl/ns.h"
+#include "ctrl/power.h"
 #include "ctrl/queues.h"
 #include "ctrl/state.h"
+#include "ctrl/watchdog.h"
 
 static DEFINE_IDA(nvdio_ctrl_ida);
 
@@ -37,7 +46,14 @@ static int ctrl_connect(struct nvdio_ctrl *ctrl)
 	if (ret)
 		return ret;
 	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_CONNECTING);
-	return nvdio_admin_identify_ctrl(ctrl);
+	ret = nvdio_identify_ctrl(ctrl);
+	if (ret)
+		return ret;
+	nvdio_identify_retry_delays(ctrl);
+	nvdio_cmb_setup(ctrl);
+	nvdio_hmb_enable(ctrl);
+	nvdio_power_setup(ctrl);
+	return 0;
 }
 
 /*
@@ -86,6 +102,10 @@ static int ctrl_restart(struct nvdio_ctrl *ctrl)
 	/* A lost admin command may have made it DEAD. */
 	if (!ret && !nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_LIVE))
 		ret = -EIO;
+	/* Error recovery of the PCI core restarts it (ctrl/recovery.c). */
+	if (ret && ctrl->state == NVDIO_CTRL_RESETTING &&
+	    nvdio_ctrl_frozen(ctrl))
+		return ret;
 	if (ret) {
 		dev_err(&ctrl->dev, "reset failed: %d\n", ret);
 		nvdio_ctrl_kill(ctrl);
@@ -131,9 +151,13 @@ int nvdio_ctrl_reset(struct nvdio_ctrl *ctrl)
  */
 int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown)
 {
+	WRITE_ONCE(ctrl->core_waits, true);
 	nvdio_ctrl_lock_urgent(ctrl);
 	ctrl->held = true;
 	nvdio_ctrl_stop(ctrl, true, shutdown);
+	WRITE_ONCE(ctrl->core_waits, false);
+	if (shutdown)
+		nvdio_hmb_outdate(ctrl);
 	mutex_unlock(&ctrl->lock);
 	cancel_delayed_work_sync(&ctrl->watchdog);
 	return 0;
@@ -151,8 +175,9 @@ int nvdio_ctrl_resume(struct nvdio_ctrl *ctrl)
 	int ret = 0;
 
 	mutex_lock(&ctrl->lock);
-	ctrl->held = false;
-	if (ctrl->state == NVDIO_CTRL_RESETTING)
+	/* Error recovery has begun meanwhile: its end restarts it. */
+	ctrl->held = ctrl->recovering;
+	if (ctrl->state == NVDIO_CTRL_RESETTING && !ctrl->held)
 		ret = ctrl_restart(ctrl);
 	if (ctrl->state == NVDIO_CTRL_LIVE)
 		queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
@@ -212,7 +237,7 @@ void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl)
 	mutex_lock(&ctrl->lock);
 	nvdio_ctrl_set_frozen(ctrl, false);
 	if (ctrl->state == NVDIO_CTRL_LIVE && ctrl->event_pending)
-		queue_work(ctrl->reset_wq, &ctrl->event_work);
+		queue_delayed_work(ctrl->reset_wq, &ctrl->event_work, 0);
 	ctrl->event_pending = false;
 	mutex_unlock(&ctrl->lock);
 	nvdio_ns_release_all(ctrl);
@@ -226,69 +251,14 @@ static void ctrl_reset_work(struct work_struct *work)
 					       reset_work);
 
 	nvdio_ctrl_lock_urgent(ctrl);
+	if (nvdio_ctrl_frozen(ctrl))
+		goto unlock;
 	if (ctrl->resets == READ_ONCE(ctrl->reset_wanted))
 		nvdio_ctrl_stop(ctrl, false, false);
 	if (ctrl->state == NVDIO_CTRL_RESETTING && !ctrl->held)
 		ctrl_restart(ctrl);
+unlock:
 	mutex_unlock(&ctrl->lock);
-}
-
-/*
- * Has a queue with commands in flight made no progress since the last check?
- * @busy is set if there are commands in flight; otherwise none can be overdue.
- */
-static bool ctrl_stands(struct nvdio_ctrl *ctrl, struct nvdio_queue *q,
-			bool *busy)
-{
-	u32 resting = q == ctrl->admin && READ_ONCE(ctrl->event_armed);
-	u16 head = READ_ONCE(q->cq_head), last = q->watched;
-
-	q->watched = head;
-	*busy = nvdio_queue_in_flight(q) != resting;
-	return *busy && head == last;
-}
-
-/*
- * Once a second: is a command overdue, or the controller in a fatal state? This
- * takes the place of a timer per command (invariant 4). Polling makes up for a
- * lost interrupt; everything else needs a reset. The registers of an idle
- * controller are not accessed, so that it can save power.
- */
-static void ctrl_watchdog(struct work_struct *work)
-{
-	struct nvdio_ctrl *ctrl = container_of(to_delayed_work(work),
-					       struct nvdio_ctrl, watchdog);
-	/* Sampled first; see nvdio_ctrl_want_reset(). */
-	u32 csts, resets = smp_load_acquire(&ctrl->resets);
-	bool stands = false, bad = false;
-	unsigned int i;
-
-	if (READ_ONCE(ctrl->state) != NVDIO_CTRL_LIVE)
-		goto again;
-	/* The admin queue last: passthrough commands may delay it. */
-	for (i = 0; i <= ctrl->nr_io && !bad; i++) {
-		struct nvdio_queue *q = i < ctrl->nr_io ? ctrl->io[i] :
-							  ctrl->admin;
-		bool busy;
-
-		stands |= ctrl_stands(ctrl, q, &busy);
-		if (!busy || !nvdio_queue_timed_out(q))
-			continue;
-		dev_warn(&ctrl->dev, "queue %u: command timed out, resetting\n",
-			 q->qid);
-		bad = true;
-	}
-	if (stands && !bad && nvdio_regs_failed(ctrl, &csts)) {
-		bad = READ_ONCE(ctrl->resets) == resets;
-		if (bad)
-			dev_warn(&ctrl->dev,
-				 "controller failed, resetting (CSTS %#x)\n",
-				 csts);
-	}
-	if (bad)
-		nvdio_ctrl_want_reset(ctrl, resets);
-again:
-	queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
 }
 
 static void ctrl_users_gone(struct percpu_ref *ref)
@@ -308,10 +278,13 @@ static void ctrl_release(struct device *dev)
 	if (ctrl->admin)
 		nvdio_queue_free(ctrl->admin);
 	kfree(ctrl->effects);
+	kfree(ctrl->smart);
+	kfree(ctrl->id);
 	kfree(ctrl->io);
 	kfree(ctrl->cpu_queue);
 	kfree(ctrl->cpu_poll_queue);
 	percpu_ref_exit(&ctrl->users);
+	nvdio_mmio_free(ctrl);
 	pci_dev_put(ctrl->pdev);
 	ida_free(&nvdio_ctrl_ida, ctrl->instance);
 	kfree(ctrl);
@@ -343,6 +316,7 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	init_completion(&ctrl->users_gone);
 	init_waitqueue_head(&ctrl->state_wait);
 	init_waitqueue_head(&ctrl->map_wait);
+	nvdio_maps_init(ctrl);
 	ctrl->shutdown_timeout = NVDIO_SHUTDOWN_MIN * HZ;
 	mutex_init(&ctrl->lock);
 	mutex_init(&ctrl->freeze_lock);
@@ -351,11 +325,21 @@ struct nvdio_ctrl *nvdio_ctrl_alloc(struct pci_dev *pdev)
 	init_llist_head(&ctrl->dirty);
 	INIT_WORK(&ctrl->dirty_work, nvdio_direct_dirty_work);
 	INIT_WORK(&ctrl->reset_work, ctrl_reset_work);
-	INIT_WORK(&ctrl->event_work, nvdio_events_work);
-	INIT_DELAYED_WORK(&ctrl->watchdog, ctrl_watchdog);
+	INIT_DELAYED_WORK(&ctrl->event_work, nvdio_events_work);
+	ratelimit_state_init(&ctrl->event_limit, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
+	ratelimit_set_flags(&ctrl->event_limit, RATELIMIT_MSG_ON_RELEASE);
+	INIT_DELAYED_WORK(&ctrl->resend_work, nvdio_resend_work);
+	INIT_DELAYED_WORK(&ctrl->watchdog, nvdio_watchdog_work);
 	ctrl->pdev = pci_dev_get(pdev);
 	nvdio_node_init(&ctrl->dev, &pdev->dev, ctrl_release);
-	dev_set_name(&ctrl->dev, "nvdio%d", ctrl->instance);
+	ret = dev_set_name(&ctrl->dev, "nvdio%d", ctrl->instance);
+	if (!ret)
+		ret = nvdio_mmio_alloc(ctrl);
+	if (ret) {
+		put_device(&ctrl->dev);
+		return ERR_PTR(ret);
+	}
 	return ctrl;
 
 free_ida:
@@ -463,6 +447,7 @@ int nvdio_ctrl_start(struct nvdio_ctrl *ctrl)
 	if (ret)
 		return ret;
 	queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
+	nvdio_hwmon_add(ctrl);
 	return 0;
 }
 
@@ -476,9 +461,11 @@ static void ctrl_leave(struct nvdio_ctrl *ctrl)
 	nvdio_ctrl_lock_urgent(ctrl);
 	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_DELETING);
 	mutex_unlock(&ctrl->lock);
-	cancel_delayed_work_sync(&ctrl->watchdog);
-	cancel_work_sync(&ctrl->event_work);
-	cancel_work_sync(&ctrl->reset_work);
+	/* The controller may report an event as long as it is enabled. */
+	disable_delayed_work_sync(&ctrl->watchdog);
+	disable_delayed_work_sync(&ctrl->recovery_work);
+	disable_delayed_work_sync(&ctrl->event_work);
+	disable_work_sync(&ctrl->reset_work);
 }
 
 /* Shut the controller down for good. @drain: let I/O end first. */
@@ -509,9 +496,12 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 	mutex_lock(&ctrl->lock);
 	nvdio_ns_remove_all(ctrl);
 	mutex_unlock(&ctrl->lock);
+	nvdio_hwmon_remove(ctrl);
 	nvdio_node_remove(&ctrl->dev, &ctrl->cdev);
 
 	ctrl_finish(ctrl, present);
+	/* Nothing is left to send. */
+	disable_delayed_work_sync(&ctrl->resend_work);
 
 	wait_for_completion(&ctrl->users_gone);
 	if (ctrl->copy_wq)
@@ -526,6 +516,9 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 		destroy_workqueue(ctrl->reset_wq);
 	/* Only requests between two states are left; they need no time. */
 	nvdio_ctrl_drain(ctrl, MAX_SCHEDULE_TIMEOUT / 2);
+	nvdio_maps_unbind(ctrl);
+	nvdio_mmio_end(ctrl);
+	nvdio_cmb_free(ctrl);
 
 	nvdio_ctrl_clear_affinity(ctrl);
 	for (i = 0; i < ctrl->nr_alloc; i++) {
@@ -538,6 +531,7 @@ void nvdio_ctrl_remove(struct nvdio_ctrl *ctrl)
 		nvdio_queue_free_dma(ctrl->admin);
 	}
 	nvdio_bounce_pool_free(ctrl);
+	nvdio_hmb_free(ctrl);
 	dma_pool_destroy(ctrl->desc_pages);
 	ctrl->desc_pages = NULL;
 	if (ctrl->dbbuf_dbs)

@@ -9,6 +9,7 @@
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/params.h"
+#include "core/quirks.h"
 #include "core/stats.h"
 #include "hw/queue.h"
 #include "io/bounce.h"
@@ -17,6 +18,9 @@
 #include "ctrl/node.h"
 #include "ctrl/ns.h"
 #include "ctrl/sysfs.h"
+
+/* How far namespaces are looked for one by one, whatever NN says. */
+#define NVDIO_NS_SCAN_MAX	1024U
 
 /* The namespace is unused, so no resource may be left accounted to it. */
 static void ns_check_leaks(struct nvdio_ns *ns)
@@ -113,11 +117,17 @@ static int ns_identify(struct nvdio_ctrl *ctrl, u32 nsid,
 	int ret;
 
 	memset(ids, 0, sizeof(*ids));
+	if (ctrl->quirks & NVDIO_QUIRK_BOGUS_NID) {
+		ids->listed = true;
+		return 0;
+	}
 	if (ctrl->vs >= NVME_VS(1, 1, 0))
 		memcpy(ids->eui64, id->eui64, sizeof(ids->eui64));
 	if (ctrl->vs >= NVME_VS(1, 2, 0))
 		memcpy(ids->nguid, id->nguid, sizeof(ids->nguid));
-	if (ctrl->vs < NVME_VS(1, 3, 0)) {
+	if (ctrl->vs < NVME_VS(1, 3, 0) ||
+	    ctrl->quirks & (NVDIO_QUIRK_IDENTIFY_CNS |
+			    NVDIO_QUIRK_NO_NS_DESC_LIST)) {
 		ids->listed = true;
 		return 0;
 	}
@@ -129,6 +139,15 @@ static int ns_identify(struct nvdio_ctrl *ctrl, u32 nsid,
 		nvdio_ns_ids_parse(ids, list, NVME_IDENTIFY_DATA_SIZE);
 	kfree(list);
 	return min(ret, 0);
+}
+
+/*
+ * Contiguous maps from when there were SGLs have no PRP lists: if a reset has
+ * taken the SGLs, two PRPs must do.
+ */
+static u32 ns_map_max(const struct nvdio_ctrl *ctrl)
+{
+	return ctrl->had_sgls && !ctrl->sgls ? NVDIO_MPS : NVDIO_MAP_LIST_BYTES;
 }
 
 static void ns_set_format(struct nvdio_ns *ns,
@@ -152,6 +171,7 @@ static void ns_set_format(struct nvdio_ns *ns,
 	ns->single_max = ctrl->sgls ? ns->limits.max_bytes :
 			 min(ns->limits.max_bytes, NVDIO_MPS);
 	ns->single_max = min(ns->single_max, ctrl->max_map_bytes);
+	ns->map_max = min(ns->limits.max_bytes, ns_map_max(ctrl));
 	/*
 	 * Never bounce under a lock or in an interrupt: leave everything to
 	 * xfer.c.
@@ -163,6 +183,13 @@ static void ns_set_format(struct nvdio_ns *ns,
 	ns->raw_limits = ns->limits;
 	ns->raw_limits.max_bytes = ctrl->max_bytes;
 	ns->raw_limits.lba_mask = 3;
+
+	/*
+	 * A list of SGL descriptors in host memory, for data in the controller's
+	 * own buffer, is something that controllers refuse.
+	 */
+	ns->p2p_limits = ns->limits;
+	ns->p2p_limits.max_descs = 0;
 
 	ns->ro_ctrl = format->read_only;
 	nvdio_ns_update_writable(ns);
@@ -194,8 +221,9 @@ static int ns_add(struct nvdio_ctrl *ctrl, u32 nsid,
 	nvdio_node_init(&ns->dev, &ctrl->dev, ns_release);
 	ns->dev.groups = nvdio_ns_groups;
 
-	dev_set_name(&ns->dev, "nvdio%dn%u", ctrl->instance, nsid);
-	ret = nvdio_node_add(&ns->dev, &ns->cdev, NVDIO_NODE_NS);
+	ret = dev_set_name(&ns->dev, "nvdio%dn%u", ctrl->instance, nsid);
+	if (!ret)
+		ret = nvdio_node_add(&ns->dev, &ns->cdev, NVDIO_NODE_NS);
 	if (ret)
 		goto put;
 	list_add_tail(&ns->link, &ctrl->namespaces);
@@ -223,6 +251,9 @@ static void ns_drop(struct nvdio_ns *ns)
 		spin_lock(&ctrl->io[i]->sq_lock);
 		spin_unlock(&ctrl->io[i]->sq_lock);
 	}
+	/* What was to be sent again to it ends. */
+	wake_up_all(&ctrl->state_wait);
+	mod_delayed_work(ctrl->reset_wq, &ctrl->resend_work, 0);
 	nvdio_node_remove(&ns->dev, &ns->cdev);
 	put_device(&ns->dev);
 }
@@ -251,6 +282,7 @@ static bool ns_fits(const struct nvdio_ns *ns,
 	return ns->lba_shift == format->lba_shift &&
 	       ns->raw_limits.max_bytes <= ctrl->max_bytes &&
 	       (!ns->limits.max_descs || ctrl->sgls) &&
+	       ns->map_max <= ns_map_max(ctrl) &&
 	       !nvdio_ns_ids_differ(&ns->ids, &format->ids);
 }
 
@@ -335,21 +367,13 @@ free:
 	return ret;
 }
 
-/**
- * nvdio_ns_scan() - create nodes for all active namespaces
- * @ctrl: live controller, its lock held
- *
- * Nodes of namespaces that are gone are removed. Namespaces that the controller
- * temporarily cannot identify keep theirs.
- *
- * Context: may sleep.
- * Return: 0; or -errno, and existing nodes stay. A namespace that cannot have a
- * node is no error.
+/*
+ * Scan the namespaces of the list of active ones.
+ * Return: 0, -errno, or the controller's status for the list.
  */
-int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
+static int ns_scan_list(struct nvdio_ctrl *ctrl)
 {
 	const unsigned int per_list = NVME_IDENTIFY_DATA_SIZE / sizeof(__le32);
-	struct nvdio_ns *ns, *next;
 	u32 last = 0, nsid;
 	__le32 *list;
 	unsigned int i;
@@ -358,8 +382,6 @@ int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 	list = kmalloc(NVME_IDENTIFY_DATA_SIZE, GFP_KERNEL);
 	if (!list)
 		return -ENOMEM;
-	list_for_each_entry(ns, &ctrl->namespaces, link)
-		ns->seen = false;
 	do {
 		ret = nvdio_admin_identify(ctrl, last,
 					   NVME_ID_CNS_NS_ACTIVE_LIST, list);
@@ -378,20 +400,57 @@ int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
 		}
 	} while (!ret && i == per_list);
 	kfree(list);
+	return ret;
+}
 
+/* Scan all that there may be. Return: 0 or -errno. */
+static int ns_scan_all(struct nvdio_ctrl *ctrl)
+{
+	u32 nsid, nn = min(ctrl->nn, NVDIO_NS_SCAN_MAX);
+	int ret = 0;
+
+	for (nsid = 1; nsid <= nn && !ret; nsid++)
+		ret = ns_scan_one(ctrl, nsid);
+	return ret;
+}
+
+/* The list exists since NVMe 1.1, in controllers without this quirk. */
+static bool ns_has_list(const struct nvdio_ctrl *ctrl)
+{
+	return ctrl->vs >= NVME_VS(1, 1, 0) &&
+	       !(ctrl->quirks & NVDIO_QUIRK_IDENTIFY_CNS);
+}
+
+/**
+ * nvdio_ns_scan() - create nodes for all active namespaces
+ * @ctrl: live controller, its lock held
+ *
+ * Nodes of namespaces that are gone are removed. Namespaces that the controller
+ * temporarily cannot identify keep theirs.
+ *
+ * Context: may sleep.
+ * Return: 0; or -errno, and existing nodes stay. A namespace that cannot have a
+ * node is no error.
+ */
+int nvdio_ns_scan(struct nvdio_ctrl *ctrl)
+{
+	bool listed = ns_has_list(ctrl);
+	struct nvdio_ns *ns, *next;
+	int ret;
+
+	list_for_each_entry(ns, &ctrl->namespaces, link)
+		ns->seen = false;
+	ret = listed ? ns_scan_list(ctrl) : ns_scan_all(ctrl);
 	if (ret > 0 && !(ret & NVME_STATUS_DNR) &&
-	    ctrl->vs >= NVME_VS(1, 1, 0) && !list_empty(&ctrl->namespaces)) {
+	    !list_empty(&ctrl->namespaces)) {
 		dev_warn(&ctrl->dev,
 			 "cannot list namespaces (status %#x): nodes unchanged\n",
 			 ret);
 		return -EIO;
 	}
-	if (ret > 0) {
-		/* Before NVMe 1.1 there is no such list. */
-		for (nsid = 1, ret = 0; nsid <= min(ctrl->nn, 1024U) && !ret;
-		     nsid++)
-			ret = ns_scan_one(ctrl, nsid);
-	}
+	/* Some controllers refuse the list, whatever their version says. */
+	if (ret > 0)
+		ret = ns_scan_all(ctrl);
 	if (ret)
 		return ret;
 	list_for_each_entry_safe(ns, next, &ctrl->namespaces, link) {

@@ -11,8 +11,12 @@
 #include "pure/dptr.h"
 #include "core/compat.h"
 #include "core/ctrl.h"
+#include "core/params.h"
+#include "core/quirks.h"
 #include "ctrl/ctrl.h"
 #include "ctrl/pci.h"
+#include "ctrl/quirks.h"
+#include "ctrl/recovery.h"
 #include "ctrl/sysfs.h"
 
 /* Registers and a page of doorbells. */
@@ -25,8 +29,8 @@
 
 /*
  * Set the properties of DMA mappings: a size limit if they may go through
- * swiotlb, and the constant offset of a linear mapping, which is read off the
- * API itself.
+ * swiotlb, and with the parameter dma_shortcut the constant offset of a linear
+ * mapping, which is read off the API itself.
  */
 static void nvdio_pci_dma(struct nvdio_ctrl *ctrl)
 {
@@ -36,9 +40,11 @@ static void nvdio_pci_dma(struct nvdio_ctrl *ctrl)
 	dma_addr_t dma;
 
 	ctrl->bounces = max < SIZE_MAX;
+	/* Memory of devices cannot be bounced. */
+	ctrl->p2pdma = !ctrl->bounces && nvdio_p2pdma(dev);
 	ctrl->max_map_bytes = min_t(size_t, max, ctrl->bounces ?
 				    NVDIO_BOUNCED_MAP : SZ_1G) & PAGE_MASK;
-	if (!nvdio_dma_is_linear(dev))
+	if (!READ_ONCE(nvdio_dma_shortcut) || !nvdio_dma_is_linear(dev))
 		return;
 	page = alloc_page(GFP_KERNEL);
 	if (!page)
@@ -58,6 +64,11 @@ static int nvdio_pci_map(struct nvdio_ctrl *ctrl)
 	struct device *dev = &pdev->dev;
 	int ret;
 
+	/*
+	 * Enabling the device may turn on the port above, which could be what
+	 * keeps it from writing (hw/master.c).
+	 */
+	pci_clear_master(pdev);
 	ret = pci_enable_device_mem(pdev);
 	if (ret)
 		return ret;
@@ -76,7 +87,9 @@ static int nvdio_pci_map(struct nvdio_ctrl *ctrl)
 		ret = -ENOMEM;
 		goto release;
 	}
-	ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	ret = dma_set_mask_and_coherent(dev, ctrl->quirks &
+					NVDIO_QUIRK_DMA_ADDRESS_BITS_48 ?
+					DMA_BIT_MASK(48) : DMA_BIT_MASK(64));
 	if (ret)
 		goto unmap;
 	/*
@@ -112,11 +125,15 @@ static void nvdio_pci_unmap(struct nvdio_ctrl *ctrl)
 /* MSI-X, MSI or INTx; one vector per queue if there are enough. */
 static int nvdio_pci_vectors(struct nvdio_ctrl *ctrl)
 {
+	bool single = ctrl->quirks & NVDIO_QUIRK_SINGLE_VECTOR;
+	bool msi = !(ctrl->quirks & NVDIO_QUIRK_BROKEN_MSI);
 	struct pci_dev *pdev = ctrl->pdev;
 	int ret;
 
-	ret = pci_alloc_irq_vectors(pdev, 1, num_possible_cpus() + 1,
-				    PCI_IRQ_MSIX | PCI_IRQ_MSI | PCI_IRQ_INTX);
+	ret = pci_alloc_irq_vectors(pdev, 1,
+				    single ? 1 : nvdio_max_queues() + 1,
+				    PCI_IRQ_MSIX | PCI_IRQ_INTX |
+				    (msi ? PCI_IRQ_MSI : 0));
 	if (ret < 0)
 		return ret;
 	ctrl->nr_vectors = ret;
@@ -140,13 +157,18 @@ static int nvdio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (IS_ERR(ctrl))
 		return PTR_ERR(ctrl);
 	ctrl->dev.groups = nvdio_ctrl_groups;
-	ret = nvdio_pci_map(ctrl);
+	INIT_DELAYED_WORK(&ctrl->recovery_work, nvdio_recovery_late);
+	ret = nvdio_quirks_init(ctrl);
+	if (!ret)
+		ret = nvdio_pci_map(ctrl);
 	if (ret)
 		goto put;
 	ret = nvdio_pci_vectors(ctrl);
 	if (ret)
 		goto unmap;
 	pci_set_drvdata(pdev, ctrl);
+	/* For recovery_slot_reset(). */
+	pci_save_state(pdev);
 	ret = nvdio_ctrl_start(ctrl);
 	if (!ret)
 		return 0;
@@ -190,22 +212,6 @@ static int nvdio_pci_resume(struct device *dev)
 static DEFINE_SIMPLE_DEV_PM_OPS(nvdio_pci_pm, nvdio_pci_suspend,
 				nvdio_pci_resume);
 
-/* Called around a function level reset, or another reset by the PCI core. */
-static void nvdio_pci_reset_prepare(struct pci_dev *pdev)
-{
-	nvdio_ctrl_suspend(pci_get_drvdata(pdev), false);
-}
-
-static void nvdio_pci_reset_done(struct pci_dev *pdev)
-{
-	nvdio_ctrl_resume(pci_get_drvdata(pdev));
-}
-
-static const struct pci_error_handlers nvdio_pci_errors = {
-	.reset_prepare = nvdio_pci_reset_prepare,
-	.reset_done = nvdio_pci_reset_done,
-};
-
 /*
  * No id table: the driver binds only through driver_override, so that loading
  * the module never takes a disk away from the system.
@@ -215,6 +221,6 @@ struct pci_driver nvdio_pci_driver = {
 	.probe = nvdio_pci_probe,
 	.remove = nvdio_pci_remove,
 	.shutdown = nvdio_pci_shutdown,
-	.err_handler = &nvdio_pci_errors,
+	.err_handler = &nvdio_recovery_handlers,
 	.driver.pm = pm_sleep_ptr(&nvdio_pci_pm),
 };

@@ -12,6 +12,7 @@
 #include "core/compat.h"
 #include "core/ctrl.h"
 #include "core/params.h"
+#include "core/quirks.h"
 #include "hw/queue.h"
 #include "io/xfer_pool.h"
 #include "ctrl/admin.h"
@@ -156,8 +157,8 @@ int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
 	int ret;
 
 	nr_irq = ctrl->nr_vectors > 1 ? ctrl->nr_vectors - 1 : 1;
-	nr_irq = min(nr_irq, num_possible_cpus());
-	nr_poll = min(nvdio_poll_queues, num_possible_cpus());
+	nr_irq = min(nr_irq, nvdio_max_queues());
+	nr_poll = min(nvdio_poll_queues, nvdio_max_queues());
 	/*
 	 * Queue pairs whose doorbells fit into the BAR, not counting the admin
 	 * queue.
@@ -175,6 +176,8 @@ int nvdio_ctrl_alloc_queues(struct nvdio_ctrl *ctrl)
 
 	depth = clamp(nvdio_io_queue_depth, 2U, NVDIO_TAGS_MAX + 1);
 	depth = min_t(u32, depth, NVME_CAP_MQES(ctrl->cap) + 1);
+	if (ctrl->quirks & NVDIO_QUIRK_QDEPTH_ONE)
+		depth = 2;
 	ctrl->io_depth = depth;
 	ctrl->io = kcalloc(nr_irq + nr_poll, sizeof(*ctrl->io), GFP_KERNEL);
 	if (!ctrl->io)

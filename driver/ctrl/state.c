@@ -25,6 +25,33 @@ static void state_apply(struct nvdio_ctrl *ctrl)
 		nvdio_queue_set_state(ctrl->io[i], io);
 }
 
+/*
+ * Hold submitters back on every queue before the first of them gets -ENODEV:
+ * a caller that has seen it on one queue must not succeed on another.
+ */
+static void state_hold(struct nvdio_ctrl *ctrl)
+{
+	unsigned int i;
+
+	if (ctrl->admin)
+		nvdio_queue_set_state(ctrl->admin, NVDIO_QUEUE_FROZEN);
+	for (i = 0; i < ctrl->nr_io; i++)
+		nvdio_queue_set_state(ctrl->io[i], NVDIO_QUEUE_FROZEN);
+}
+
+/*
+ * Send again what was in flight when the controller was stopped. That does not
+ * wait for I/O that is held back: whoever holds it back waits for this.
+ */
+static void state_resend(struct nvdio_ctrl *ctrl)
+{
+	unsigned int i;
+
+	for (i = 0; i < ctrl->nr_io; i++)
+		nvdio_queue_hook(ctrl->io[i]);
+	mod_delayed_work(ctrl->reset_wq, &ctrl->resend_work, 0);
+}
+
 /**
  * nvdio_ctrl_set_state() - change the state of a controller
  * @ctrl: controller, its lock held
@@ -42,11 +69,17 @@ bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl, enum nvdio_ctrl_state state)
 	lockdep_assert_held(&ctrl->lock);
 	if (!nvdio_ctrl_may_become(ctrl->state, state))
 		return false;
+	if (state >= NVDIO_CTRL_DELETING)
+		state_hold(ctrl);
 	WRITE_ONCE(ctrl->state, state);
 	/* Reached only once: DELETING and DEAD are final. */
 	if (state >= NVDIO_CTRL_DELETING)
 		percpu_ref_kill(&ctrl->users);
 	state_apply(ctrl);
+	if (state == NVDIO_CTRL_LIVE)
+		state_resend(ctrl);
+	else if (state >= NVDIO_CTRL_DELETING)
+		wake_up_all(&ctrl->state_wait);
 	return true;
 }
 
@@ -110,6 +143,17 @@ bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout)
 	return true;
 }
 
+/* From now on nothing writes doorbells. */
+static void state_unhook(struct nvdio_ctrl *ctrl)
+{
+	unsigned int i;
+
+	for (i = 0; i < ctrl->nr_io; i++)
+		nvdio_queue_unhook(ctrl->io[i]);
+	if (ctrl->admin)
+		nvdio_queue_unhook(ctrl->admin);
+}
+
 /**
  * nvdio_ctrl_halt() - disable the controller and end all commands
  * @ctrl: controller whose queues admit no submitters
@@ -123,10 +167,7 @@ void nvdio_ctrl_halt(struct nvdio_ctrl *ctrl, bool shutdown, u16 status)
 {
 	unsigned int i;
 
-	for (i = 0; i < ctrl->nr_io; i++)
-		nvdio_queue_unhook(ctrl->io[i]);
-	if (ctrl->admin)
-		nvdio_queue_unhook(ctrl->admin);
+	state_unhook(ctrl);
 	nvdio_regs_disable(ctrl, shutdown);
 	for (i = 0; i < ctrl->nr_io; i++)
 		nvdio_queue_cancel(ctrl->io[i], status);
@@ -135,20 +176,37 @@ void nvdio_ctrl_halt(struct nvdio_ctrl *ctrl, bool shutdown, u16 status)
 }
 
 /**
+ * nvdio_ctrl_hold() - hold I/O back without a word to the controller
+ * @ctrl: LIVE or CONNECTING controller, its lock held
+ *
+ * It becomes RESETTING. Commands stay in flight; nvdio_ctrl_halt() ends them.
+ *
+ * Context: may sleep.
+ */
+void nvdio_ctrl_hold(struct nvdio_ctrl *ctrl)
+{
+	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING);
+	WRITE_ONCE(ctrl->resets, ctrl->resets + 1);
+	state_unhook(ctrl);
+}
+
+/**
  * nvdio_ctrl_stop() - the first half of a reset
  * @ctrl: controller, its lock held
  * @drain: give I/O some time to end before it is cancelled
  * @shutdown: the controller may lose power
  *
- * Submitters are held back, the controller is disabled, commands in flight end.
+ * Submitters are held back, the controller is disabled. Commands in flight end,
+ * or wait to be sent again (io/retry.h).
  *
  * Context: may sleep.
  * Return: false, with nothing done, if the controller is not LIVE.
  */
 bool nvdio_ctrl_stop(struct nvdio_ctrl *ctrl, bool drain, bool shutdown)
 {
-	if (!nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING))
+	if (ctrl->state != NVDIO_CTRL_LIVE)
 		return false;
+	nvdio_ctrl_set_state(ctrl, NVDIO_CTRL_RESETTING);
 	WRITE_ONCE(ctrl->resets, ctrl->resets + 1);
 	if (drain)
 		nvdio_ctrl_drain(ctrl, NVDIO_DRAIN_TIMEOUT);
@@ -179,12 +237,18 @@ void nvdio_ctrl_kill(struct nvdio_ctrl *ctrl)
  *
  * A live controller is stopped here and restarted by a work item. One that is
  * being brought up or reset is declared DEAD: it can only be unbound. Either
- * way, nothing is in flight on return.
+ * way, nothing is in flight on return. One whose PCI channel is frozen is left
+ * to error recovery.
  *
  * Context: may sleep.
  */
 void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl, bool drain)
 {
+	if (ctrl->state == NVDIO_CTRL_CONNECTING && nvdio_ctrl_frozen(ctrl)) {
+		nvdio_ctrl_hold(ctrl);
+		nvdio_ctrl_halt(ctrl, false, NVDIO_SC_RESET);
+		return;
+	}
 	if (nvdio_ctrl_stop(ctrl, drain, false))
 		queue_work(ctrl->reset_wq, &ctrl->reset_work);
 	else

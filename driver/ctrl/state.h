@@ -20,6 +20,7 @@ void nvdio_ctrl_set_frozen(struct nvdio_ctrl *ctrl, bool frozen);
 void nvdio_ctrl_lock_urgent(struct nvdio_ctrl *ctrl);
 bool nvdio_ctrl_drain(struct nvdio_ctrl *ctrl, unsigned long timeout);
 void nvdio_ctrl_halt(struct nvdio_ctrl *ctrl, bool shutdown, u16 status);
+void nvdio_ctrl_hold(struct nvdio_ctrl *ctrl);
 bool nvdio_ctrl_stop(struct nvdio_ctrl *ctrl, bool drain, bool shutdown);
 void nvdio_ctrl_kill(struct nvdio_ctrl *ctrl);
 void nvdio_ctrl_lost(struct nvdio_ctrl *ctrl, bool drain);

@@ -2,12 +2,16 @@
 /* sysfs attributes of the nodes, one value per file. */
 #include <linux/device.h>
 #include <linux/sysfs.h>
+#include <linux/unaligned.h>
 
 #include "pure/ctrl_state.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/stats.h"
 #include "hw/queue.h"
+#include "ctrl/power.h"
+#include "ctrl/quirks.h"
+#include "ctrl/smart.h"
 #include "ctrl/sysfs.h"
 
 static struct nvdio_ns *to_ns(struct device *dev)
@@ -20,31 +24,43 @@ static struct nvdio_ctrl *to_ctrl(struct device *dev)
 	return container_of(dev, struct nvdio_ctrl, dev);
 }
 
+/* An attribute: the sum of @nr counters, at @offset in struct nvdio_stats. */
+struct stat_attribute {
+	struct device_attribute attr;
+	u16 offset[2];
+	u16 nr;
+};
+
 static ssize_t stat_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
-	struct dev_ext_attribute *ext;
+	const struct stat_attribute *stat =
+		container_of(attr, struct stat_attribute, attr);
+	u64 sum = 0;
+	u16 i;
 
-	ext = container_of(attr, struct dev_ext_attribute, attr);
-	return sysfs_emit(buf, "%llu\n",
-			  nvdio_stats_sum(to_ns(dev)->stats,
-					  (size_t)ext->var));
+	for (i = 0; i < stat->nr; i++)
+		sum += nvdio_stats_sum(to_ns(dev)->stats, stat->offset[i]);
+	return sysfs_emit(buf, "%llu\n", sum);
 }
 
-#define STAT_ATTR(name, offset)						\
-	static struct dev_ext_attribute stat_##name = {			\
+#define STAT_ATTR(name, ...)						\
+	static struct stat_attribute stat_##name = {			\
 		.attr = __ATTR(name, 0444, stat_show, NULL),		\
-		.var = (void *)(offset),				\
+		.offset = { __VA_ARGS__ },				\
+		.nr = COUNT_ARGS(__VA_ARGS__),				\
 	}
 #define STAT(member)	offsetof(struct nvdio_stats, member)
 
-STAT_ATTR(direct, STAT(direct));
+STAT_ATTR(direct, STAT(direct), STAT(direct_mapped));
+STAT_ATTR(mapped, STAT(direct_mapped), STAT(passthrough_mapped));
 STAT_ATTR(copy, STAT(copy));
 STAT_ATTR(polled, STAT(polled));
 STAT_ATTR(nowait_eagain, STAT(nowait_eagain));
 STAT_ATTR(read_bytes, STAT(read_bytes));
 STAT_ATTR(write_bytes, STAT(write_bytes));
 STAT_ATTR(errors, STAT(errors));
+STAT_ATTR(retries, STAT(retries));
 STAT_ATTR(flush, STAT(flush));
 STAT_ATTR(discard, STAT(discard));
 STAT_ATTR(write_zeroes, STAT(write_zeroes));
@@ -55,12 +71,14 @@ STAT_ATTR(bounce_buffers, STAT(bounce_buffers));
 
 static struct attribute *stats_attrs[] = {
 	&stat_direct.attr.attr,
+	&stat_mapped.attr.attr,
 	&stat_copy.attr.attr,
 	&stat_polled.attr.attr,
 	&stat_nowait_eagain.attr.attr,
 	&stat_read_bytes.attr.attr,
 	&stat_write_bytes.attr.attr,
 	&stat_errors.attr.attr,
+	&stat_retries.attr.attr,
 	&stat_flush.attr.attr,
 	&stat_discard.attr.attr,
 	&stat_write_zeroes.attr.attr,
@@ -169,6 +187,43 @@ CTRL_ATTR(sgls, "%d", ctrl->sgls);
 CTRL_ATTR(mdts_bytes, "%u", ctrl->max_bytes);
 CTRL_ATTR(irq_mode, "%s", ctrl->irq_mode);
 CTRL_ATTR(shadow_doorbells, "%d", ctrl->dbbuf_on);
+CTRL_ATTR(hmb_bytes, "%llu", READ_ONCE(ctrl->hmb_bytes));
+CTRL_ATTR(cmb_bytes, "%llu", READ_ONCE(ctrl->cmb_bytes));
+CTRL_ATTR(maps, "%u", READ_ONCE(ctrl->maps.nr));
+CTRL_ATTR(map_bytes, "%llu", READ_ONCE(ctrl->maps.bytes));
+
+static ssize_t quirks_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	return nvdio_quirks_show(to_ctrl(dev), buf);
+}
+static DEVICE_ATTR_RO(quirks);
+
+/* Root only: reading it is a command, too. */
+static ssize_t power_state_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	u32 state;
+	int ret = nvdio_power_get(to_ctrl(dev), &state);
+
+	return ret ? ret : sysfs_emit(buf, "%u\n", state);
+}
+
+static ssize_t power_state_store(struct device *dev,
+				 struct device_attribute *attr,
+				 const char *buf, size_t count)
+{
+	u32 state;
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	ret = kstrtou32(buf, 0, &state);
+	if (!ret)
+		ret = nvdio_power_set(to_ctrl(dev), state);
+	return ret ? ret : count;
+}
+static DEVICE_ATTR_ADMIN_RW(power_state);
 
 static struct attribute *ctrl_attrs[] = {
 	&dev_attr_model.attr,
@@ -182,6 +237,12 @@ static struct attribute *ctrl_attrs[] = {
 	&dev_attr_mdts_bytes.attr,
 	&dev_attr_irq_mode.attr,
 	&dev_attr_shadow_doorbells.attr,
+	&dev_attr_hmb_bytes.attr,
+	&dev_attr_cmb_bytes.attr,
+	&dev_attr_maps.attr,
+	&dev_attr_map_bytes.attr,
+	&dev_attr_quirks.attr,
+	&dev_attr_power_state.attr,
 	NULL
 };
 
@@ -189,7 +250,50 @@ static const struct attribute_group ctrl_group = {
 	.attrs = ctrl_attrs,
 };
 
+/* Bits above the lower 64 of a 128-bit counter: as good as infinite. */
+static u64 counter_128(const u8 *value)
+{
+	return get_unaligned_le64(value + 8) ? U64_MAX :
+					       get_unaligned_le64(value);
+}
+
+#define HEALTH_ATTR(name, fmt, value)					\
+	static ssize_t name##_show(struct device *dev,			\
+				   struct device_attribute *attr,	\
+				   char *buf)				\
+	{								\
+		struct nvme_smart_log log;				\
+		int ret = nvdio_smart_get(to_ctrl(dev), &log);		\
+									\
+		return ret ? ret : sysfs_emit(buf, fmt "\n", value);	\
+	}								\
+	static DEVICE_ATTR_RO(name)
+
+HEALTH_ATTR(critical_warning, "%#04x", log.critical_warning);
+HEALTH_ATTR(available_spare, "%u", log.avail_spare);
+HEALTH_ATTR(percentage_used, "%u", log.percent_used);
+HEALTH_ATTR(media_errors, "%llu", counter_128(log.media_errors));
+HEALTH_ATTR(power_on_hours, "%llu", counter_128(log.power_on_hours));
+HEALTH_ATTR(unsafe_shutdowns, "%llu", counter_128(log.unsafe_shutdowns));
+
+static struct attribute *health_attrs[] = {
+	&dev_attr_critical_warning.attr,
+	&dev_attr_available_spare.attr,
+	&dev_attr_percentage_used.attr,
+	&dev_attr_media_errors.attr,
+	&dev_attr_power_on_hours.attr,
+	&dev_attr_unsafe_shutdowns.attr,
+	NULL
+};
+
+/* Of the SMART log, which is read at most once a second. */
+static const struct attribute_group health_group = {
+	.name = "health",
+	.attrs = health_attrs,
+};
+
 const struct attribute_group *nvdio_ctrl_groups[] = {
 	&ctrl_group,
+	&health_group,
 	NULL
 };

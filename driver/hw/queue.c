@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Queue pairs: memory, doorbells, plugging, state and interrupts; see queue.h.
+ *
+ * Step 7 of a read (docs/driver.md, "One read"): the plug ends, and one doorbell
+ * submits all its commands. They end in complete.c.
  */
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
 
 #include "pure/ctrl_state.h"
+#include "pure/tag_chain.h"
 #include "pure/tags.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/request.h"
+#include "hw/dbbuf.h"
 #include "hw/queue.h"
 
 /**
@@ -39,8 +44,30 @@ void nvdio_queue_ring(struct nvdio_queue *q)
  */
 void nvdio_queue_submit_stop(struct nvdio_queue *q)
 {
-	q->sq_tail = q->sq_tail + 1 == q->depth ? 0 : q->sq_tail + 1;
+	u32 tail = q->sq_tail + 1;
+
+	WRITE_ONCE(q->sq_tail, tail == q->depth ? 0 : tail);
 	nvdio_queue_ring(q);
+}
+
+/**
+ * nvdio_queue_submit_plug() - the doorbell for a task whose plug has not @q
+ * @q: queue, with one more command submitted
+ * @plug: the current task's plug, or NULL
+ *
+ * The slow path of nvdio_queue_submit_sqe(): the plug gets the queue, or there is
+ * none, or another one has it.
+ *
+ * Context: sq_lock held.
+ */
+void nvdio_queue_submit_plug(struct nvdio_queue *q, struct blk_plug *plug)
+{
+	if (!plug || q->plugged != NVDIO_NO_PLUG) {
+		nvdio_queue_ring(q);
+		return;
+	}
+	WRITE_ONCE(q->plugged, plug);
+	list_add(&q->plug_cb.list, &plug->cb_list);
 }
 
 /* The plug ends, or its task is about to sleep. */
@@ -51,7 +78,7 @@ static void queue_unplug(struct blk_plug_cb *cb, bool from_schedule)
 	spin_lock(&q->sq_lock);
 	if (q->sq_tail != q->sq_db_written)
 		nvdio_queue_ring(q);
-	q->plugged = NULL;
+	WRITE_ONCE(q->plugged, NVDIO_NO_PLUG);
 	spin_unlock(&q->sq_lock);
 }
 
@@ -91,7 +118,10 @@ void nvdio_req_put(struct nvdio_queue *q, struct nvdio_request *req)
 	WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
 	nvdio_tag_chain_init(&q->tags, &chain);
 	nvdio_tag_chain_add(&q->tags, &chain, tag);
-	nvdio_queue_put_tags(q, &chain, 1);
+	nvdio_tags_put_chain(&q->tags, &chain, 1);
+	/* nvdio_tags_put_chain() is the full barrier that this requires. */
+	if (unlikely(waitqueue_active(&q->wait)))
+		wake_up(&q->wait);
 }
 
 /**
@@ -112,28 +142,90 @@ void nvdio_queue_stray(struct nvdio_queue *q, u16 cid)
 /**
  * nvdio_queue_expired() - has a command exceeded its timeout?
  * @q: queue
+ * @cid: set to the identifier of such a command; may be NULL
  *
  * Context: any, without a lock.
- * Return: true if one has.
+ * Return: see enum nvdio_timeout.
  */
-bool nvdio_queue_expired(struct nvdio_queue *q)
+enum nvdio_timeout nvdio_queue_expired(struct nvdio_queue *q, u16 *cid)
 {
+	enum nvdio_timeout ret = NVDIO_TIMEOUT_NONE;
 	u32 now = jiffies;
-	bool ret = false;
 	unsigned int i;
 
-	for (i = 0; i < READ_ONCE(q->tags.fresh) && !ret; i++) {
+	for (i = 0; i < READ_ONCE(q->tags.fresh); i++) {
 		struct nvdio_request *req = &q->reqs[i];
+		u16 flags;
 
 		/*
 		 * Pairs with nvdio_queue_submit_sqe(), which sets @deadline
 		 * first.
 		 */
-		ret = smp_load_acquire(&req->state) == NVDIO_REQ_IN_FLIGHT &&
-		      !(READ_ONCE(req->flags) & NVDIO_REQ_NO_TIMEOUT) &&
-		      (s32)(now - READ_ONCE(req->deadline)) > 0;
+		if (smp_load_acquire(&req->state) != NVDIO_REQ_IN_FLIGHT)
+			continue;
+		flags = READ_ONCE(req->flags);
+		if (flags & NVDIO_REQ_NO_TIMEOUT ||
+		    (s32)(now - READ_ONCE(req->deadline)) <= 0)
+			continue;
+		if (cid)
+			*cid = READ_ONCE(req->cid);
+		if (flags & NVDIO_REQ_ABORTED)
+			return NVDIO_TIMEOUT_AGAIN;
+		ret = NVDIO_TIMEOUT_FIRST;
 	}
 	return ret;
+}
+
+/**
+ * nvdio_queue_mark_aborted() - give a command that is aborted more time
+ * @q: queue
+ * @cid: identifier of the command, from nvdio_queue_expired()
+ *
+ * Context: task; takes cq_lock.
+ * Return: false if it has ended meanwhile.
+ */
+bool nvdio_queue_mark_aborted(struct nvdio_queue *q, u16 cid)
+{
+	struct nvdio_request *req = &q->reqs[cid & NVDIO_TAG_MASK];
+	bool ret;
+
+	spin_lock_irq(&q->cq_lock);
+	ret = req->state == NVDIO_REQ_IN_FLIGHT && req->cid == cid;
+	if (ret) {
+		req->flags |= NVDIO_REQ_ABORTED;
+		WRITE_ONCE(req->deadline, (u32)jiffies + q->timeout);
+	}
+	spin_unlock_irq(&q->cq_lock);
+	return ret;
+}
+
+/**
+ * nvdio_queue_postpone() - give commands in flight more time
+ * @q: queue
+ * @by: jiffies in which the controller has processed none
+ *
+ * Context: task; takes cq_lock.
+ */
+void nvdio_queue_postpone(struct nvdio_queue *q, u32 by)
+{
+	unsigned int i;
+	u32 was;
+
+	spin_lock_irq(&q->cq_lock);
+	for (i = 0; i < q->nr_reqs; i++) {
+		struct nvdio_request *req = &q->reqs[i];
+
+		/*
+		 * Pairs with nvdio_queue_submit_sqe(). It cannot end, nor be
+		 * reused, without the lock; a deadline that is set right now
+		 * (nvdio_passthru_extend()) is left alone.
+		 */
+		if (smp_load_acquire(&req->state) != NVDIO_REQ_IN_FLIGHT)
+			continue;
+		was = READ_ONCE(req->deadline);
+		cmpxchg(&req->deadline, was, was + by);
+	}
+	spin_unlock_irq(&q->cq_lock);
 }
 
 /**
@@ -154,7 +246,21 @@ u32 nvdio_queue_in_flight(const struct nvdio_queue *q)
 }
 
 /**
- * nvdio_queue_unhook() - stop writing doorbells
+ * nvdio_queue_hook() - let commands be sent again
+ * @q: queue of a controller that is ready, whatever new submitters have to wait
+ *	for
+ *
+ * Context: task; takes sq_lock.
+ */
+void nvdio_queue_hook(struct nvdio_queue *q)
+{
+	spin_lock(&q->sq_lock);
+	WRITE_ONCE(q->resend, true);
+	spin_unlock(&q->sq_lock);
+}
+
+/**
+ * nvdio_queue_unhook() - stop writing doorbells, and sending commands again
  * @q: queue that admits no submitters
  *
  * Called before the controller is disabled. A plug that ends later finds
@@ -165,6 +271,7 @@ u32 nvdio_queue_in_flight(const struct nvdio_queue *q)
 void nvdio_queue_unhook(struct nvdio_queue *q)
 {
 	spin_lock(&q->sq_lock);
+	WRITE_ONCE(q->resend, false);
 	q->sq_db_written = q->sq_tail;
 	q->sq_dbbuf_db = NULL;
 	spin_lock_irq(&q->cq_lock);
@@ -240,14 +347,14 @@ void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state)
 void nvdio_queue_reset(struct nvdio_queue *q)
 {
 	spin_lock(&q->sq_lock);
-	q->sq_tail = 0;
+	WRITE_ONCE(q->sq_tail, 0);
 	q->sq_db_written = 0;
 	q->sq_stop = min(NVDIO_RING_AFTER, q->depth);
 	q->sq_dbbuf_db = NULL;
 	spin_lock_irq(&q->cq_lock);
 	q->cq_dbbuf_db = NULL;
-	q->strays = 0;
-	q->cq_head = 0;
+	WRITE_ONCE(q->strays, 0);
+	WRITE_ONCE(q->cq_head, 0);
 	q->cq_phase = 1;
 	memset(q->cqes, 0, q->depth * sizeof(*q->cqes));
 	spin_unlock_irq(&q->cq_lock);
@@ -276,6 +383,7 @@ struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
 	spin_lock_init(&q->sq_lock);
 	spin_lock_init(&q->cq_lock);
 	init_waitqueue_head(&q->wait);
+	q->plugged = NVDIO_NO_PLUG;
 	q->plug_cb.callback = queue_unplug;
 	q->ctrl = ctrl;
 	q->dev = ctrl->dev.parent;
@@ -329,7 +437,7 @@ void nvdio_queue_free_dma(struct nvdio_queue *q)
 {
 	struct nvme_completion *cqes;
 
-	while (READ_ONCE(q->plugged))
+	while (READ_ONCE(q->plugged) != NVDIO_NO_PLUG)
 		schedule_timeout_uninterruptible(1);
 	/* The unlock is the last access of the callback. */
 	spin_lock(&q->sq_lock);

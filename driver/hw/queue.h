@@ -7,14 +7,17 @@
  * A command is submitted while sq_lock is held once:
  *
  *	req = nvdio_req_get(q, ...);		io/admit.h; error: nothing held
- *	nvdio_req_fill(req, ...);
- *	... fill in *nvdio_queue_sqe(q) ...
+ *	nvdio_req_fill(req, ...);		io/admit.h
+ *	... fill in *nvdio_queue_sqe(q) ...	io/admit.h
  *	nvdio_queue_submit(q, req);
  *	nvdio_queue_unlock(q);
  *
  * Interrupts never take sq_lock. cq_lock serialises everything that may end a
  * request: interrupt, polling, timeout and teardown. The one that finds the
  * request IN_FLIGHT under cq_lock ends it (invariant 1).
+ *
+ * Step 6 of a read (docs/driver.md, "One read"): its SQE is made the
+ * controller's, except for the doorbell, which a plug defers to queue.c.
  */
 #ifndef NVDIO_QUEUE_H
 #define NVDIO_QUEUE_H
@@ -30,11 +33,15 @@
 
 #include "pure/ctrl_state.h"
 #include "pure/tags.h"
+#include "core/map.h"
 #include "core/request.h"
 
 struct nvdio_ctrl;
 struct nvdio_ns;
 struct nvdio_xfer_pool;
+
+/* The plug of a queue that has none: not that of a task without one either. */
+#define NVDIO_NO_PLUG		((struct blk_plug *)ERR_PTR(-ENOENT))
 
 /* Number of commands after which the doorbell is written even within a plug. */
 #define NVDIO_RING_AFTER	32
@@ -44,15 +51,29 @@ struct nvdio_xfer_pool;
  * pool
  * @NVDIO_RESERVED_ADMIN: the driver's own commands (ctrl/admin.c)
  * @NVDIO_RESERVED_EVENT: Asynchronous Event Request (ctrl/events.c)
+ * @NVDIO_RESERVED_ABORT: Abort (ctrl/watchdog.c)
  * @NVDIO_RESERVED_NR: number of reserved requests
  *
- * User space cannot exhaust them. There is one of each, used under the
- * controller's lock.
+ * User space cannot exhaust them. There is one of each. The first two are used
+ * under the controller's lock, the last by the watchdog alone.
  */
 enum nvdio_reserved {
 	NVDIO_RESERVED_ADMIN,
 	NVDIO_RESERVED_EVENT,
+	NVDIO_RESERVED_ABORT,
 	NVDIO_RESERVED_NR,
+};
+
+/**
+ * enum nvdio_timeout - what is known of a queue's overdue commands
+ * @NVDIO_TIMEOUT_NONE: there is none
+ * @NVDIO_TIMEOUT_FIRST: one has exceeded its timeout
+ * @NVDIO_TIMEOUT_AGAIN: and once more after nvdio_queue_mark_aborted()
+ */
+enum nvdio_timeout {
+	NVDIO_TIMEOUT_NONE,
+	NVDIO_TIMEOUT_FIRST,
+	NVDIO_TIMEOUT_AGAIN,
 };
 
 /**
@@ -81,7 +102,7 @@ struct nvdio_queue {
 	struct nvme_command *sqes;
 	/** @reqs: requests, by tag */
 	struct nvdio_request *reqs;
-	/** @plugged: plug whose callback list holds @plug_cb, or NULL */
+	/** @plugged: plug whose callback list holds @plug_cb, or NVDIO_NO_PLUG */
 	struct blk_plug *plugged;
 	/** @dma_offset: see @linear */
 	dma_addr_t dma_offset;
@@ -91,12 +112,21 @@ struct nvdio_queue {
 	__le32 *sq_dbbuf_db;
 	/** @sq_dbbuf_ei: EventIdx of @sq_dbbuf_db */
 	__le32 *sq_dbbuf_ei;
+	/** @resend: the controller is ready for commands that are sent again */
+	bool resend;
 	/** @writes: number of writes submitted, wraps */
 	u32 writes;
 	/** @writes_over: value of @writes when none was last seen in flight */
 	u32 writes_over;
 	/** @tags: tags of the free requests */
 	struct nvdio_tags tags;
+	/** @pfns: mapped memory by page frame number, or NULL: there is none */
+	const struct nvdio_pfn_index *pfns;
+	/**
+	 * @map_cache: mapped memory by address, as submitters have found it, the
+	 * latest first
+	 */
+	struct nvdio_map_range map_cache[NVDIO_MAP_CACHE];
 
 	/** @cq_lock: serialises completion; taken in interrupts */
 	spinlock_t cq_lock ____cacheline_aligned_in_smp;
@@ -118,6 +148,8 @@ struct nvdio_queue {
 	__le32 *cq_dbbuf_db;
 	/** @cq_dbbuf_ei: EventIdx of @cq_dbbuf_db */
 	__le32 *cq_dbbuf_ei;
+	/** @retrying: number of requests in state RETRYING */
+	u16 retrying;
 	/**
 	 * @poller: cookie of the poller, for nvdio_end_fn; see
 	 * nvdio_queue_poll_for()
@@ -176,77 +208,19 @@ void nvdio_queue_irq_off(struct nvdio_queue *q);
 void nvdio_queue_set_state(struct nvdio_queue *q, enum nvdio_queue_state state);
 void nvdio_queue_ring(struct nvdio_queue *q);
 void nvdio_queue_submit_stop(struct nvdio_queue *q);
+void nvdio_queue_submit_plug(struct nvdio_queue *q, struct blk_plug *plug);
 void nvdio_req_put(struct nvdio_queue *q, struct nvdio_request *req);
 void nvdio_queue_stray(struct nvdio_queue *q, u16 cid);
 bool nvdio_queue_has_tag(const struct nvdio_queue *q);
-bool nvdio_queue_expired(struct nvdio_queue *q);
+enum nvdio_timeout nvdio_queue_expired(struct nvdio_queue *q, u16 *cid);
+bool nvdio_queue_mark_aborted(struct nvdio_queue *q, u16 cid);
+void nvdio_queue_postpone(struct nvdio_queue *q, u32 by);
 u32 nvdio_queue_in_flight(const struct nvdio_queue *q);
+void nvdio_queue_hook(struct nvdio_queue *q);
 void nvdio_queue_unhook(struct nvdio_queue *q);
 u32 nvdio_queue_in_use(struct nvdio_queue *q);
 u32 nvdio_queues_in_use_by(const struct nvdio_ctrl *ctrl,
 			   const struct nvdio_ns *ns);
-
-/**
- * nvdio_dbbuf_update() - write a shadow doorbell (NVMe Base 2.0, B.5)
- * @value: new tail or head
- * @old: previous value
- * @db: shadow doorbell
- * @ei: its EventIdx
- *
- * Context: the lock of @db held.
- * Return: true if the doorbell register must be written as well, because the
- * controller may have stopped polling the shadow doorbell.
- */
-static inline bool nvdio_dbbuf_update(u16 value, u16 old, __le32 *db,
-				      __le32 *ei)
-{
-	u16 event_idx;
-
-	/* Order queue entries before the doorbell. */
-	wmb();
-	WRITE_ONCE(*db, cpu_to_le32(value));
-	/* Order the doorbell before reading EventIdx. */
-	mb();
-	event_idx = le32_to_cpu(READ_ONCE(*ei));
-	return (u16)(value - event_idx - 1) < (u16)(value - old);
-}
-
-/**
- * nvdio_queue_put_tags() - return tags, and wake as many waiters
- * @q: queue
- * @chain: tags of ended commands
- * @nr: number of tags, at least 1
- *
- * Context: any.
- */
-static inline void nvdio_queue_put_tags(struct nvdio_queue *q,
-					const struct nvdio_tag_chain *chain,
-					int nr)
-{
-	nvdio_tags_put_chain(&q->tags, chain, nr);
-	/* nvdio_tags_put_chain() is the full barrier that this requires. */
-	if (unlikely(waitqueue_active(&q->wait)))
-		wake_up_nr(&q->wait, nr);
-}
-
-/**
- * nvdio_req_pop() - take a free request
- * @q: queue in state LIVE
- *
- * Before sq_lock is released, the request must be submitted, or returned with
- * nvdio_req_put().
- *
- * Context: sq_lock held.
- * Return: the request, or NULL if all are in use.
- */
-static inline struct nvdio_request *nvdio_req_pop(struct nvdio_queue *q)
-{
-	u32 tag = nvdio_tags_get(&q->tags);
-
-	if (unlikely(tag == NVDIO_TAG_NONE))
-		return NULL;
-	return &q->reqs[tag];
-}
 
 /**
  * nvdio_req_reserved() - a reserved request of the admin queue
@@ -263,23 +237,12 @@ nvdio_req_reserved(struct nvdio_queue *q, enum nvdio_reserved which)
 }
 
 /**
- * nvdio_queue_sqe() - the SQE that the next nvdio_queue_submit() submits
- * @q: queue
- *
- * Context: sq_lock held.
- * Return: the SQE; it holds an old command.
- */
-static inline struct nvme_command *nvdio_queue_sqe(struct nvdio_queue *q)
-{
-	return &q->sqes[q->sq_tail];
-}
-
-/**
  * nvdio_queue_submit_sqe() - submit a command
  * @q: queue
  * @req: complete except for @cid, @state and @deadline; must not be touched
  *	afterwards, since it may already have ended
  * @cmd: nvdio_queue_sqe(), complete except for the command identifier
+ * @tail: index of @cmd: @q's @sq_tail
  * @write: @req has NVDIO_REQ_WRITE
  *
  * While the task has a plug (an io_uring or libaio batch), the doorbell is
@@ -293,35 +256,28 @@ static inline struct nvme_command *nvdio_queue_sqe(struct nvdio_queue *q)
 static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 						   struct nvdio_request *req,
 						   struct nvme_command *cmd,
-						   const bool write)
+						   u16 tail, const bool write)
 {
+	const u16 next = tail + 1;
 	struct blk_plug *plug = current->plug;
-	u16 tail = q->sq_tail + 1;
 
 	/* A new generation: a stray CQE from the previous use is detected. */
 	req->cid += 1 << NVDIO_TAG_BITS;
 	cmd->common.command_id = (__force u16)cpu_to_le16(req->cid);
-	req->deadline = (u32)jiffies + q->timeout;
+	WRITE_ONCE(req->deadline, (u32)jiffies + q->timeout);
 	/* Publishes the request; pairs with nvdio_queue_expired(). */
 	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
 	if (write)
 		q->writes++;
-	if (unlikely(tail == q->sq_stop)) {
+	if (unlikely(next == q->sq_stop)) {
 		nvdio_queue_submit_stop(q);
 		return;
 	}
-	q->sq_tail = tail;
+	/* Read without the lock by nvdio_queue_in_flight(). */
+	WRITE_ONCE(q->sq_tail, next);
 
-	if (plug) {
-		if (likely(q->plugged == plug))
-			return;
-		if (!q->plugged) {
-			q->plugged = plug;
-			list_add(&q->plug_cb.list, &plug->cb_list);
-			return;
-		}
-	}
-	nvdio_queue_ring(q);
+	if (unlikely(q->plugged != plug))
+		nvdio_queue_submit_plug(q, plug);
 }
 
 /**
@@ -334,7 +290,9 @@ static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 static inline void nvdio_queue_submit(struct nvdio_queue *q,
 				      struct nvdio_request *req)
 {
-	nvdio_queue_submit_sqe(q, req, nvdio_queue_sqe(q),
+	const u16 tail = q->sq_tail;
+
+	nvdio_queue_submit_sqe(q, req, &q->sqes[tail], tail,
 			       req->flags & NVDIO_REQ_WRITE);
 }
 

@@ -5,11 +5,13 @@
 
 #include "pure/dptr.h"
 #include "core/ctrl.h"
+#include "core/quirks.h"
+#include "hw/master.h"
 #include "hw/queue.h"
 #include "hw/regs.h"
 
-/* Configuration space reads, 100 ms apart, before a device is given up. */
-#define NVDIO_CONFIG_TRIES	10
+/* See NVDIO_QUIRK_DELAY_BEFORE_CHK_RDY; what has proved to be enough for nvme. */
+#define NVDIO_RDY_DELAY_MS	2300
 
 /**
  * nvdio_regs_read_caps() - read and check CAP and VS
@@ -59,18 +61,29 @@ int nvdio_regs_read_caps(struct nvdio_ctrl *ctrl)
 	return 0;
 }
 
+/*
+ * CSTS, or all ones without a look while the PCI core has the channel frozen or
+ * given up: registers must not be accessed then.
+ */
+static u32 regs_csts(struct nvdio_ctrl *ctrl)
+{
+	if (pci_channel_offline(ctrl->pdev))
+		return ~0U;
+	return readl(ctrl->bar + NVME_REG_CSTS);
+}
+
 /**
  * nvdio_regs_failed() - has an enabled controller failed?
  * @ctrl: controller
  * @csts: set to CSTS
  *
- * Context: any; reads one register.
+ * Context: any; reads one register at most.
  * Return: true if it is gone, reports a fatal status, or was reset by someone
  * else.
  */
 bool nvdio_regs_failed(struct nvdio_ctrl *ctrl, u32 *csts)
 {
-	*csts = readl(ctrl->bar + NVME_REG_CSTS);
+	*csts = regs_csts(ctrl);
 	return *csts == ~0U || *csts & NVME_CSTS_CFS ||
 	       !(*csts & NVME_CSTS_RDY);
 }
@@ -88,7 +101,7 @@ static int regs_wait(struct nvdio_ctrl *ctrl, u32 mask, u32 value,
 		/* Sample the time first: a long sleep is not a timeout. */
 		bool late = time_after(jiffies, end);
 
-		*csts = readl(ctrl->bar + NVME_REG_CSTS);
+		*csts = regs_csts(ctrl);
 		if (*csts == ~0U)
 			return -ENODEV;
 		if ((*csts & mask) == value)
@@ -107,50 +120,15 @@ static unsigned long ready_timeout(struct nvdio_ctrl *ctrl)
 	return (NVME_CAP_TIMEOUT(ctrl->cap) + 1) * HZ / 2;
 }
 
-/*
- * Disable bus mastering, and make sure that it has taken effect: the completion
- * of a configuration read arrives behind all earlier writes of the device (PCIe
- * 5.0, 2.4.1), and when no transaction is pending all its reads have completed.
- * A device that does not respond, but has not been removed, gets a second to
- * recover.
- */
-static void regs_clear_master(struct nvdio_ctrl *ctrl)
-{
-	struct pci_dev *pdev = ctrl->pdev;
-	unsigned int i;
-	u16 command;
-
-	for (i = 0; i < NVDIO_CONFIG_TRIES; i++) {
-		pci_read_config_word(pdev, PCI_COMMAND, &command);
-		if (!PCI_POSSIBLE_ERROR(command)) {
-			pci_clear_master(pdev);
-			pci_read_config_word(pdev, PCI_COMMAND, &command);
-		}
-		if (!PCI_POSSIBLE_ERROR(command)) {
-			if (command & PCI_COMMAND_MASTER)
-				dev_err(&ctrl->dev,
-					"cannot disable bus mastering (Command %#x)\n",
-					command);
-			else
-				pci_wait_for_pending_transaction(pdev);
-			return;
-		}
-		if (pci_dev_is_disconnected(pdev))
-			return;
-		msleep(100);
-	}
-	/* A device without configuration space is no longer on the bus. */
-	dev_err(&ctrl->dev, "device does not respond to configuration reads\n");
-}
-
 /**
  * nvdio_regs_disable() - stop all DMA of the controller
  * @ctrl: controller, in any state
  * @shutdown: do a normal shutdown first, which flushes the volatile write
  *	cache; the controller may lose power afterwards
  *
- * On return the controller has CC.EN = 0 and CSTS.RDY = 0, or its bus mastering
- * is disabled, or it is gone (NVMe Base 2.0, 3.5.3, 3.6.1; invariant 2).
+ * On return the controller has CC.EN = 0 and CSTS.RDY = 0, or nothing of it
+ * reaches memory for another reason (NVMe Base 2.0, 3.5.3, 3.6.1;
+ * nvdio_master_off(); invariant 2).
  *
  * Context: may sleep.
  * Return: 0 if it is disabled; -errno if it is not, or does not respond.
@@ -161,11 +139,11 @@ int nvdio_regs_disable(struct nvdio_ctrl *ctrl, bool shutdown)
 	 * Read CC rather than cache it: someone else may have reset the
 	 * controller.
 	 */
-	u32 csts = readl(ctrl->bar + NVME_REG_CSTS);
-	u32 cc = readl(ctrl->bar + NVME_REG_CC);
+	u32 csts = regs_csts(ctrl);
+	u32 cc = csts == ~0U ? csts : readl(ctrl->bar + NVME_REG_CC);
 	int ret = -ENODEV;
 
-	if (csts == ~0U || cc == ~0U)
+	if (cc == ~0U)
 		goto clear_master;
 	if (shutdown && cc & NVME_CC_ENABLE && csts & NVME_CSTS_RDY) {
 		writel((cc & ~NVME_CC_SHN_MASK) | NVME_CC_SHN_NORMAL,
@@ -179,9 +157,12 @@ int nvdio_regs_disable(struct nvdio_ctrl *ctrl, bool shutdown)
 			 "shutdown did not complete: %d (CSTS %#x)\n",
 			 ret, csts);
 	}
-	if (cc & NVME_CC_ENABLE)
+	if (cc & NVME_CC_ENABLE) {
 		writel(cc & ~(NVME_CC_SHN_MASK | NVME_CC_ENABLE),
 		       ctrl->bar + NVME_REG_CC);
+		if (ctrl->quirks & NVDIO_QUIRK_DELAY_BEFORE_CHK_RDY)
+			msleep(NVDIO_RDY_DELAY_MS);
+	}
 	ret = regs_wait(ctrl, NVME_CSTS_RDY, 0, ready_timeout(ctrl), &csts);
 	if (!ret && !shutdown)
 		return 0;
@@ -190,7 +171,7 @@ int nvdio_regs_disable(struct nvdio_ctrl *ctrl, bool shutdown)
 			csts);
 
 clear_master:
-	regs_clear_master(ctrl);
+	nvdio_master_off(ctrl);
 	return ret;
 }
 
@@ -217,7 +198,7 @@ int nvdio_regs_enable(struct nvdio_ctrl *ctrl)
 	if (ret)
 		return ret;
 	nvdio_queue_reset(ctrl->admin);
-	pci_set_master(ctrl->pdev);
+	nvdio_master_on(ctrl);
 	writel(aqa | aqa << 16, ctrl->bar + NVME_REG_AQA);
 	lo_hi_writeq(ctrl->admin->sq_dma, ctrl->bar + NVME_REG_ASQ);
 	lo_hi_writeq(ctrl->admin->cq_dma, ctrl->bar + NVME_REG_ACQ);

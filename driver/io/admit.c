@@ -150,3 +150,16 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 		admit_pass_on(q);
 	return req ?: ERR_PTR(ret);
 }
+
+/**
+ * nvdio_req_abandon() - return a request that will not be submitted
+ * @q: queue
+ * @req: request from nvdio_req_get() or nvdio_req_try_get()
+ *
+ * Context: sq_lock held since @req was taken; released on return.
+ */
+void nvdio_req_abandon(struct nvdio_queue *q, struct nvdio_request *req)
+{
+	nvdio_req_put(q, req);
+	nvdio_queue_unlock(q);
+}

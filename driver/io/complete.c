@@ -1,24 +1,109 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reaping of CQs, whatever the occasion: an interrupt, a poller, a submitter
- * that finds no tag, the watchdog, teardown. CQEs are taken in batches under
- * cq_lock; kiocbs are completed after it is released.
+ * Reaping of CQs (NVMe Base 2.0, 3.3.1.2), whatever the occasion: an interrupt,
+ * a poller, a submitter that finds no tag, the watchdog, teardown. CQEs are
+ * taken in batches under cq_lock, with interrupts off, and what the controller
+ * writes there is checked before it is used (invariant 11). Kiocbs are completed
+ * after cq_lock is released.
+ *
+ * Step 9 of a read (docs/driver.md, "One read"): its CQE is found and its
+ * request ended, its tag goes back through tag_chain.h, and its kiocb is
+ * completed.
  */
 #include <linux/dma-mapping.h>
 
+#include "pure/status.h"
+#include "pure/tag_chain.h"
 #include "pure/tags.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/request.h"
 #include "core/stats.h"
-#include "hw/cq.h"
+#include "hw/dbbuf.h"
 #include "hw/queue.h"
 #include "io/claim.h"
 #include "io/complete.h"
 #include "io/direct_end.h"
+#include "io/dma.h"
+#include "io/pages.h"
 
 /* Number of CQEs taken before cq_lock is released. */
 #define NVDIO_BATCH	32
+
+/* Phase Tag in Dword 3 of a CQE (NVMe Base 2.0, 3.3.3.2). */
+#define NVDIO_CQE_PHASE		BIT(16)
+
+/* More is to be done for a command that has ended than to complete a kiocb. */
+#define NVDIO_REQ_MORE		(NVDIO_REQ_UNMAP | NVDIO_REQ_WATCHED | \
+				 NVDIO_REQ_PINNED | NVDIO_REQ_END)
+
+/*
+ * CQE Dword 3: command identifier, phase and status, read in one load, so that the
+ * identifier is the one that the phase belongs to. In what is returned the phase is 0
+ * in a new entry. @phase: NVDIO_CQE_PHASE if it is set there, or 0.
+ */
+static __always_inline u32 cqe_dword3(const struct nvme_completion *cqe,
+				      u32 phase)
+{
+	return le32_to_cpu(READ_ONCE(((const __le32 *)cqe)[3])) ^ phase;
+}
+
+/* Is @req in flight, as the command with the identifier in @dword3? */
+static __always_inline bool cqe_is_for(const struct nvdio_queue *q,
+				       const struct nvdio_request *req,
+				       u32 dword3)
+{
+	return likely((dword3 & NVDIO_TAG_MASK) < q->nr_reqs &&
+		      req->cid == (u16)dword3 &&
+		      req->state == NVDIO_REQ_IN_FLIGHT);
+}
+
+/*
+ * Return the @found entries that were read, at least one, to the controller. They do
+ * not go beyond the end of the CQ. @ring: write the doorbell; false for a disabled
+ * controller.
+ */
+static __always_inline void cq_finish(struct nvdio_queue *q, u32 found,
+				      const bool ring)
+{
+	const u16 old = q->cq_head;
+	u16 head = old + found;
+
+	if (unlikely(head == q->cq_depth)) {
+		head = 0;
+		q->cq_phase = !q->cq_phase;
+	}
+	/* Read without the lock by nvdio_queue_in_flight(). */
+	WRITE_ONCE(q->cq_head, head);
+	if (ring && (!q->cq_dbbuf_db ||
+		     nvdio_dbbuf_update(head, old, q->cq_dbbuf_db,
+					q->cq_dbbuf_ei)))
+		writel(head, q->cq_db);
+}
+
+/*
+ * End a direct read or write, unmapped unless it has failed: an nvdio_end_fn, inline
+ * in the reap loop, where an indirect call would cost more than the whole
+ * function.
+ */
+static __always_inline enum nvdio_end
+direct_end(struct nvdio_request *req, u16 status, struct nvdio_completion *done)
+{
+	const unsigned int flags = req->flags;
+
+	if (unlikely(status))
+		return nvdio_direct_end_slow(req, status, done);
+	if (flags & NVDIO_REQ_PINNED) {
+		if (!(flags & NVDIO_REQ_WRITE) &&
+		    unlikely(!nvdio_pages_run_is_dirty(req->page,
+						       req->nr_pages)))
+			return nvdio_direct_end_slow(req, status, done);
+		nvdio_pages_unpin_run(req->ns, req->page, req->nr_pages);
+	}
+	done->iocb = req->iocb;
+	done->res = req->len;
+	return NVDIO_END_KIOCB;
+}
 
 /*
  * End one command that the controller can no longer access: unmap, unpin, and
@@ -29,53 +114,61 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 	     const struct nvme_completion *cqe, u16 status,
 	     struct nvdio_completion *done)
 {
-	const u8 flags = req->flags;
+	const unsigned int flags = req->flags;
 
+	/* Of most direct requests nothing is left but the kiocb. */
+	if (likely(!(flags & NVDIO_REQ_MORE) && !status)) {
+		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+		done->iocb = req->iocb;
+		done->res = req->len;
+		return NVDIO_END_KIOCB;
+	}
 	if (unlikely(flags & (NVDIO_REQ_UNMAP | NVDIO_REQ_WATCHED))) {
-		if (flags & NVDIO_REQ_UNMAP) {
-			dma_unmap_page(q->dev, req->dma, req->len,
-				       flags & NVDIO_REQ_WRITE ?
-				       DMA_TO_DEVICE : DMA_FROM_DEVICE);
-			this_cpu_sub(req->ns->stats->segments_mapped, 1);
-		}
+		/* A direct request that has failed may be sent again. */
+		if (flags & NVDIO_REQ_UNMAP &&
+		    (flags & NVDIO_REQ_END || !status))
+			nvdio_dma_unmap_one(q, req);
 		/* The waiter checks again under cq_lock, which is held here. */
 		if (flags & NVDIO_REQ_WATCHED)
 			nvdio_claim_write_ended(req->ns);
 	}
 	WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
-	if (likely(!req->end))
-		return nvdio_direct_end(req, status, done);
-	req->result = cqe ? le64_to_cpu(cqe->result.u64) : 0;
+	if (likely(!(flags & NVDIO_REQ_END)))
+		return direct_end(req, status, done);
+	done->result = cqe ? le64_to_cpu(cqe->result.u64) : 0;
 	return req->end(req, status, done);
 }
 
 /*
- * Take up to NVDIO_BATCH CQEs; cq_lock held, interrupts off. @ring: write the
- * doorbell; false for a disabled controller.
+ * Take up to NVDIO_BATCH CQEs, up to the end of the CQ; cq_lock held, interrupts off.
+ * @ring: write the doorbell; false for a disabled controller.
  * Return: number of CQEs taken; @nr_done is the number of entries set in @done.
  */
 static __always_inline unsigned int
 complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 	       unsigned int *nr_done, const bool polled, const bool ring)
 {
-	const struct nvme_completion *cqe;
+	const struct nvme_completion *cqe = q->cqes + q->cq_head;
+	const struct nvme_completion *const stop =
+		cqe + min(q->cq_depth - q->cq_head, NVDIO_BATCH);
+	const u32 phase = q->cq_phase ? NVDIO_CQE_PHASE : 0;
 	struct nvdio_completion *next = done;
 	unsigned int found, kept = 0;
 	struct nvdio_tag_chain chain;
-	struct nvdio_cq_cursor cur;
-	u32 dword3;
 
 	nvdio_tag_chain_init(&q->tags, &chain);
-	nvdio_cq_begin(q, &cur);
-	for (found = 0; found < NVDIO_BATCH; found++) {
-		struct nvdio_request *req;
+	for (; cqe < stop; cqe++) {
+		const u32 dword3 = cqe_dword3(cqe, phase);
+		const u32 tag = dword3 & NVDIO_TAG_MASK;
+		struct nvdio_request *req = &q->cq_reqs[tag];
 		enum nvdio_end end;
 
-		cqe = nvdio_cq_next(q, &cur, &dword3);
-		if (!cqe)
+		if (dword3 & NVDIO_CQE_PHASE)
 			break;
-		req = nvdio_cq_request(q, dword3);
-		if (unlikely(!req)) {
+		/* The rest of the CQE is valid only after its phase. */
+		dma_rmb();
+		if (unlikely(!cqe_is_for(q, req, dword3))) {
+			nvdio_queue_stray(q, dword3);
 			kept++;
 			continue;
 		}
@@ -86,25 +179,37 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 			kept++;
 			continue;
 		}
-		nvdio_tag_chain_add(&q->tags, &chain, dword3 & NVDIO_TAG_MASK);
+		nvdio_tag_chain_add(&q->tags, &chain, tag);
 		if (end == NVDIO_END_KIOCB)
 			next++;
 	}
+	found = cqe - (q->cqes + q->cq_head);
 	if (found)
-		nvdio_cq_finish(q, &cur, ring);
-	if (found > kept)
-		nvdio_queue_put_tags(q, &chain, found - kept);
+		cq_finish(q, found, ring);
+	if (found > kept) {
+		nvdio_tags_put_chain(&q->tags, &chain, found - kept);
+		/* It is the full barrier that this check requires. */
+		if (unlikely(waitqueue_active(&q->wait)))
+			wake_up_nr(&q->wait, found - kept);
+	}
 	*nr_done = next - done;
 	return found;
 }
 
+/* nvdio_complete() for a batch; neither cq_lock nor sq_lock is held. */
 static __always_inline void
 complete_kiocbs(const struct nvdio_completion *done, unsigned int nr)
 {
 	const struct nvdio_completion *const end = done + nr;
 
-	for (; done < end; done++)
-		nvdio_complete(done);
+	for (; done < end; done++) {
+		struct kiocb *iocb = done->iocb;
+		const long res = done->res;
+
+		if (likely(res > 0))
+			iocb->ki_pos += res;
+		iocb->ki_complete(iocb, res);
+	}
 }
 
 /**
@@ -131,7 +236,8 @@ irqreturn_t nvdio_complete_irq(int irq, void *data)
 		spin_unlock(&q->cq_lock);
 		complete_kiocbs(done, nr);
 		moved |= found;
-	} while (found == NVDIO_BATCH);
+		/* At the end of the CQ a batch ends as well. */
+	} while (found == NVDIO_BATCH || (found && !head));
 
 	/*
 	 * An empty CQ on a vector that no other device shares means that it was
@@ -238,41 +344,80 @@ unsigned int nvdio_queue_poll_all(struct nvdio_queue *q)
 		sum += found;
 		cond_resched();
 		/* Commands submitted in the meantime do not count. */
-	} while (found == NVDIO_BATCH && sum < q->depth);
+	} while (found && sum < q->depth);
 	return sum;
 }
 
 /**
  * nvdio_queue_timed_out() - has the controller lost a command?
  * @q: queue
+ * @cid: set to the identifier of the command
  *
  * An overdue command alone proves nothing: its poller may not be running, or an
  * interrupt may be lost. So the CQ is reaped first.
  *
  * Context: may sleep.
- * Return: true if a command is overdue and has no CQE.
+ * Return: whether a command is overdue and has no CQE, and what was done about
+ * it before.
  */
-bool nvdio_queue_timed_out(struct nvdio_queue *q)
+enum nvdio_timeout nvdio_queue_timed_out(struct nvdio_queue *q, u16 *cid)
 {
+	enum nvdio_timeout ret = nvdio_queue_expired(q, cid);
 	unsigned int ended;
 
-	if (!nvdio_queue_expired(q))
-		return false;
+	if (ret == NVDIO_TIMEOUT_NONE)
+		return ret;
 	ended = nvdio_queue_poll_all(q);
-	if (nvdio_queue_expired(q))
-		return true;
+	ret = nvdio_queue_expired(q, cid);
+	if (ret != NVDIO_TIMEOUT_NONE)
+		return ret;
 	if (ended && q->vector >= 0)
 		dev_warn(&q->ctrl->dev,
 			 "queue %u: completion without interrupt\n",
 			 q->qid);
-	return false;
+	return ret;
+}
+
+/* End a request that has no CQE, if it still is in state @from. */
+static void complete_without_cqe(struct nvdio_queue *q,
+				 struct nvdio_request *req,
+				 enum nvdio_req_state from, u16 status)
+{
+	enum nvdio_end end = NVDIO_END_LATER;
+	struct nvdio_completion done;
+
+	spin_lock_irq(&q->cq_lock);
+	if (req->state == from) {
+		if (from == NVDIO_REQ_RETRYING)
+			q->retrying--;
+		end = complete_one(q, req, NULL, status, &done);
+	}
+	spin_unlock_irq(&q->cq_lock);
+	if (end != NVDIO_END_LATER)
+		nvdio_req_put(q, req);
+	complete_kiocbs(&done, end == NVDIO_END_KIOCB);
+}
+
+/**
+ * nvdio_queue_end_retrying() - end a request that will not be sent again
+ * @q: queue
+ * @req: request; nothing is done unless it is in state RETRYING
+ * @status: status with which it ends: one that is not retried
+ *
+ * Context: may sleep.
+ */
+void nvdio_queue_end_retrying(struct nvdio_queue *q, struct nvdio_request *req,
+			      u16 status)
+{
+	complete_without_cqe(q, req, NVDIO_REQ_RETRYING, status);
 }
 
 /**
  * nvdio_queue_cancel() - end all commands in flight
  * @q: queue that the controller no longer uses: it is disabled, or gone
  *	(invariant 2)
- * @status: status for the commands that have no CQE
+ * @status: status for the commands that have no CQE; with NVDIO_SC_GONE those
+ *	that were to be sent again end as well
  *
  * Context: may sleep.
  */
@@ -287,16 +432,9 @@ void nvdio_queue_cancel(struct nvdio_queue *q, u16 status)
 
 	for (i = 0; i < q->nr_reqs; i++) {
 		struct nvdio_request *req = &q->reqs[i];
-		enum nvdio_end end = NVDIO_END_LATER;
-		struct nvdio_completion done;
 
-		spin_lock_irq(&q->cq_lock);
-		if (req->state == NVDIO_REQ_IN_FLIGHT)
-			end = complete_one(q, req, NULL, status, &done);
-		spin_unlock_irq(&q->cq_lock);
-		if (end != NVDIO_END_LATER)
-			nvdio_req_put(q, req);
-		if (end == NVDIO_END_KIOCB)
-			nvdio_complete(&done);
+		complete_without_cqe(q, req, NVDIO_REQ_IN_FLIGHT, status);
+		if (status == NVDIO_SC_GONE)
+			nvdio_queue_end_retrying(q, req, status);
 	}
 }

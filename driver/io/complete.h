@@ -12,7 +12,9 @@ unsigned int nvdio_queue_reap_some(struct nvdio_queue *q);
 unsigned int nvdio_queue_poll_for(struct nvdio_queue *q, const void *poller,
 				  void **ended);
 unsigned int nvdio_queue_poll_all(struct nvdio_queue *q);
-bool nvdio_queue_timed_out(struct nvdio_queue *q);
+enum nvdio_timeout nvdio_queue_timed_out(struct nvdio_queue *q, u16 *cid);
+void nvdio_queue_end_retrying(struct nvdio_queue *q, struct nvdio_request *req,
+			      u16 status);
 void nvdio_queue_cancel(struct nvdio_queue *q, u16 status);
 
 /**

@@ -13,13 +13,25 @@
 #include "io/bounce.h"
 #include "io/copy_op.h"
 #include "io/copy_send.h"
+#include "io/retry.h"
 
-static enum nvdio_end copy_end(struct nvdio_request *req, u16 status,
-			       struct nvdio_completion *done)
+/**
+ * nvdio_copy_end() - nvdio_end_fn of the copy path's commands
+ * @req: request
+ * @status: as for nvdio_end_fn
+ * @done: as for nvdio_end_fn
+ *
+ * Context: as nvdio_end_fn.
+ * Return: as nvdio_end_fn.
+ */
+enum nvdio_end nvdio_copy_end(struct nvdio_request *req, u16 status,
+			      struct nvdio_completion *done)
 {
 	struct nvdio_copy *op = req->owner;
 
 	if (unlikely(status)) {
+		if (nvdio_retry(req, status))
+			return NVDIO_END_LATER;
 		this_cpu_inc(op->ns->stats->errors);
 		nvdio_copy_fail(op, nvdio_status_to_errno(status));
 	}
@@ -35,6 +47,41 @@ static enum nvdio_end copy_end(struct nvdio_request *req, u16 status,
 	return NVDIO_END_NONE;
 }
 
+/* Build the SQE for whole blocks of a bounce buffer, @off bytes into it. */
+static __always_inline void
+send_cmd(const struct nvdio_copy *op, struct nvme_command *cmd,
+	 const struct nvdio_bounce *bounce, u32 off, u64 slba, u32 bytes,
+	 bool write)
+{
+	const struct nvdio_ns *ns = op->ns;
+
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
+		     nvdio_rw_cdw12(bytes >> ns->lba_shift,
+				    write && op->fua ? NVME_RW_FUA : 0), 0);
+	nvdio_cmd_dptr_prps(cmd, bounce->dma, bounce->prps_dma, off, bytes);
+}
+
+/**
+ * nvdio_copy_refill() - build the SQE of one of the copy path's commands again
+ * @req: request, as send_one() has left it
+ * @cmd: SQE
+ *
+ * Context: the queue's sq_lock is held.
+ */
+void nvdio_copy_refill(const struct nvdio_request *req,
+		       struct nvme_command *cmd)
+{
+	const struct nvdio_copy *op = req->owner;
+	const struct nvdio_copy_chunk *c = op->chunks;
+
+	/* The chunks follow each other; an edge is a part of one of them. */
+	while (req->slba >= c->slba + nvdio_ns_lba(op->ns, c->bytes))
+		c++;
+	send_cmd(op, cmd, c->bounce,
+		 (req->slba - c->slba) << op->ns->lba_shift, req->slba,
+		 req->len, req->flags & NVDIO_REQ_WRITE);
+}
+
 /*
  * Submit one command for whole blocks of a bounce buffer, @off bytes into it.
  * Return: 0 or -errno.
@@ -44,7 +91,6 @@ static int send_one(struct nvdio_copy *op, struct nvdio_bounce *bounce,
 {
 	struct nvdio_ns *ns = op->ns;
 	struct nvdio_request *req;
-	struct nvme_command *cmd;
 	struct nvdio_queue *q;
 
 	dma_sync_single_for_device(ns->ctrl->dev.parent, bounce->dma + off,
@@ -55,13 +101,9 @@ static int send_one(struct nvdio_copy *op, struct nvdio_bounce *bounce,
 	if (IS_ERR(req))
 		return PTR_ERR(req);
 	atomic_inc(&op->pending);
-	nvdio_req_fill(req, op, copy_end, ns, slba, bytes,
+	nvdio_req_fill(req, op, nvdio_copy_end, ns, slba, bytes,
 		       write ? NVDIO_REQ_WRITE : 0);
-	cmd = nvdio_queue_sqe(q);
-	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
-		     nvdio_rw_cdw12(bytes >> ns->lba_shift,
-				    write && op->fua ? NVME_RW_FUA : 0), 0);
-	nvdio_cmd_dptr_prps(cmd, bounce->dma, bounce->prps_dma, off, bytes);
+	send_cmd(op, nvdio_queue_sqe(q), bounce, off, slba, bytes, write);
 	nvdio_queue_submit(q, req);
 	nvdio_queue_unlock(q);
 	return 0;

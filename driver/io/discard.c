@@ -26,6 +26,7 @@
 #include "io/bounce.h"
 #include "io/claim.h"
 #include "io/discard.h"
+#include "io/retry.h"
 #include "io/submit_sync.h"
 
 /*
@@ -229,6 +230,23 @@ static void discard_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 
 NVDIO_URING_TASK_WORK(discard_done_work, discard_done);
 
+/**
+ * nvdio_discard_refill() - build the SQE of a discard for io_uring again
+ * @req: request, as discard_async() has left it
+ * @cmd: SQE
+ *
+ * Context: the queue's sq_lock is held.
+ */
+void nvdio_discard_refill(const struct nvdio_request *req,
+			  struct nvme_command *cmd)
+{
+	struct io_uring_cmd *ioucmd = req->owner;
+	struct nvdio_discard_pdu *pdu;
+
+	pdu = io_uring_cmd_to_pdu(ioucmd, struct nvdio_discard_pdu);
+	discard_fill(req->ns, cmd, pdu->list, req->slba, req->len);
+}
+
 static enum nvdio_end discard_end(struct nvdio_request *req, u16 status,
 				  struct nvdio_completion *done)
 {
@@ -236,6 +254,8 @@ static enum nvdio_end discard_end(struct nvdio_request *req, u16 status,
 	struct nvdio_ctrl *ctrl = req->ns->ctrl;
 	struct nvdio_discard_pdu *pdu;
 
+	if (unlikely(status) && nvdio_retry(req, status))
+		return NVDIO_END_LATER;
 	pdu = io_uring_cmd_to_pdu(ioucmd, struct nvdio_discard_pdu);
 	pdu->res = nvdio_status_to_errno(status);
 	nvdio_desc_page_put(ctrl, pdu->list);

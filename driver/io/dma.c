@@ -21,7 +21,8 @@ static enum dma_data_direction dma_dir(const struct nvdio_xfer *xfer)
 }
 
 /* Linear mapping, without a DMA API call for each entry. */
-static void dma_map_linear(struct nvdio_xfer *xfer, dma_addr_t offset)
+static __always_inline void dma_map_linear(struct nvdio_xfer *xfer,
+					   dma_addr_t offset)
 {
 	struct scatterlist *sg = xfer->sg.sgl, *end = sg + xfer->sg.nents;
 
@@ -208,6 +209,34 @@ int nvdio_dma_map(struct nvdio_xfer *xfer, bool whole, bool nowait)
 }
 
 /**
+ * nvdio_dma_map_p2p() - map a transfer of memory of devices
+ * @xfer: transfer with its scatterlist built, all of it of one device
+ * @nowait: do not wait for mapping space
+ *
+ * Always by the DMA API, which knows how this device reaches that one. It is the
+ * same one if the memory is the controller's own.
+ *
+ * Context: may sleep, unless @nowait.
+ * Return: as nvdio_dma_map_next(); -EREMOTEIO if this device cannot reach that
+ * one; -EINVAL if commands cannot describe all of it.
+ */
+int nvdio_dma_map_p2p(struct nvdio_xfer *xfer, bool nowait)
+{
+	xfer->cur.sg = xfer->sg.sgl;
+	xfer->cur.offset = 0;
+	/* As in nvdio_dma_map(). */
+	if (xfer->sg.gaps) {
+		dma_map_linear(xfer, 0);
+		if (!nvdio_dptr_possible(xfer->sg.sgl, xfer->len, xfer->limits))
+			return -EINVAL;
+	}
+	xfer->next = xfer->cur;
+	xfer->left = 0;
+	xfer->rest = xfer->len;
+	return nvdio_dma_map_next(xfer, true, nowait);
+}
+
+/**
  * nvdio_dma_map_table() - map a scatterlist that cannot be split
  * @ctrl: controller; the caller has called nvdio_ctrl_enter()
  * @sgt: scatterlist; no entry longer than @ctrl->max_map_bytes
@@ -340,6 +369,12 @@ int nvdio_dma_command(struct nvdio_xfer *xfer, gfp_t gfp, u32 *bytes,
 	struct nvdio_dptr_plan plan;
 	u32 nr = 0;
 
+	if (xfer->one) {
+		*bytes = xfer->left;
+		*dptr = xfer->dptr;
+		*sgl = xfer->sgl;
+		return 0;
+	}
 	nvdio_dptr_plan(&xfer->cur, xfer->left, xfer->limits, &plan);
 	if (unlikely(!plan.bytes))
 		return -EINVAL;

@@ -24,8 +24,9 @@ static bool drain_overlaps(const struct nvdio_request *req, u64 slba, u64 nlb)
  * Is a write to these blocks in flight in a queue? Each one found is marked, so
  * that its completion calls nvdio_claim_write_ended(). Requests are scanned
  * only if a write was submitted since none was last seen in flight, and only
- * until everything in flight was seen. A polled queue is polled first, since it
- * may have no other poller.
+ * until everything in flight was seen, to which everything that will be sent
+ * again belongs. A polled queue is polled first, since it may have no other
+ * poller.
  */
 static bool drain_watch(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
 			u64 nlb)
@@ -39,11 +40,12 @@ static bool drain_watch(struct nvdio_queue *q, struct nvdio_ns *ns, u64 slba,
 	if (q->writes == q->writes_over)
 		goto unlock;
 	spin_lock_irq(&q->cq_lock);
-	left = nvdio_queue_in_flight(q);
+	left = nvdio_queue_in_flight(q) + q->retrying;
 	for (i = 0; left && i < q->tags.fresh; i++) {
 		struct nvdio_request *req = &q->reqs[i];
 
-		if (req->state != NVDIO_REQ_IN_FLIGHT)
+		if (req->state != NVDIO_REQ_IN_FLIGHT &&
+		    req->state != NVDIO_REQ_RETRYING)
 			continue;
 		left--;
 		if (!(req->flags & NVDIO_REQ_WRITE))

@@ -47,16 +47,89 @@ ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 /**
  * nvdio_pages_unpin() - unpin pages
  * @ns: for the leak counter
- * @pages: pages that nvdio_pages_extract() pinned
- * @nr: number of pages
+ * @pages: pages that nvdio_pages_extract(), nvdio_pages_pin() or
+ *	nvdio_pages_pin_two() pinned
+ * @nr: number of pages; with 0 there is nothing to look at
  *
  * Context: any.
  */
 void nvdio_pages_unpin(struct nvdio_ns *ns, struct page **pages,
 		       unsigned int nr)
 {
+	unsigned int i;
+
 	this_cpu_sub(ns->stats->pages_pinned, nr);
-	unpin_user_pages(pages, nr);
+	/* It looks for pages of one folio, of which there are none as a rule. */
+	if (nr && PageCompound(pages[0])) {
+		unpin_user_pages(pages, nr);
+		return;
+	}
+	for (i = 0; i < nr; i++)
+		unpin_user_page(pages[i]);
+}
+
+/**
+ * nvdio_pages_pin() - pin the pages of a range
+ * @ns: for the leak counter
+ * @addr: user address
+ * @nr: number of pages that the range touches
+ * @dest: the controller will write to the pages
+ * @pages: filled in
+ *
+ * Context: may sleep.
+ * Return: 0; or -EFAULT or another -errno, with nothing pinned.
+ */
+int nvdio_pages_pin(struct nvdio_ns *ns, unsigned long addr, unsigned int nr,
+		    bool dest, struct page **pages)
+{
+	unsigned int done = 0;
+	int ret;
+
+	do {
+		ret = pin_user_pages_fast(addr + done * PAGE_SIZE, nr - done,
+					  dest ? FOLL_WRITE : 0, pages + done);
+		if (unlikely(ret <= 0)) {
+			unpin_user_pages(pages, done);
+			return ret ?: -EFAULT;
+		}
+		done += ret;
+	} while (unlikely(done < nr));
+	this_cpu_add(ns->stats->pages_pinned, nr);
+	return 0;
+}
+
+/**
+ * nvdio_pages_dirty() - dirty the folios of pages that are clean
+ * @pages: pinned pages
+ * @nr: number of pages
+ *
+ * Context: may sleep.
+ */
+void nvdio_pages_dirty(struct page **pages, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (unlikely(!folio_test_dirty(page_folio(pages[i]))))
+			set_page_dirty_lock(pages[i]);
+}
+
+/**
+ * nvdio_pages_are_dirty() - are the folios of all pages dirty?
+ * @pages: pinned pages
+ * @nr: number of pages
+ *
+ * Context: any.
+ * Return: true if nothing has to be dirtied.
+ */
+bool nvdio_pages_are_dirty(struct page **pages, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (unlikely(!folio_test_dirty(page_folio(pages[i]))))
+			return false;
+	return true;
 }
 
 /* The first page after a folio. */

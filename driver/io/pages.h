@@ -17,9 +17,43 @@ void nvdio_pages_unpin_sg(struct nvdio_ns *ns, const struct nvdio_sg *sg,
 			  unsigned int nr);
 void nvdio_pages_unpin(struct nvdio_ns *ns, struct page **pages,
 		       unsigned int nr);
+int nvdio_pages_pin(struct nvdio_ns *ns, unsigned long addr, unsigned int nr,
+		    bool dest, struct page **pages);
+void nvdio_pages_dirty(struct page **pages, unsigned int nr);
+bool nvdio_pages_are_dirty(struct page **pages, unsigned int nr);
 ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 			    size_t len, struct page **pages,
 			    unsigned int max_pages, size_t *offset);
+
+/**
+ * nvdio_pages_pin_two() - pin one page or two
+ * @ns: for the leak counter
+ * @addr: user address
+ * @len: bytes; the range touches at most two pages
+ * @dest: the controller will write to the pages
+ * @pages: filled in
+ *
+ * Context: may sleep.
+ * Return: number of pages pinned; -EFAULT or another -errno if one cannot be
+ * pinned, with nothing pinned.
+ */
+static __always_inline int
+nvdio_pages_pin_two(struct nvdio_ns *ns, unsigned long addr, size_t len,
+		    bool dest, struct page *pages[2])
+{
+	unsigned int nr = (offset_in_page(addr) + len + PAGE_SIZE - 1) >>
+			  PAGE_SHIFT;
+	int pinned;
+
+	pinned = pin_user_pages_fast(addr, nr, dest ? FOLL_WRITE : 0, pages);
+	if (unlikely(pinned != nr)) {
+		if (pinned > 0)
+			unpin_user_page(pages[0]);
+		return pinned < 0 ? pinned : -EFAULT;
+	}
+	this_cpu_add(ns->stats->pages_pinned, nr);
+	return nr;
+}
 
 /**
  * nvdio_pages_pin_run() - pin one page, or two that are contiguous
@@ -36,22 +70,13 @@ ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 static inline int nvdio_pages_pin_run(struct nvdio_ns *ns, unsigned long addr,
 				      size_t len, bool dest, struct page **page)
 {
-	unsigned int nr = (offset_in_page(addr) + len + PAGE_SIZE - 1) >>
-			  PAGE_SHIFT;
 	struct page *pages[2] __uninitialized;
-	int pinned;
+	int nr = nvdio_pages_pin_two(ns, addr, len, dest, pages);
 
-	pinned = pin_user_pages_fast(addr, nr, dest ? FOLL_WRITE : 0, pages);
-	if (unlikely(pinned != nr)) {
-		if (pinned > 0)
-			unpin_user_page(pages[0]);
-		return pinned < 0 ? pinned : -EFAULT;
-	}
 	if (nr > 1 && pages[1] != pages[0] + 1) {
-		unpin_user_pages(pages, nr);
+		nvdio_pages_unpin(ns, pages, nr);
 		return 0;
 	}
-	this_cpu_add(ns->stats->pages_pinned, nr);
 	*page = pages[0];
 	return nr;
 }

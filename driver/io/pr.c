@@ -67,7 +67,7 @@ static int pr_send(struct nvdio_ns *ns, u8 opcode, u32 cdw10, u64 key,
 	cmd.common.nsid = cpu_to_le32(ns->nsid);
 	cmd.common.cdw10 = cpu_to_le32(cdw10);
 	cmd.common.dptr.prp1 = cpu_to_le64(list->mem.dma);
-	ret = nvdio_submit_sync_cmd(ns, &cmd, 0, 0, false);
+	ret = nvdio_submit_sync_once(ns, &cmd);
 	nvdio_desc_page_put(ns->ctrl, list);
 	nvdio_ctrl_exit(ns->ctrl);
 	return pr_result(ret);

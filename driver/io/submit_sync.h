@@ -8,6 +8,7 @@
 
 struct nvdio_ns;
 
+int nvdio_submit_sync_once(struct nvdio_ns *ns, const struct nvme_command *cmd);
 int nvdio_submit_sync_cmd(struct nvdio_ns *ns, const struct nvme_command *cmd,
 			  u64 slba, u32 nlb, bool claimed);
 

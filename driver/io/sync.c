@@ -57,7 +57,7 @@ ssize_t nvdio_sync_wait(struct nvdio_sync *sync)
 {
 	struct nvdio_queue *q = sync->iocb.private;
 
-	if (q) {
+	if (q && sync->iocb.ki_flags & IOCB_HIPRI) {
 		/* Pairs with sync_complete(). */
 		while (!smp_load_acquire(&sync->woken)) {
 			if (!nvdio_queue_poll(q))

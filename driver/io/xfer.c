@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Zero-copy reads and writes (transfers) of more than one contiguous range, or
- * of more than one command.
+ * of more than one command. Where bus addresses are computed, what fits into one
+ * command needs no scatterlist (prps.c); what follows is about the rest.
  *
  * All pages are pinned before the first command is submitted, so that a buffer
  * with a hole is refused before any data move (invariant 11). All of it is
@@ -25,9 +26,12 @@
 #include "io/copy.h"
 #include "io/dma.h"
 #include "io/pages.h"
+#include "io/prps.h"
+#include "io/retry.h"
 #include "io/sg.h"
 #include "io/xfer.h"
 #include "io/xfer_op.h"
+#include "io/xfer_p2p.h"
 #include "io/xfer_pool.h"
 
 /*
@@ -37,6 +41,9 @@
  */
 #define NVDIO_IRQ_PAGES		256
 #define NVDIO_IRQ_BYTES		(NVDIO_IRQ_PAGES * PAGE_SIZE)
+
+/* Of a request of nvdio_xfer_end(): @dptr is an SGL. */
+#define XFER_SGL	NVDIO_REQ_PRIVATE
 
 static void xfer_work(struct work_struct *work);
 
@@ -82,18 +89,43 @@ static bool xfer_ends_at_once(const struct nvdio_xfer *xfer)
 {
 	return !xfer->sleeps && xfer->nr_pages <= NVDIO_IRQ_PAGES &&
 	       xfer->len <= NVDIO_IRQ_BYTES &&
-	       !is_vmalloc_addr(xfer->sg.sgl) &&
-	       !is_vmalloc_addr(xfer->pages) &&
-	       (!xfer->dirty || nvdio_pages_sg_is_dirty(&xfer->sg));
+	       (xfer->pool_queue || (!is_vmalloc_addr(xfer->sg.sgl) &&
+				     !is_vmalloc_addr(xfer->pages))) &&
+	       (!xfer->dirty ||
+		(xfer->one ? nvdio_pages_are_dirty(xfer->pages, xfer->nr_pages) :
+			     nvdio_pages_sg_is_dirty(&xfer->sg)));
 }
 
-static enum nvdio_end xfer_end(struct nvdio_request *req, u16 status,
-			       struct nvdio_completion *done)
+/* Dirty the pages that are clean, if the controller writes to them. May sleep. */
+static void xfer_dirty(const struct nvdio_xfer *xfer)
+{
+	if (!xfer->dirty)
+		return;
+	if (xfer->one)
+		nvdio_pages_dirty(xfer->pages, xfer->nr_pages);
+	else
+		nvdio_pages_dirty_sg(&xfer->sg);
+}
+
+/**
+ * nvdio_xfer_end() - nvdio_end_fn of a transfer's commands
+ * @req: request
+ * @status: as for nvdio_end_fn
+ * @done: as for nvdio_end_fn
+ *
+ * Context: as nvdio_end_fn.
+ * Return: as nvdio_end_fn.
+ */
+enum nvdio_end nvdio_xfer_end(struct nvdio_request *req, u16 status,
+			      struct nvdio_completion *done)
 {
 	struct nvdio_xfer *xfer = req->owner;
 
-	if (unlikely(status))
+	if (unlikely(status)) {
+		if (nvdio_retry(req, status))
+			return NVDIO_END_LATER;
 		cmpxchg(&xfer->error, 0, nvdio_status_to_errno(status));
+	}
 	if (!atomic_dec_and_test(&xfer->pending))
 		return NVDIO_END_NONE;
 	if (!xfer_ends_at_once(xfer)) {
@@ -105,18 +137,42 @@ static enum nvdio_end xfer_end(struct nvdio_request *req, u16 status,
 	return NVDIO_END_KIOCB;
 }
 
-static void xfer_fill(struct nvdio_xfer *xfer, struct nvdio_request *req,
-		      struct nvme_command *cmd, u64 slba, u32 bytes,
-		      const union nvme_data_ptr *dptr, bool sgl)
+static __always_inline void xfer_cmd(const struct nvdio_xfer *xfer,
+				     struct nvme_command *cmd, u64 slba,
+				     u32 bytes,
+				     const union nvme_data_ptr *dptr, bool sgl)
 {
-	struct nvdio_ns *ns = xfer->ns;
+	const struct nvdio_ns *ns = xfer->ns;
 
-	nvdio_req_fill(req, xfer, xfer_end, ns, slba, bytes,
-		       xfer->write ? NVDIO_REQ_WRITE : 0);
 	nvdio_cmd_rw(cmd, xfer->write, ns->nsid, slba, 0,
 		     nvdio_rw_cdw12(bytes >> ns->lba_shift,
 				    xfer->fua ? NVME_RW_FUA : 0), 0);
 	nvdio_cmd_dptr(cmd, dptr, sgl);
+}
+
+/**
+ * nvdio_xfer_refill() - build the SQE of a transfer's command again
+ * @req: request, as xfer_fill() has left it
+ * @cmd: SQE
+ *
+ * Context: the queue's sq_lock is held.
+ */
+void nvdio_xfer_refill(const struct nvdio_request *req,
+		       struct nvme_command *cmd)
+{
+	xfer_cmd(req->owner, cmd, req->slba, req->len, &req->dptr,
+		 req->flags & XFER_SGL);
+}
+
+static void xfer_fill(struct nvdio_xfer *xfer, struct nvdio_request *req,
+		      struct nvme_command *cmd, u64 slba, u32 bytes,
+		      const union nvme_data_ptr *dptr, bool sgl)
+{
+	req->dptr = *dptr;
+	nvdio_req_fill(req, xfer, nvdio_xfer_end, xfer->ns, slba, bytes,
+		       (xfer->write ? NVDIO_REQ_WRITE : 0) |
+		       (sgl ? XFER_SGL : 0));
+	xfer_cmd(xfer, cmd, slba, bytes, dptr, sgl);
 }
 
 /*
@@ -137,6 +193,7 @@ static int xfer_send(struct nvdio_xfer *xfer, bool nowait)
 		u64 slba = nvdio_ns_lba(ns, xfer->pos);
 		union nvme_data_ptr dptr;
 		struct nvdio_request *req;
+		struct nvme_command *cmd;
 		struct nvdio_queue *q;
 		u32 bytes;
 		bool sgl;
@@ -158,9 +215,9 @@ static int xfer_send(struct nvdio_xfer *xfer, bool nowait)
 			atomic_inc(&xfer->pending);
 		xfer->pos += bytes;
 		xfer->left -= bytes;
-		xfer_fill(xfer, req, nvdio_queue_sqe(q), slba, bytes, &dptr,
-			  sgl);
-		nvdio_queue_submit(q, req);
+		cmd = nvdio_queue_sqe(q);
+		xfer_fill(xfer, req, cmd, slba, bytes, &dptr, sgl);
+		nvdio_queue_submit_sqe(q, req, cmd, q->sq_tail, xfer->write);
 		nvdio_queue_unlock(q);
 	} while (!last);
 	return 0;
@@ -174,8 +231,7 @@ static void xfer_send_failed(struct nvdio_xfer *xfer, int error)
 	cmpxchg(&xfer->error, 0, error);
 	if (!atomic_dec_and_test(&xfer->pending))
 		return;
-	if (xfer->dirty)
-		nvdio_pages_dirty_sg(&xfer->sg);
+	xfer_dirty(xfer);
 	xfer_finish(xfer, &done);
 	nvdio_complete(&done);
 }
@@ -193,8 +249,7 @@ static void xfer_work(struct work_struct *work)
 			queue_work(xfer->ns->ctrl->map_wq, &xfer->work);
 			return;
 		}
-		if (xfer->dirty)
-			nvdio_pages_dirty_sg(&xfer->sg);
+		xfer_dirty(xfer);
 		xfer_finish(xfer, &done);
 		nvdio_complete(&done);
 		return;
@@ -316,26 +371,8 @@ struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns,
 	xfer = nvdio_xfer_get(ns, nr, !bvec, gfp);
 	if (!xfer)
 		return ERR_PTR(-ENOMEM);
-	xfer->ns = ns;
-	xfer->limits = limits;
-	xfer->error = 0;
-	xfer->write = write;
-	xfer->pinned = false;
-	xfer->pinned_once = false;
+	nvdio_xfer_set(xfer, ns, len, write, limits);
 	xfer->dirty = !write && user_backed_iter(iter);
-	xfer->need_unmap = false;
-	xfer->sleeps = false;
-	xfer->inline_desc_used = false;
-	xfer->step = NVDIO_XFER_SEND;
-	xfer->nr_pages = 0;
-	xfer->sg.nents = 0;
-	xfer->sg.gaps = false;
-	xfer->sg.max_len = ns->ctrl->max_map_bytes;
-	xfer->left = len;
-	xfer->rest = 0;
-	xfer->len = len;
-	xfer->lists = NULL;
-	xfer->poll_queue = NULL;
 
 	/*
 	 * User memory first: faulting it in may take forever, and must not keep
@@ -344,8 +381,7 @@ struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns,
 	ret = xfer_extract(xfer, iter);
 	if (ret)
 		goto release;
-	if (xfer->dirty)
-		nvdio_pages_dirty_sg(&xfer->sg);
+	xfer_dirty(xfer);
 	ret = -ENODEV;
 	if (!nvdio_ctrl_enter(ns->ctrl))
 		goto release;
@@ -356,6 +392,118 @@ struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns,
 release:
 	nvdio_xfer_release(xfer);
 	return ERR_PTR(ret);
+}
+
+/* Pin the pages of a range, and dirty them; @one is set if they may be in a list. */
+static int xfer_pin_one(struct nvdio_xfer *xfer, unsigned long addr)
+{
+	const size_t offset = offset_in_page(addr);
+	const u32 nr = DIV_ROUND_UP(offset + xfer->len, PAGE_SIZE);
+	int ret;
+
+	ret = nvdio_pages_pin(xfer->ns, addr, nr, !xfer->write, xfer->pages);
+	if (unlikely(ret))
+		return ret;
+	xfer->nr_pages = nr;
+	xfer->pinned = true;
+	xfer->dirty = !xfer->write;
+	/* A large folio is one step for a scatterlist, and many for a list. */
+	xfer->one = !PageCompound(xfer->pages[0]);
+	if (!xfer->one) {
+		nvdio_sg_add_pages(&xfer->sg, xfer->pages, offset, xfer->len);
+		xfer->pinned_once = true;
+	}
+	xfer_dirty(xfer);
+	return 0;
+}
+
+/*
+ * Build the data pointer of pinned pages, or map their scatterlist. The caller has
+ * called nvdio_ctrl_enter(): lists are in memory that unbinding frees.
+ */
+static int xfer_map_one(struct nvdio_xfer *xfer, unsigned long addr)
+{
+	const size_t offset = offset_in_page(addr);
+
+	if (xfer->one && nvdio_prps_pages(xfer, offset))
+		return 0;
+	if (xfer->one) {
+		xfer->one = false;
+		nvdio_sg_add_pages(&xfer->sg, xfer->pages, offset, xfer->len);
+		xfer->pinned_once = true;
+	}
+	return nvdio_dma_map(xfer, false, true);
+}
+
+/*
+ * Prepare a transfer of one command, without a scatterlist where possible: bvecs, or
+ * a range of user memory, where bus addresses are computed.
+ * Return: as nvdio_xfer_prepare(), or NULL, with nothing done: a case for that.
+ */
+static struct nvdio_xfer *xfer_prepare_one(struct nvdio_ns *ns,
+					   const struct iov_iter *iter,
+					   size_t len, bool write)
+{
+	const bool bvec = iov_iter_is_bvec(iter);
+	struct nvdio_xfer *xfer;
+	unsigned long addr = 0;
+	int ret;
+
+	if (!ns->ctrl->linear || len > ns->limits.max_bytes)
+		return NULL;
+	if (bvec) {
+		if (len > NVDIO_PRPS_BYTES)
+			return NULL;
+	} else {
+		if (!iter_is_ubuf(iter) || PAGE_SIZE != NVDIO_MPS)
+			return NULL;
+		addr = (unsigned long)iter->ubuf + iter->iov_offset;
+		if (addr & NVDIO_DMA_MASK || offset_in_page(addr) + len >
+					     NVDIO_XFER_PAGES * PAGE_SIZE)
+			return NULL;
+	}
+	xfer = nvdio_xfer_get_pooled(ns);
+	if (unlikely(!xfer))
+		return NULL;
+	nvdio_xfer_set(xfer, ns, len, write, &ns->limits);
+	xfer->dirty = false;
+	/* User memory first, as in nvdio_xfer_prepare(). */
+	ret = bvec ? 0 : xfer_pin_one(xfer, addr);
+	if (unlikely(ret))
+		goto release;
+	ret = -ENODEV;
+	if (unlikely(!nvdio_ctrl_enter(ns->ctrl)))
+		goto release;
+	if (bvec) {
+		xfer->one = nvdio_prps_bvecs(xfer, iter);
+		if (likely(xfer->one))
+			return xfer;
+		nvdio_ctrl_exit(ns->ctrl);
+		nvdio_xfer_put(xfer);
+		return NULL;
+	}
+	ret = xfer_map_one(xfer, addr);
+	if (likely(!ret))
+		return xfer;
+	nvdio_ctrl_exit(ns->ctrl);
+release:
+	nvdio_xfer_release(xfer);
+	return ERR_PTR(ret);
+}
+
+/*
+ * If preparing a transfer of an iterator that had @before bytes has @failed because
+ * it is memory of a device, prepare it as that.
+ */
+static noinline struct nvdio_xfer *
+xfer_prepare_other(struct nvdio_ns *ns, struct iov_iter *iter, size_t len,
+		   bool write, size_t before, bool nowait,
+		   struct nvdio_xfer *failed)
+{
+	if (PTR_ERR(failed) != -EREMOTEIO)
+		return failed;
+	iov_iter_revert(iter, before - iov_iter_count(iter));
+	return nvdio_xfer_prepare_p2p(ns, iter, len, write, nowait);
 }
 
 /* Tie a transfer that is ready to be submitted to its kiocb. */
@@ -375,7 +523,7 @@ static void xfer_init(struct nvdio_xfer *xfer, struct kiocb *iocb)
 }
 
 /**
- * nvdio_xfer_rw() - slow path of nvdio_direct_rw()
+ * nvdio_xfer_rw() - slow path of the functions of direct.h
  * @ns: namespace
  * @iocb: with ki_complete
  * @iter: memory
@@ -384,28 +532,35 @@ static void xfer_init(struct nvdio_xfer *xfer, struct kiocb *iocb)
  *
  * Memory that commands cannot describe goes to the copy path.
  *
- * Context: as nvdio_direct_rw().
+ * Context: as nvdio_direct_read_bvec().
  * Return: -EIOCBQUEUED, or -errno with nothing submitted.
  */
 ssize_t nvdio_xfer_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		      struct iov_iter *iter, size_t len, bool write)
 {
 	const bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	const size_t before = iov_iter_count(iter);
 	struct nvdio_xfer *xfer;
-	size_t before;
 	int ret;
 
+	xfer = xfer_prepare_one(ns, iter, len, write);
+	if (xfer)
+		goto prepared;
 	if (!iov_iter_is_bvec(iter) && !iter_is_ubuf(iter) &&
 	    !iter_is_iovec(iter) && !iov_iter_is_kvec(iter))
 		return nvdio_copy_rw(ns, iocb, iter, len, write);
 	if (!nvdio_xfer_aligned(iter, len))
 		return -EINVAL;
 
-	before = iov_iter_count(iter);
 	xfer = nvdio_xfer_prepare(ns, iter, len, write, &ns->limits, false,
 				  nowait ? GFP_NOWAIT | __GFP_NOWARN :
 					   GFP_KERNEL);
+prepared:
 	if (IS_ERR(xfer)) {
+		xfer = xfer_prepare_other(ns, iter, len, write, before, nowait,
+					  xfer);
+		if (!IS_ERR(xfer))
+			goto mapped;
 		ret = PTR_ERR(xfer);
 		if (ret == -E2BIG) {
 			iov_iter_revert(iter, before - iov_iter_count(iter));
@@ -415,6 +570,7 @@ ssize_t nvdio_xfer_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 			ret = -EAGAIN;
 		goto out;
 	}
+mapped:
 	xfer_init(xfer, iocb);
 	this_cpu_inc(ns->stats->direct);
 	nvdio_stats_bytes(ns->stats, write, len);

@@ -8,6 +8,7 @@
 
 #include "pure/dptr.h"
 #include "core/ns.h"
+#include "core/request.h"
 #include "io/xfer_op.h"
 
 bool nvdio_xfer_aligned(const struct iov_iter *iter, size_t len);
@@ -17,6 +18,9 @@ struct nvdio_xfer *nvdio_xfer_prepare(struct nvdio_ns *ns,
 				      const struct nvdio_dptr_limits *limits,
 				      bool whole, gfp_t gfp);
 void nvdio_xfer_release(struct nvdio_xfer *xfer);
+nvdio_end_fn nvdio_xfer_end;
+void nvdio_xfer_refill(const struct nvdio_request *req,
+		       struct nvme_command *cmd);
 ssize_t nvdio_xfer_rw(struct nvdio_ns *ns, struct kiocb *iocb,
 		      struct iov_iter *iter, size_t len, bool write);
 

@@ -53,10 +53,13 @@ enum nvdio_xfer_step {
  * @need_unmap: @sgt is mapped, and unmapping is not a no-op
  * @sleeps: ending the window has to be left to @work
  * @inline_desc_used: @inline_desc is in use
+ * @one: its only command has @dptr, and there is no @sg (io/prps.c)
+ * @sgl: for @one: @dptr is an SGL
  * @step: enum nvdio_xfer_step, for @work
  * @pages: pages of user or kernel memory; unused for bvecs
  * @nr_pages: number of pages
  * @max_pages: entries in @pages
+ * @dptr: for @one: data pointer
  * @sg: scatterlist
  * @sgt: the window, the part of @sg that is mapped, for the DMA API
  * @cur: start of the next command's data in the window
@@ -86,10 +89,13 @@ struct nvdio_xfer {
 	bool need_unmap;
 	bool sleeps;
 	bool inline_desc_used;
+	bool one;
+	bool sgl;
 	u8 step;
 	struct page **pages;
 	unsigned int nr_pages;
 	unsigned int max_pages;
+	union nvme_data_ptr dptr;
 	struct nvdio_sg sg;
 	struct sg_table sgt;
 	struct nvdio_cursor cur;

@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 
 #include "pure/dptr.h"
+#include "pure/tag_chain.h"
 #include "pure/tags.h"
 #include "core/ns.h"
 #include "hw/desc_page.h"
@@ -131,6 +132,25 @@ free:
 }
 
 /**
+ * nvdio_xfer_get_pooled() - get a preallocated transfer
+ * @ns: namespace
+ *
+ * Context: any but interrupt; takes sq_lock.
+ * Return: a transfer with room for NVDIO_XFER_PAGES pages, and descriptor memory; or
+ * NULL.
+ */
+struct nvdio_xfer *nvdio_xfer_get_pooled(struct nvdio_ns *ns)
+{
+	struct nvdio_queue *q = nvdio_ns_queue(ns, false);
+	u32 tag;
+
+	spin_lock(&q->sq_lock);
+	tag = nvdio_tags_get(&q->pool->tags);
+	spin_unlock(&q->sq_lock);
+	return tag == NVDIO_TAG_NONE ? NULL : &q->pool->slots[tag].xfer;
+}
+
+/**
  * nvdio_xfer_get() - get a transfer
  * @ns: namespace
  * @max_pages: number of pages or bvecs that it must have room for, at least 1
@@ -143,17 +163,11 @@ free:
 struct nvdio_xfer *nvdio_xfer_get(struct nvdio_ns *ns, unsigned int max_pages,
 				  bool need_pages, gfp_t gfp)
 {
-	if (max_pages <= NVDIO_XFER_PAGES) {
-		struct nvdio_queue *q = nvdio_ns_queue(ns, false);
-		u32 tag;
+	struct nvdio_xfer *xfer = NULL;
 
-		spin_lock(&q->sq_lock);
-		tag = nvdio_tags_get(&q->pool->tags);
-		spin_unlock(&q->sq_lock);
-		if (tag != NVDIO_TAG_NONE)
-			return &q->pool->slots[tag].xfer;
-	}
-	return xfer_alloc(max_pages, need_pages, gfp);
+	if (max_pages <= NVDIO_XFER_PAGES)
+		xfer = nvdio_xfer_get_pooled(ns);
+	return xfer ?: xfer_alloc(max_pages, need_pages, gfp);
 }
 
 /**

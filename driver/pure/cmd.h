@@ -2,11 +2,15 @@
 /*
  * SQEs of Reads and Writes (NVM Command Set 1.0, 3.2.4 and 3.2.6), and data
  * pointers for memory that needs no PRP list or SGL segment of its own.
+ *
+ * Step 5 of a read (docs/driver.md, "One read"): all bytes of the SQE except for
+ * the command identifier. Next: queue.h.
  */
 #ifndef NVDIO_CMD_H
 #define NVDIO_CMD_H
 
 #include "pure/dptr.h"
+#include "pure/map_table.h"
 #include "pure/pure.h"
 
 /**
@@ -20,6 +24,12 @@
 static __always_inline u32 nvdio_rw_cdw12(u32 nlb, u32 control)
 {
 	return (nlb - 1) | control << 16;
+}
+
+/* Two dwords of an SQE in one store, which a compiler does not make of two. */
+static __always_inline void nvdio_cmd_dwords(__le32 *cdw, u64 value)
+{
+	*(__le64 *)cdw = cpu_to_le64(value);
 }
 
 /**
@@ -43,14 +53,11 @@ static __always_inline void nvdio_cmd_rw(struct nvme_command *cmd, bool write,
 {
 	cmd->common.opcode = write ? nvme_cmd_write : nvme_cmd_read;
 	cmd->common.nsid = cpu_to_le32(nsid);
-	cmd->common.cdw2[0] = cpu_to_le32(cdw2);
-	cmd->common.cdw2[1] = cpu_to_le32(cdw2 >> 32);
+	nvdio_cmd_dwords(cmd->common.cdw2, cdw2);
 	cmd->common.metadata = 0;
 	cmd->rw.slba = cpu_to_le64(slba);
-	cmd->common.cdw12 = cpu_to_le32(cdw12);
-	cmd->common.cdw13 = cpu_to_le32(cdw12 >> 32);
-	cmd->common.cdw14 = cpu_to_le32(cdw14);
-	cmd->common.cdw15 = cpu_to_le32(cdw14 >> 32);
+	nvdio_cmd_dwords(&cmd->common.cdw12, cdw12);
+	nvdio_cmd_dwords(&cmd->common.cdw14, cdw14);
 }
 
 /**
@@ -108,6 +115,68 @@ static __always_inline void nvdio_cmd_dptr_prps(struct nvme_command *cmd,
 	cmd->common.flags = 0;
 	cmd->common.dptr.prp1 = cpu_to_le64(dma);
 	cmd->common.dptr.prp2 = cpu_to_le64(prp2);
+}
+
+/**
+ * nvdio_cmd_dptr_map() - data pointer for mapped memory
+ * @cmd: SQE; its flags (PSDT) are set as well
+ * @table: bus addresses of the memory
+ * @offset: offset of the data in it, in bytes, dword aligned
+ * @len: bytes, all of them in the memory; at most NVDIO_MAP_LIST_BYTES if
+ *	@table has lists
+ *
+ * Nothing is written but the SQE: the PRP list, which may start at any of its
+ * entries (NVMe Base 2.0, 4.1.1), is there.
+ *
+ * Context: any.
+ */
+static __always_inline void
+nvdio_cmd_dptr_map(struct nvme_command *cmd,
+		   const struct nvdio_map_table *table, u64 offset, u32 len)
+{
+	const u32 page = offset >> NVDIO_MPS_SHIFT;
+	const u32 in_page = offset & NVDIO_MPS_MASK;
+	const u32 end = in_page + len;
+	const __le64 *prps;
+	__le64 prp2 = 0;
+
+	if (!table->lists) {
+		nvdio_cmd_dptr_run(cmd, table->base + offset, len);
+		return;
+	}
+	prps = table->lists[page / NVDIO_MAP_LIST_PAGES] +
+	       page % NVDIO_MAP_LIST_PAGES;
+	if (end > NVDIO_MPS)
+		prp2 = end > 2 * NVDIO_MPS ?
+		       cpu_to_le64(nvdio_map_table_prp(table, page + 1)) :
+		       prps[1];
+	cmd->common.flags = 0;
+	cmd->common.dptr.prp1 = *prps | cpu_to_le64(in_page);
+	cmd->common.dptr.prp2 = prp2;
+}
+
+/**
+ * nvdio_cmd_dptr_map_page() - data pointer for part of a page of mapped memory
+ * @cmd: SQE; its flags (PSDT) are set as well
+ * @table: bus addresses of the memory
+ * @page: number of the page in it
+ * @in_page: offset of the data in the page, dword aligned
+ *
+ * Context: any.
+ */
+static __always_inline void
+nvdio_cmd_dptr_map_page(struct nvme_command *cmd,
+			const struct nvdio_map_table *table, u32 page,
+			u32 in_page)
+{
+	u64 dma = table->base + ((u64)page << NVDIO_MPS_SHIFT);
+
+	if (table->lists)
+		dma = le64_to_cpu(table->lists[page / NVDIO_MAP_LIST_PAGES]
+					      [page % NVDIO_MAP_LIST_PAGES]);
+	cmd->common.flags = 0;
+	cmd->common.dptr.prp1 = cpu_to_le64(dma + in_page);
+	cmd->common.dptr.prp2 = 0;
 }
 
 /**

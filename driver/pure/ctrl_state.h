@@ -46,6 +46,7 @@ enum nvdio_queue_state {
  * @to: new state
  *
  * DELETING and DEAD are final. A controller becomes LIVE only from CONNECTING.
+ * From there to RESETTING it only gets if its PCI channel freezes.
  *
  * Context: any.
  * Return: true if it is.
@@ -58,7 +59,8 @@ static inline bool nvdio_ctrl_may_become(enum nvdio_ctrl_state from,
 	case NVDIO_CTRL_RESETTING:
 		return to == NVDIO_CTRL_CONNECTING || to >= NVDIO_CTRL_DELETING;
 	case NVDIO_CTRL_CONNECTING:
-		return to == NVDIO_CTRL_LIVE || to >= NVDIO_CTRL_DELETING;
+		return to == NVDIO_CTRL_LIVE || to == NVDIO_CTRL_RESETTING ||
+		       to >= NVDIO_CTRL_DELETING;
 	case NVDIO_CTRL_LIVE:
 		return to == NVDIO_CTRL_RESETTING || to == NVDIO_CTRL_DELETING;
 	default:

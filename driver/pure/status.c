@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Translation of command status to errno values. */
+/* What the status of a command means: its errno, and whether to send it again. */
 #include "pure/status.h"
 
 /**
@@ -50,4 +50,47 @@ int nvdio_status_to_errno(u16 status)
 	default:
 		return -EIO;
 	}
+}
+
+/* Delay before a command is sent again whose status does not name one. */
+#define NVDIO_RETRY_MS		10
+/* The most that a controller can ask for: somebody waits for the command. */
+#define NVDIO_RETRY_MS_MAX	60000U
+
+/**
+ * nvdio_status_may_retry() - may sending the command again help?
+ * @status: the controller's, or NVDIO_SC_*
+ *
+ * Context: any.
+ * Return: true if the command was lost in a reset, or failed without Do Not
+ * Retry.
+ */
+bool nvdio_status_may_retry(u16 status)
+{
+	if (status == NVDIO_SC_RESET)
+		return true;
+	return status && status < NVDIO_SC_GONE && !(status & NVDIO_SC_DNR);
+}
+
+/**
+ * nvdio_status_retry_ms() - when to send a command again
+ * @status: for which nvdio_status_may_retry() holds
+ * @nr: how often the command was sent again before
+ * @crdt: Command Retry Delay Times 1 to 3 (NVMe Base 2.0, figure 275), in
+ *	units of 100 ms
+ *
+ * CRD in the status chooses one of them. Without it, the time doubles with each
+ * attempt, so that a condition which takes a moment to pass is given it.
+ *
+ * Context: any.
+ * Return: milliseconds; 0 after a reset.
+ */
+u32 nvdio_status_retry_ms(u16 status, unsigned int nr, const u16 *crdt)
+{
+	if (status == NVDIO_SC_RESET)
+		return 0;
+	if (NVDIO_SC_CRD(status) && crdt[NVDIO_SC_CRD(status) - 1])
+		return min(crdt[NVDIO_SC_CRD(status) - 1] * 100U,
+			   NVDIO_RETRY_MS_MAX);
+	return NVDIO_RETRY_MS << min(nr, 10U);
 }

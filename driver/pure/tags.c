@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Setup and slow paths of the tag allocator; see tags.h. */
+/* Tag allocator: setup, and the slow path of taking tags; see tags.h. */
 #include "pure/tags.h"
 
 /**
@@ -34,37 +34,14 @@ u32 nvdio_tags_refill(struct nvdio_tags *tags)
 
 	if (tag != NVDIO_TAG_NONE) {
 		tag = xchg(&tags->returned, NVDIO_TAG_NONE);
-		tags->free = tags->next[tag];
+		WRITE_ONCE(tags->free, tags->next[tag]);
 		return tag;
 	}
-	if (tags->fresh < tags->depth)
-		return tags->fresh++;
-	return NVDIO_TAG_NONE;
-}
-
-/**
- * nvdio_tags_relink_chain() - slow path of nvdio_tags_put_chain()
- * @tags: the queue's tags
- * @chain: the chain
- * @nr: number of tags in it
- *
- * Taken if the head has moved since the chain was begun: others returned tags,
- * or the taker collected them.
- *
- * Context: as nvdio_tags_put_chain().
- */
-void nvdio_tags_relink_chain(struct nvdio_tags *tags,
-			     const struct nvdio_tag_chain *chain, u32 nr)
-{
-	u32 old = READ_ONCE(tags->returned);
-	u32 last = chain->first;
-
-	/* Count links: the tag below the chain may be part of it by now. */
-	while (--nr)
-		last = tags->next[last];
-	do {
-		WRITE_ONCE(tags->next[last], old);
-	} while (!try_cmpxchg(&tags->returned, &old, chain->first));
+	tag = tags->fresh;
+	if (tag >= tags->depth)
+		return NVDIO_TAG_NONE;
+	WRITE_ONCE(tags->fresh, tag + 1);
+	return tag;
 }
 
 /**
@@ -83,7 +60,7 @@ u32 nvdio_tags_in_use(struct nvdio_tags *tags)
 		u32 next = tags->next[tag];
 
 		tags->next[tag] = tags->free;
-		tags->free = tag;
+		WRITE_ONCE(tags->free, tag);
 		tag = next;
 	}
 	for (tag = tags->free; tag != NVDIO_TAG_NONE; tag = tags->next[tag])

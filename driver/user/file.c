@@ -1,19 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
-/* File operations of the nodes. */
+/*
+ * File operations of the nodes: what system calls reach, except for ioctls and
+ * passthrough.
+ *
+ * Step 1 of a read (docs/driver.md, "One read"): which path, and is there
+ * anything to read? Next: direct.c, or copy.c without O_DIRECT.
+ */
 #include <linux/blkdev.h>
 #include <linux/fs.h>
+#include <linux/huge_mm.h>
 #include <linux/module.h>
 #include <linux/splice.h>
 
 #include "core/ctrl.h"
 #include "core/ns.h"
+#include "hw/mmio.h"
 #include "hw/queue.h"
 #include "io/complete.h"
 #include "io/copy.h"
 #include "io/direct.h"
 #include "io/flush.h"
+#include "io/map.h"
+#include "io/sync.h"
 #include "user/file.h"
 #include "user/ioctl.h"
+#include "user/mmap.h"
 #include "user/uring_cmd.h"
 
 static struct nvdio_ns *file_ns(const struct file *file)
@@ -27,6 +38,7 @@ static int ns_open(struct inode *inode, struct file *file)
 					   cdev);
 
 	file->private_data = ns;
+	nvdio_mmio_opened(ns->ctrl, file);
 	/*
 	 * Without FMODE_NOWAIT, io_uring punts every request to a worker
 	 * thread.
@@ -54,6 +66,50 @@ static noinline ssize_t ns_rw_end(struct nvdio_ns *ns, bool write)
 	return nvdio_ns_read_only(ns) ? -EPERM : -ENOSPC;
 }
 
+/* Read or write without copying; @iocb has ki_complete. */
+static __always_inline ssize_t ns_direct(struct kiocb *iocb,
+					 struct iov_iter *iter, size_t len,
+					 struct nvdio_ns *ns, const bool write)
+{
+	if (iter_is_ubuf(iter))
+		return write ? nvdio_direct_write_user(iocb, iter, len, ns) :
+			       nvdio_direct_read_user(iocb, iter, len, ns);
+	if (iov_iter_is_bvec(iter))
+		return write ? nvdio_direct_write_bvec(iocb, iter, len, ns) :
+			       nvdio_direct_read_bvec(iocb, iter, len, ns);
+	return nvdio_direct_segments(iocb, iter, len, ns, write);
+}
+
+/*
+ * The same for synchronous callers: @iocb is replaced by a kiocb whose
+ * completion wakes the caller. Advances @iter by the number of bytes returned.
+ */
+static noinline ssize_t ns_direct_sync(struct nvdio_ns *ns,
+				       struct kiocb *iocb,
+				       struct iov_iter *iter, size_t len,
+				       bool write)
+{
+	const size_t before = iov_iter_count(iter);
+	struct nvdio_sync sync __uninitialized;
+	size_t moved;
+	ssize_t ret;
+
+	nvdio_sync_init(&sync, iocb);
+	ret = ns_direct(&sync.iocb, iter, len, ns, write);
+	if (ret == -EIOCBQUEUED)
+		ret = nvdio_sync_wait(&sync);
+	if (ret > 0) {
+		iocb->ki_pos += ret;
+		/*
+		 * Some paths have advanced it already; in-kernel callers care.
+		 */
+		moved = before - iov_iter_count(iter);
+		if (!iter_is_ubuf(iter) && moved != ret)
+			iov_iter_advance(iter, ret - moved);
+	}
+	return ret;
+}
+
 /*
  * Read or write. The path is chosen here, once, by the flags of the kiocb:
  * fcntl() may flip O_DIRECT on the file at any time (invariant 7).
@@ -64,18 +120,22 @@ static __always_inline ssize_t ns_rw(struct kiocb *iocb,
 	struct nvdio_ns *ns = file_ns(iocb->ki_filp);
 	size_t len = iov_iter_count(iter);
 	u64 pos = iocb->ki_pos;
-	u64 size = write ? READ_ONCE(ns->write_size) : nvdio_ns_size(ns);
+	u64 size = write ? READ_ONCE(ns->write_size) : READ_ONCE(ns->size);
 
 	if (unlikely(!len))
 		return 0;
 	if (iocb->ki_flags & IOCB_DIRECT) {
 		if (unlikely((pos | len) & ns->lba_mask))
 			return -EINVAL;
-		if (unlikely(pos >= size))
-			return ns_rw_end(ns, write);
-		if (unlikely(len > size - pos))
+		/* The VFS lets no negative position in: this does not wrap. */
+		if (unlikely(pos + len > size)) {
+			if (pos >= size)
+				return ns_rw_end(ns, write);
 			len = size - pos;
-		return nvdio_direct_rw(ns, iocb, iter, len, write);
+		}
+		if (unlikely(is_sync_kiocb(iocb)))
+			return ns_direct_sync(ns, iocb, iter, len, write);
+		return ns_direct(iocb, iter, len, ns, write);
 	}
 	if (unlikely(pos >= size))
 		return ns_rw_end(ns, write);
@@ -123,14 +183,30 @@ static int ns_fsync(struct file *file, loff_t start, loff_t end,
 	return nvdio_flush(file_ns(file));
 }
 
+static int ns_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct nvdio_ns *ns = file_ns(file);
+
+	return nvdio_ns_gone(ns) ? -ENODEV : nvdio_mmap(ns->ctrl, vma, false);
+}
+
+static int ns_release(struct inode *inode, struct file *file)
+{
+	nvdio_maps_release(file_ns(file)->ctrl, file);
+	return 0;
+}
+
 const struct file_operations nvdio_ns_fops = {
 	.owner = THIS_MODULE,
 	.open = ns_open,
+	.release = ns_release,
 	.llseek = ns_llseek,
 	.read_iter = ns_read_iter,
 	.write_iter = ns_write_iter,
 	.iopoll = ns_iopoll,
 	.fsync = ns_fsync,
+	.mmap = ns_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
 	.unlocked_ioctl = nvdio_ns_ioctl,
 	.compat_ioctl = nvdio_ns_compat_ioctl,
 	.uring_cmd = nvdio_ns_uring_cmd,
@@ -141,14 +217,31 @@ const struct file_operations nvdio_ns_fops = {
 
 static int ctrl_open(struct inode *inode, struct file *file)
 {
-	file->private_data = container_of(inode->i_cdev, struct nvdio_ctrl,
-					  cdev);
+	struct nvdio_ctrl *ctrl = container_of(inode->i_cdev,
+					       struct nvdio_ctrl, cdev);
+
+	file->private_data = ctrl;
+	nvdio_mmio_opened(ctrl, file);
+	return 0;
+}
+
+static int ctrl_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return nvdio_mmap(file->private_data, vma, true);
+}
+
+static int ctrl_release(struct inode *inode, struct file *file)
+{
+	nvdio_maps_release(file->private_data, file);
 	return 0;
 }
 
 const struct file_operations nvdio_ctrl_fops = {
 	.owner = THIS_MODULE,
 	.open = ctrl_open,
+	.release = ctrl_release,
+	.mmap = ctrl_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
 	.unlocked_ioctl = nvdio_ctrl_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.uring_cmd = nvdio_ctrl_uring_cmd,

@@ -16,6 +16,7 @@
 #include "io/discard.h"
 #include "io/pr.h"
 #include "user/ioctl.h"
+#include "user/map_ioctl.h"
 #include "user/passthru_ioctl.h"
 
 /* ioctl numbers of 32-bit programs that differ from the 64-bit ones. */
@@ -152,8 +153,8 @@ static int ioctl_query(struct nvdio_ns *ns, unsigned int cmd, void __user *argp)
 /**
  * nvdio_ns_ioctl() - ioctl on a namespace node
  * @file: open node
- * @cmd: BLK*, HDIO_GETGEO, IOC_PR_* or NVME_IOCTL_*
- * @arg: argument, as for a block device or nvme
+ * @cmd: BLK*, HDIO_GETGEO, IOC_PR_*, NVDIO_IOC_* or NVME_IOCTL_*
+ * @arg: argument, as for a block device or nvme, or as in uapi/nvdio.h
  *
  * Context: may sleep.
  * Return: 0 or -errno; -ENOTTY for unknown ioctls. NVME_IOCTL_* may return the
@@ -172,6 +173,9 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ret;
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
+	ret = nvdio_map_ioctl(ns->ctrl, ns, file, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
 	ret = nvdio_pr_ioctl(ns, file, cmd, argp);
 	if (ret != -ENOIOCTLCMD)
 		return ret;
@@ -204,8 +208,8 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 /**
  * nvdio_ctrl_ioctl() - ioctl on a controller node
  * @file: open node
- * @cmd: NVME_IOCTL_*
- * @arg: argument, as for nvme
+ * @cmd: NVDIO_IOC_* or NVME_IOCTL_*
+ * @arg: argument, as in uapi/nvdio.h or for nvme
  *
  * Context: may sleep.
  * Return: 0, -errno, or the controller's status; -ENOTTY for unknown ioctls.
@@ -213,11 +217,14 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 long nvdio_ctrl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct nvdio_ctrl *ctrl = file->private_data;
+	void __user *argp = (void __user *)arg;
 	int ret;
 
 	if (nvdio_ctrl_gone(ctrl))
 		return -ENODEV;
-	ret = nvdio_passthru_ioctl(ctrl, NULL, file, cmd, (void __user *)arg);
+	ret = nvdio_passthru_ioctl(ctrl, NULL, file, cmd, argp);
+	if (ret == -ENOIOCTLCMD)
+		ret = nvdio_map_ioctl(ctrl, NULL, file, cmd, argp);
 	return ret == -ENOIOCTLCMD ? -ENOTTY : ret;
 }
 

@@ -2,9 +2,10 @@
 /*
  * Passthrough commands: what the ioctls and io_uring have in common.
  *
- * A command of known data size (filter.h) uses user memory directly, pinned and
- * mapped, if it is an I/O command and the memory is dword aligned. All others
- * go through a bounce buffer (passthru_buf.c).
+ * A command of known data size (filter.h) uses user memory directly, if it is an
+ * I/O command and the memory is dword aligned: mapped memory as it is
+ * (passthru_map.c), other memory pinned and mapped. All others go through a bounce
+ * buffer (passthru_buf.c).
  *
  * Commands that may change a namespace run with all I/O frozen, and namespaces
  * are rescanned before I/O continues.
@@ -13,6 +14,7 @@
 #include <linux/completion.h>
 #include <linux/slab.h>
 
+#include "pure/cmd.h"
 #include "pure/filter.h"
 #include "pure/status.h"
 #include "core/ctrl.h"
@@ -23,6 +25,7 @@
 #include "hw/queue.h"
 #include "io/admit.h"
 #include "io/dma.h"
+#include "io/map_find.h"
 #include "io/pages.h"
 #include "io/xfer.h"
 #include "io/xfer_op.h"
@@ -31,6 +34,7 @@
 #include "ctrl/ns.h"
 #include "user/passthru.h"
 #include "user/passthru_buf.h"
+#include "user/passthru_map.h"
 
 /* Waits are split into slices, to keep the hung task detector quiet. */
 #define NVDIO_WAIT_SLICE	(5 * HZ)
@@ -221,25 +225,20 @@ static int pt_map_xfer(struct nvdio_passthru *pt, struct iov_iter *iter,
 	return 0;
 }
 
-static int pt_map(struct nvdio_passthru *pt, bool nowait)
+/* Map the memory, pinned if the command can use it @directly, and enter. */
+static int pt_map(struct nvdio_passthru *pt, bool directly, gfp_t gfp)
 {
-	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
-	const struct nvdio_filter *filter = &pt->filter;
 	struct iov_iter *iter = &pt->mem.iter;
 	int ret;
 
-	if (filter->dir == NVDIO_FILTER_NO_DATA)
-		return nvdio_ctrl_enter(pt->ctrl) ? 0 : -ENODEV;
-	iov_iter_truncate(iter, filter->bytes);
-	if (pt->ns && filter->exact &&
-	    nvdio_xfer_aligned(iter, filter->bytes)) {
+	if (directly) {
 		struct iov_iter pin = *iter;
 
 		ret = pt_map_xfer(pt, &pin, gfp);
 		if (ret != -E2BIG)
 			return ret;
 	}
-	pt->buf = nvdio_passthru_buf_map(pt->ctrl, filter, iter,
+	pt->buf = nvdio_passthru_buf_map(pt->ctrl, &pt->filter, iter,
 					 &pt->cmd.common.dptr, gfp);
 	if (IS_ERR(pt->buf)) {
 		ret = PTR_ERR(pt->buf);
@@ -247,6 +246,32 @@ static int pt_map(struct nvdio_passthru *pt, bool nowait)
 		return ret;
 	}
 	return 0;
+}
+
+/* Decide how the command gets to its memory; all but what may be mapped is done. */
+static int pt_prepare(struct nvdio_passthru *pt, bool nowait)
+{
+	const gfp_t gfp = nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL;
+	const struct nvdio_filter *filter = &pt->filter;
+	struct iov_iter *iter = &pt->mem.iter;
+	bool directly;
+	int ret;
+
+	if (filter->dir == NVDIO_FILTER_NO_DATA) {
+		ret = nvdio_ctrl_enter(pt->ctrl) ? 0 : -ENODEV;
+	} else {
+		iov_iter_truncate(iter, filter->bytes);
+		directly = pt->ns && filter->exact &&
+			   nvdio_xfer_aligned(iter, filter->bytes);
+		if (directly &&
+		    nvdio_passthru_map_possible(pt->ns, filter, iter)) {
+			pt->look = true;
+			return 0;
+		}
+		ret = pt_map(pt, directly, gfp);
+	}
+	pt->entered = !ret;
+	return ret;
 }
 
 /*
@@ -288,8 +313,9 @@ static void pt_free(struct nvdio_passthru *pt)
  *
  * Context: may sleep, see @nowait.
  * Return: a command for nvdio_passthru_send(), nvdio_passthru_wait() or
- * nvdio_passthru_abandon(), with nvdio_ctrl_enter() in effect; or ERR_PTR():
- * -EAGAIN only under @nowait, -ENOMEM, -EFAULT, -ENODEV, or another -errno.
+ * nvdio_passthru_abandon(), with nvdio_ctrl_enter() in effect unless its memory
+ * may be mapped memory; or ERR_PTR(): -EAGAIN only under @nowait, -ENOMEM,
+ * -EFAULT, -ENODEV, or another -errno.
  */
 struct nvdio_passthru *
 nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
@@ -312,7 +338,7 @@ nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 	pt->filter = *filter;
 	pt->timeout = nvdio_passthru_timeout(ucmd->timeout_ms);
 	nvdio_passthru_fill(&pt->cmd, ucmd);
-	ret = pt_map(pt, nowait);
+	ret = pt_prepare(pt, nowait);
 	if (!ret)
 		return pt;
 	pt_free(pt);
@@ -328,19 +354,23 @@ nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 void nvdio_passthru_abandon(struct nvdio_passthru *pt)
 {
 	struct nvdio_ctrl *ctrl = pt->ctrl;
+	const bool entered = pt->entered;
 
 	pt_unmap(pt);
 	pt_free(pt);
-	nvdio_ctrl_exit(ctrl);
+	if (entered)
+		nvdio_ctrl_exit(ctrl);
 }
 
 static void pt_over(struct nvdio_passthru *pt)
 {
 	struct nvdio_ctrl *ctrl = pt->ctrl;
+	const bool entered = pt->entered;
 
 	pt_unmap(pt);
 	pt->end(pt);
-	nvdio_ctrl_exit(ctrl);
+	if (entered)
+		nvdio_ctrl_exit(ctrl);
 }
 
 static void pt_over_work(struct work_struct *work)
@@ -354,7 +384,7 @@ static enum nvdio_end pt_end(struct nvdio_request *req, u16 status,
 	struct nvdio_passthru *pt = req->owner;
 
 	pt->status = status;
-	pt->result = req->result;
+	pt->result = done->result;
 	if (pt->ctrl->bounces) {
 		/* Unmapping may copy, so leave it to a worker. */
 		INIT_WORK(&pt->work, pt_over_work);
@@ -367,7 +397,7 @@ static enum nvdio_end pt_end(struct nvdio_request *req, u16 status,
 
 /* The blocks that the command changes, for exclusion of read-modify-writes. */
 static void pt_extent(const struct nvdio_passthru *pt, u64 *slba, u64 *nlb,
-		      u8 *flags)
+		      u16 *flags)
 {
 	*slba = 0;
 	*nlb = 0;
@@ -385,31 +415,73 @@ static void pt_extent(const struct nvdio_passthru *pt, u64 *slba, u64 *nlb,
 	}
 }
 
+/*
+ * Get a request for the command. If its memory is mapped memory, which is known
+ * only under sq_lock, @mapped is set; otherwise that memory is pinned and mapped
+ * first, while the caller has not entered: user space may take its time.
+ */
+static struct nvdio_request *pt_request(struct nvdio_passthru *pt,
+					struct nvdio_queue *q, u64 slba,
+					u64 nlb, bool nowait,
+					struct nvdio_mapped *mapped)
+{
+	struct nvdio_request *req;
+	int ret;
+
+	mapped->map = NULL;
+	if (pt->look) {
+		req = nvdio_passthru_map_req(q, pt->ns, &pt->filter,
+					     &pt->mem.iter, slba, nlb, nowait,
+					     mapped);
+		if (req != ERR_PTR(-ENOENT))
+			return req;
+		pt->look = false;
+		ret = pt_map(pt, true, nowait ? GFP_NOWAIT | __GFP_NOWARN :
+						GFP_KERNEL);
+		if (ret)
+			return ERR_PTR(nowait && ret == -ENOMEM ? -EAGAIN :
+								  ret);
+		pt->entered = true;
+	}
+	return nvdio_req_get(q, pt->ns, slba, nlb, nowait);
+}
+
 /**
  * nvdio_passthru_send() - submit a prepared command
  * @pt: command with @end set; on success it must not be touched
  * @q: queue
- * @nowait: do not sleep
+ * @nowait: do not sleep, except to fault in user pages
  *
- * Context: may sleep, unless @nowait.
- * Return: 0; or -EAGAIN, only under @nowait, or -ENODEV, with nothing
- * submitted.
+ * Context: may sleep, see @nowait; the task that called nvdio_passthru_prepare().
+ * Return: 0; or, with nothing submitted, -EAGAIN, only under @nowait, -ENODEV, or
+ * as nvdio_passthru_prepare().
  */
 int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 			bool nowait)
 {
+	struct nvdio_mapped mapped;
 	struct nvdio_request *req;
+	struct nvme_command *cmd;
 	u64 slba, nlb;
 	u32 timeout;
-	u8 flags;
+	u16 flags;
 
 	timeout = pt->timeout;
 	pt_extent(pt, &slba, &nlb, &flags);
-	req = nvdio_req_get(q, pt->ns, slba, nlb, nowait);
+	req = pt_request(pt, q, slba, nlb, nowait, &mapped);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
+	cmd = nvdio_queue_sqe(q);
+	*cmd = pt->cmd;
+	if (mapped.map) {
+		req->map = mapped.map;
+		req->offset = mapped.offset;
+		flags |= NVDIO_REQ_MAPPED;
+		nvdio_cmd_dptr_map(cmd, &mapped.map->table, mapped.offset,
+				   pt->filter.bytes);
+		this_cpu_inc(pt->ns->stats->passthrough_mapped);
+	}
 	nvdio_req_fill(req, pt, pt_end, pt->ns, slba, nlb, flags);
-	*nvdio_queue_sqe(q) = pt->cmd;
 	if (pt->ns)
 		this_cpu_inc(pt->ns->stats->passthrough);
 	nvdio_queue_submit(q, req);
@@ -472,13 +544,17 @@ static void pt_wake(struct nvdio_passthru *pt)
 int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 {
 	const bool freeze = pt->filter.freeze, rescan = pt->filter.rescan;
+	const bool enter = freeze || rescan;
 	const u32 nsid = le32_to_cpu(pt->cmd.common.nsid);
 	DECLARE_COMPLETION_ONSTACK(done);
 	struct nvdio_ctrl *ctrl = pt->ctrl;
 	int ret;
 
-	/* A second reference: pt_end() drops the one of @pt. */
-	if (!nvdio_ctrl_enter(ctrl)) {
+	/*
+	 * A second reference: pt_end() drops the one of @pt. Not for commands
+	 * whose memory may have yet to be pinned; these need no freeze.
+	 */
+	if (enter && !nvdio_ctrl_enter(ctrl)) {
 		nvdio_passthru_abandon(pt);
 		return -ENODEV;
 	}
@@ -506,7 +582,8 @@ int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result)
 	if (freeze)
 		nvdio_ctrl_unfreeze(ctrl);
 exit:
-	nvdio_ctrl_exit(ctrl);
+	if (enter)
+		nvdio_ctrl_exit(ctrl);
 	if (ret)
 		return ret;
 	/*

@@ -41,6 +41,8 @@ struct nvdio_user_mem {
  * @mem: user memory
  * @xfer: @mem, pinned and mapped; or NULL
  * @buf: bounce buffer for @mem; or NULL
+ * @look: @mem may be mapped memory; nvdio_passthru_send() finds out
+ * @entered: nvdio_ctrl_enter() is in effect
  * @end: called when the command has ended and its memory is unmapped; possibly
  *	in an interrupt
  * @owner: private data of @end
@@ -57,6 +59,8 @@ struct nvdio_passthru {
 	struct nvdio_user_mem mem;
 	struct nvdio_xfer *xfer;
 	struct nvdio_passthru_buf *buf;
+	bool look;
+	bool entered;
 	void (*end)(struct nvdio_passthru *pt);
 	void *owner;
 	struct work_struct work;

@@ -2,8 +2,8 @@
 /*
  * IORING_OP_URING_CMD on the nodes: passthrough commands, and discards.
  *
- * Reads and Writes of contiguous memory have a fast path like the one in
- * direct.c: nothing is allocated, and the command is submitted in one hold of
+ * Reads and Writes of contiguous or mapped memory have a fast path like the one
+ * in direct.c: nothing is allocated, and the command is submitted in one hold of
  * one lock. All other commands go through passthru.c.
  *
  * An io_uring command cannot be completed in an interrupt. It is completed by
@@ -13,6 +13,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <uapi/linux/blkdev.h>
 
 #include "pure/cmd.h"
@@ -22,17 +23,20 @@
 #include "core/ns.h"
 #include "core/request.h"
 #include "core/stats.h"
-#include "hw/map.h"
 #include "hw/queue.h"
 #include "io/admit.h"
 #include "io/complete.h"
 #include "io/discard.h"
+#include "io/map_find.h"
 #include "io/pages.h"
 #include "user/passthru.h"
 #include "user/uring_cmd.h"
 
 /* A ring with 128-byte SQEs and 32-byte CQEs. */
 #define URING_BIG	(IO_URING_F_SQE128 | IO_URING_F_CQE32)
+
+/* Of a request of uring_rw_end(): its ring polls (IORING_SETUP_IOPOLL). */
+#define URING_POLLED	NVDIO_REQ_PRIVATE
 
 /**
  * struct nvdio_uring_pdu - private data of a command in struct io_uring_cmd
@@ -193,8 +197,8 @@ static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
 
 	pdu->status = status;
-	pdu->result = req->result;
-	if (unlikely(req->flags & NVDIO_REQ_POLLED)) {
+	pdu->result = done->result;
+	if (unlikely(req->flags & URING_POLLED)) {
 		struct nvdio_queue *q = pdu->queue;
 
 		if (q->poller == nvdio_uring_ring(ioucmd)) {
@@ -208,14 +212,292 @@ static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
 }
 
 /*
- * Find the contiguous memory of a Read or Write, and pin it if necessary.
+ * Load two dwords at once, the first in the low half. User space may change
+ * them.
+ */
+static __always_inline u64 uring_dwords(const u32 *first)
+{
+	u64 dwords = READ_ONCE(*(const u64 *)first);
+
+	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? dwords << 32 | dwords >> 32 :
+						   dwords;
+}
+
+/*
+ * Is a Read or Write one for the fast path: for this namespace, without
+ * metadata, of at most @max bytes, and open to the caller?
+ */
+static __always_inline bool uring_rw_is_usual(const struct nvdio_ns *ns,
+					      struct io_uring_cmd *ioucmd,
+					      const struct nvme_uring_cmd *ucmd,
+					      u64 len, u32 max,
+					      const bool write)
+{
+	const u64 lens = uring_dwords(&ucmd->metadata_len);
+	const struct nvdio_ctrl *ctrl = ns->ctrl;
+	bool unpriv;
+
+	if (unlikely(READ_ONCE(ucmd->nsid) != ns->nsid || (u32)lens ||
+		     len > max || len > lens >> 32))
+		return false;
+	if (write)
+		unpriv = ctrl->unpriv_write &&
+			 ioucmd->file->f_mode & FMODE_WRITE;
+	else
+		unpriv = ctrl->unpriv_read;
+	return likely(unpriv) || capable(CAP_SYS_ADMIN);
+}
+
+/* Fill in @req, and its SQE but for the data pointer. sq_lock is held. */
+static __always_inline struct nvme_command *
+uring_rw_fill(struct nvdio_ns *ns, struct nvdio_queue *q,
+	      struct nvdio_request *req, struct io_uring_cmd *ioucmd,
+	      const struct nvme_uring_cmd *ucmd, size_t len, u64 slba,
+	      u64 cdw12, const bool write, unsigned int flags)
+{
+	struct nvme_command *cmd;
+
+	nvdio_req_fill(req, ioucmd, uring_rw_end, ns, slba, len, flags);
+	cmd = nvdio_queue_sqe(q);
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, uring_dwords(&ucmd->cdw2),
+		     cdw12, uring_dwords(&ucmd->cdw14));
+	return cmd;
+}
+
+/* Submit @req, whose SQE is @cmd. sq_lock is held, and is released on return. */
+static __always_inline int
+uring_rw_send(struct nvdio_ns *ns, struct nvdio_queue *q,
+	      struct nvdio_request *req, struct nvme_command *cmd,
+	      const struct nvme_uring_cmd *ucmd, const bool write)
+{
+	const u32 timeout_ms = READ_ONCE(ucmd->timeout_ms);
+
+	this_cpu_inc(ns->stats->passthrough);
+	nvdio_queue_submit_sqe(q, req, cmd, q->sq_tail, write);
+	if (unlikely(timeout_ms))
+		nvdio_passthru_extend(q, req,
+				      nvdio_passthru_timeout(timeout_ms));
+	nvdio_queue_unlock(q);
+	return -EIOCBQUEUED;
+}
+
+/*
+ * Submit a Read or Write for mapped memory, which is that of @req. sq_lock is held
+ * since @req was taken, and is released on return.
+ * Return: -EIOCBQUEUED.
+ */
+static noinline int uring_rw_send_mapped(struct nvdio_queue *q,
+					 struct nvdio_request *req,
+					 struct io_uring_cmd *ioucmd,
+					 size_t len, u64 slba, u64 cdw12,
+					 bool write, unsigned int issue_flags)
+{
+	const struct nvme_uring_cmd *ucmd = nvdio_uring_cmd_of(ioucmd);
+	struct nvdio_ns *ns = ioucmd->file->private_data;
+	unsigned int flags = NVDIO_REQ_MAPPED |
+			     (write ? NVDIO_REQ_WRITE : 0);
+	struct nvme_command *cmd;
+
+	if (issue_flags & IO_URING_F_IOPOLL) {
+		flags |= URING_POLLED;
+		uring_pdu(ioucmd)->queue = q;
+	}
+	cmd = uring_rw_fill(ns, q, req, ioucmd, ucmd, len, slba, cdw12, write,
+			    flags);
+	nvdio_cmd_dptr_map(cmd, &req->map->table, req->offset, len);
+	this_cpu_inc(ns->stats->passthrough_mapped);
+	return uring_rw_send(ns, q, req, cmd, ucmd, write);
+}
+
+/* Is contiguous memory mapped? Then @req is for it. sq_lock is held. */
+static noinline bool uring_rw_find(const struct nvdio_queue *q,
+				   struct nvdio_request *req,
+				   struct page *page, size_t offset,
+				   size_t len, bool write)
+{
+	struct nvdio_mapped mapped;
+
+	if (!nvdio_map_find_run(q, page, offset, len, !write, &mapped))
+		return false;
+	req->map = mapped.map;
+	req->offset = mapped.offset;
+	return true;
+}
+
+/*
+ * Map the memory of a Read or Write and submit it as @req. sq_lock is held
+ * since @req was taken, and is released on return.
+ * Return: -EIOCBQUEUED; or -ENOENT if there is no mapping space, with @req
+ * returned.
+ */
+static __always_inline int
+uring_rw_submit(struct nvdio_ns *ns, struct nvdio_queue *q,
+		struct nvdio_request *req, struct io_uring_cmd *ioucmd,
+		const struct nvme_uring_cmd *ucmd, struct page *page,
+		size_t offset, size_t len, u64 slba, u64 cdw12,
+		const bool write, unsigned int issue_flags)
+{
+	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
+						    DMA_FROM_DEVICE;
+	unsigned int flags = write ? NVDIO_REQ_WRITE : 0;
+	struct nvme_command *cmd;
+	dma_addr_t dma;
+
+	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
+		flags |= URING_POLLED;
+		uring_pdu(ioucmd)->queue = q;
+	}
+	if (likely(q->linear)) {
+		dma = page_to_phys(page) + offset + q->dma_offset;
+	} else {
+		/* To look for mapped memory costs less than the DMA API. */
+		if (q->pfns && len <= ns->map_max &&
+		    uring_rw_find(q, req, page, offset, len, write))
+			return uring_rw_send_mapped(q, req, ioucmd, len, slba,
+						    cdw12, write, issue_flags);
+		dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
+		if (unlikely(dma == DMA_MAPPING_ERROR)) {
+			nvdio_req_abandon(q, req);
+			return -ENOENT;
+		}
+	}
+	req->dma = dma;
+	cmd = uring_rw_fill(ns, q, req, ioucmd, ucmd, len, slba, cdw12, write,
+			    flags);
+	nvdio_cmd_dptr_run(cmd, dma, len);
+	if (unlikely(flags & NVDIO_REQ_UNMAP))
+		this_cpu_inc(ns->stats->segments_mapped);
+	return uring_rw_send(ns, q, req, cmd, ucmd, write);
+}
+
+/*
+ * Import registered memory for which there is no iterator yet.
+ * Return: 0; -ENOENT if it cannot be mapped memory; or another -errno.
+ */
+static int uring_rw_import(struct io_uring_cmd *ioucmd, u64 addr, u32 len,
+			   bool write, unsigned int issue_flags,
+			   struct iov_iter *iter)
+{
+	int ret = nvdio_uring_import(ioucmd, addr, len,
+				     write ? ITER_SOURCE : ITER_DEST, iter,
+				     issue_flags);
+
+	return ret ?: iov_iter_is_bvec(iter) ? 0 : -ENOENT;
+}
+
+/*
+ * Is the memory of a Read or Write what uring_rw_look() can look for: dword
+ * aligned, and at least @len bytes? What was imported before may be less than what
+ * is asked for now. An address comes as it is from the SQE; one that is not in user
+ * space is left to the slow path, which refuses it.
+ */
+static __always_inline bool uring_rw_may_look(const struct iov_iter *iter,
+					      u64 addr, u64 len)
+{
+	if (!iter)
+		return !(addr & NVDIO_DMA_MASK) &&
+		       access_ok(u64_to_user_ptr(addr), len);
+	return !((iter->bvec->bv_offset + iter->iov_offset) & NVDIO_DMA_MASK) &&
+	       len <= iter->count;
+}
+
+/* Look for the memory of a Read or Write, by @iter or else by @addr; sq_lock is held. */
+static __always_inline enum nvdio_map_found
+uring_rw_look(const struct nvdio_queue *q, const struct iov_iter *iter,
+	      u64 addr, u32 len, bool write, struct nvdio_mapped *mapped)
+{
+	if (!iter)
+		return nvdio_map_find_user(q, addr, len, !write, mapped);
+	return q->pfns && nvdio_map_find_bvec(q, iter, len, !write, mapped) ?
+	       NVDIO_MAP_HIT : NVDIO_MAP_NONE;
+}
+
+/*
+ * Submit a Read or Write, whose opcode and flags have been checked, if its memory
+ * is mapped (core/map.h), in however many pages. Each member of the command is
+ * loaded again, once. @iter: registered memory, if that was imported already.
+ * Return: as nvdio_ns_uring_cmd(); -ENOENT if it is not mapped as a whole.
+ */
+static noinline int uring_rw_some_mapped(struct nvdio_ns *ns,
+					 struct io_uring_cmd *ioucmd,
+					 const struct iov_iter *iter,
+					 bool write, unsigned int issue_flags)
+{
+	struct nvdio_queue *q = nvdio_ns_queue(ns, issue_flags &
+						   IO_URING_F_IOPOLL);
+	const struct nvme_uring_cmd *ucmd = nvdio_uring_cmd_of(ioucmd);
+	const u64 addr = READ_ONCE(ucmd->addr);
+	const u64 slba = uring_dwords(&ucmd->cdw10);
+	const u64 cdw12 = uring_dwords(&ucmd->cdw12);
+	const u32 nlb = (cdw12 & 0xffff) + 1;
+	const u64 len = (u64)nlb << ns->lba_shift;
+	struct iov_iter imported __uninitialized;
+	struct nvdio_mapped mapped;
+	bool learnt = false;
+	int ret;
+
+	if ((write && nvdio_ns_read_only(ns)) ||
+	    !uring_rw_is_usual(ns, ioucmd, ucmd, len, ns->map_max, write))
+		return -ENOENT;
+	if (!iter && ioucmd->flags & IORING_URING_CMD_FIXED) {
+		ret = uring_rw_import(ioucmd, addr, len, write, issue_flags,
+				      &imported);
+		if (ret)
+			return ret;
+		iter = &imported;
+	}
+	if (!uring_rw_may_look(iter, addr, len))
+		return -ENOENT;
+	for (;;) {
+		enum nvdio_map_found found;
+		struct nvdio_request *req;
+
+		req = nvdio_req_try_get(q, ns, slba, write ? nlb : 0);
+		if (unlikely(!req))
+			req = nvdio_req_get(q, ns, slba, write ? nlb : 0,
+					    issue_flags &
+					    IO_URING_F_NONBLOCK);
+		if (IS_ERR(req))
+			return PTR_ERR(req);
+		found = uring_rw_look(q, iter, addr, len, write, &mapped);
+		if (likely(found == NVDIO_MAP_HIT)) {
+			uring_pdu(ioucmd)->nr_pinned = 0;
+			req->map = mapped.map;
+			req->offset = mapped.offset;
+			return uring_rw_send_mapped(q, req, ioucmd, len, slba,
+						    cdw12, write, issue_flags);
+		}
+		nvdio_req_abandon(q, req);
+		if (found == NVDIO_MAP_NONE || learnt ||
+		    !nvdio_map_learn(q, addr))
+			return -ENOENT;
+		learnt = true;
+	}
+}
+
+/* The same, at less cost where nothing is mapped. */
+static noinline int uring_rw_mapped(struct nvdio_ns *ns,
+				    struct io_uring_cmd *ioucmd,
+				    const struct iov_iter *iter, bool write,
+				    unsigned int issue_flags)
+{
+	if (likely(!READ_ONCE(nvdio_ns_queue(ns, false)->pfns)))
+		return -ENOENT;
+	return uring_rw_some_mapped(ns, ioucmd, iter, write, issue_flags);
+}
+
+/*
+ * Find the queue and the contiguous memory of a Read or Write, and pin it if
+ * necessary.
  * Return: its offset in @page, which is pinned if pdu->nr_pinned is set;
- * -ENOENT if the slow path has to be taken; or another -errno.
+ * -EIOCBQUEUED if it is mapped memory, and the command was submitted; -ENOENT if
+ * the slow path has to be taken; or another -errno.
  */
 static __always_inline long uring_rw_span(struct nvdio_ns *ns,
 					  struct io_uring_cmd *ioucmd, u64 addr,
 					  u32 len, const bool write,
 					  unsigned int issue_flags,
+					  struct nvdio_queue **q,
 					  struct page **page)
 {
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
@@ -237,10 +519,19 @@ static __always_inline long uring_rw_span(struct nvdio_ns *ns,
 		offset = bv->bv_offset + iter.iov_offset;
 		if (bv->bv_len < iter.iov_offset + len ||
 		    offset & NVDIO_DMA_MASK)
-			return -ENOENT;
+			return uring_rw_mapped(ns, ioucmd, &iter, write,
+					       issue_flags);
 		pdu->nr_pinned = 0;
+		*q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
 		*page = bv->bv_page;
 		return offset;
+	}
+	*q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
+	if (unlikely(READ_ONCE((*q)->pfns))) {
+		ret = uring_rw_some_mapped(ns, ioucmd, NULL, write,
+					   issue_flags);
+		if (ret != -ENOENT)
+			return ret;
 	}
 	if (unlikely(addr & NVDIO_DMA_MASK) ||
 	    offset_in_page(addr) + len > 2 * PAGE_SIZE)
@@ -254,92 +545,6 @@ static __always_inline long uring_rw_span(struct nvdio_ns *ns,
 	if (!write && unlikely(!nvdio_pages_run_is_dirty(*page, ret)))
 		nvdio_pages_dirty_run(*page, ret);
 	return offset_in_page(addr);
-}
-
-/*
- * Load two dwords at once, the first in the low half. User space may change
- * them.
- */
-static __always_inline u64 uring_dwords(const u32 *first)
-{
-	u64 dwords = READ_ONCE(*(const u64 *)first);
-
-	return IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? dwords << 32 | dwords >> 32 :
-						   dwords;
-}
-
-/*
- * Is a Read or Write one for the fast path: for this namespace, without
- * metadata, not too long for one contiguous range, and open to the caller?
- */
-static __always_inline bool uring_rw_is_usual(const struct nvdio_ns *ns,
-					      struct io_uring_cmd *ioucmd,
-					      const struct nvme_uring_cmd *ucmd,
-					      u64 len, const bool write)
-{
-	const u64 lens = uring_dwords(&ucmd->metadata_len);
-	const struct nvdio_ctrl *ctrl = ns->ctrl;
-	bool unpriv;
-
-	if (unlikely(READ_ONCE(ucmd->nsid) != ns->nsid || (u32)lens ||
-		     len > (write ? ns->write_max : ns->single_max) ||
-		     len > lens >> 32))
-		return false;
-	if (write)
-		unpriv = ctrl->unpriv_write &&
-			 ioucmd->file->f_mode & FMODE_WRITE;
-	else
-		unpriv = ctrl->unpriv_read;
-	return likely(unpriv) || capable(CAP_SYS_ADMIN);
-}
-
-/*
- * Map the memory of a Read or Write and submit it as @req. sq_lock is held
- * since @req was taken, and is released on return.
- * Return: -EIOCBQUEUED; or -ENOENT if there is no mapping space, with @req
- * returned.
- */
-static __always_inline int
-uring_rw_submit(struct nvdio_ns *ns, struct nvdio_queue *q,
-		struct nvdio_request *req, struct io_uring_cmd *ioucmd,
-		const struct nvme_uring_cmd *ucmd, struct page *page,
-		size_t offset, size_t len, u64 slba, u64 cdw12,
-		const bool write, unsigned int issue_flags)
-{
-	const enum dma_data_direction dir = write ? DMA_TO_DEVICE :
-						    DMA_FROM_DEVICE;
-	u8 flags = write ? NVDIO_REQ_WRITE : 0;
-	struct nvme_command *cmd;
-	u32 timeout_ms;
-	dma_addr_t dma;
-
-	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
-		flags |= NVDIO_REQ_POLLED;
-		uring_pdu(ioucmd)->queue = q;
-	}
-	dma = nvdio_dma_map_one(q, page, offset, len, dir, &flags);
-	if (unlikely(dma == DMA_MAPPING_ERROR)) {
-		nvdio_req_put(q, req);
-		nvdio_queue_unlock(q);
-		return -ENOENT;
-	}
-	req->dma = dma;
-	nvdio_req_fill(req, ioucmd, uring_rw_end, ns, slba, len, flags);
-
-	cmd = nvdio_queue_sqe(q);
-	nvdio_cmd_rw(cmd, write, ns->nsid, slba, uring_dwords(&ucmd->cdw2),
-		     cdw12, uring_dwords(&ucmd->cdw14));
-	nvdio_cmd_dptr_run(cmd, dma, len);
-	timeout_ms = READ_ONCE(ucmd->timeout_ms);
-	this_cpu_inc(ns->stats->passthrough);
-	if (unlikely(flags & NVDIO_REQ_UNMAP))
-		this_cpu_inc(ns->stats->segments_mapped);
-	nvdio_queue_submit_sqe(q, req, cmd, write);
-	if (unlikely(timeout_ms))
-		nvdio_passthru_extend(q, req,
-				      nvdio_passthru_timeout(timeout_ms));
-	nvdio_queue_unlock(q);
-	return -EIOCBQUEUED;
 }
 
 /*
@@ -365,13 +570,14 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 	int ret;
 
 	/* Leave everything unusual to the filter, on the slow path. */
-	if (unlikely(!uring_rw_is_usual(ns, ioucmd, ucmd, len, write)))
-		return -ENOENT;
+	if (unlikely(!uring_rw_is_usual(ns, ioucmd, ucmd, len,
+					write ? ns->write_max : ns->single_max,
+					write)))
+		return uring_rw_mapped(ns, ioucmd, NULL, write, issue_flags);
 	offset = uring_rw_span(ns, ioucmd, READ_ONCE(ucmd->addr), len, write,
-			       issue_flags, &page);
+			       issue_flags, &q, &page);
 	if (unlikely(offset < 0))
 		return offset;
-	q = nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL);
 	req = nvdio_req_try_get(q, ns, slba, write ? nlb : 0);
 	if (unlikely(!req)) {
 		req = nvdio_req_get(q, ns, slba, write ? nlb : 0,

@@ -4,10 +4,41 @@
 
 #include "vfu.h"
 
+#define FID_POWER	0x02
 #define FID_QUEUES	0x07
 #define FID_EVENTS	0x0b
+#define FID_APST	0x0c
+#define FID_HMB		0x0d
+
+#define APST_BYTES	256
 
 static uint32_t features[256];
+static uint64_t apst[APST_BYTES / 8];
+
+void admin_reset(void)
+{
+	features[FID_POWER] = 0;
+	features[FID_APST] = 0;
+	features[FID_HMB] = 0;
+	memset(apst, 0, sizeof(apst));
+	hmb_reset();
+}
+
+uint32_t admin_feature(uint8_t fid)
+{
+	return features[fid];
+}
+
+void admin_show_apst(FILE *out)
+{
+	unsigned int i;
+
+	fprintf(out, "on=%u", features[FID_APST]);
+	for (i = 0; i < ARRAY_SIZE(apst); i++)
+		if (apst[i])
+			fprintf(out, " %u:%lu@%lu", i, apst[i] >> 3 & 31, apst[i] >> 8 & 0xffffff);
+	fprintf(out, "\n");
+}
 
 static uint16_t create_cq(struct cmd *cmd)
 {
@@ -59,7 +90,17 @@ static uint16_t delete_queue(struct cmd *cmd, struct queue *queues)
 static uint16_t set_features(struct cmd *cmd)
 {
 	uint8_t fid = cmd->sqe.cdw10;
+	uint16_t status = 0;
 
+	if (fid == FID_POWER && (cmd->sqe.cdw11 & 31) > ident.npss)
+		status = SC_INVALID_FIELD | SC_DNR;
+	if (fid == FID_APST)
+		status = ident.apsta ? dptr_transfer(cmd, apst, sizeof(apst), false) :
+				       SC_INVALID_FIELD | SC_DNR;
+	if (fid == FID_HMB)
+		status = hmb_set(cmd);
+	if (status)
+		return status;
 	if (fid == FID_QUEUES) {
 		nvme.nr_queues = ident.queues;
 		cmd->dw0 = (ident.queues - 1) * 0x10001;
@@ -129,6 +170,10 @@ static uint16_t abort_command(struct cmd *cmd)
 uint64_t admin_length(const struct cmd *cmd, bool *to_host)
 {
 	*to_host = true;
+	if (cmd->sqe.opcode == 0x09 && (cmd->sqe.cdw10 & 0xff) == FID_APST) {
+		*to_host = false;
+		return APST_BYTES;
+	}
 	if (cmd->sqe.opcode == 0x06)
 		return 4096;
 	if (cmd->sqe.opcode == 0x02)

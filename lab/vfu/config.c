@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PCI configuration space: one 64-bit BAR; power management, MSI-X, MSI, PCI
+ * PCI configuration space: one 64-bit BAR, or two; power management, MSI-X, MSI, PCI
  * Express with function level reset; and the channel. QEMU emulates the MSI and
  * MSI-X registers and the BARs itself.
  */
@@ -16,6 +16,8 @@
 
 struct pci_options pci_options = {
 	.msix = true, .msi = true, .intx = true, .flr = true, .pm = true, .vectors = MAX_VECTORS,
+	.msix_table = BAR_MSIX_TABLE,
+	.vendor = VENDOR_ID, .device = DEVICE_ID,
 };
 
 static uint8_t config[4096], writable[4096];
@@ -64,14 +66,18 @@ void config_init(void)
 {
 	uint8_t last = PCI_CAPABILITY_LIST;
 
-	put16(PCI_VENDOR_ID, VENDOR_ID);
-	put16(PCI_DEVICE_ID, DEVICE_ID);
+	put16(PCI_VENDOR_ID, pci_options.vendor);
+	put16(PCI_DEVICE_ID, pci_options.device);
 	config[PCI_REVISION_ID] = 1;
 	config[PCI_CLASS_PROG] = 2;
 	put16(PCI_CLASS_DEVICE, 0x0108);
 	put32(PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_MEM_TYPE_64);
 	put16(PCI_SUBSYSTEM_VENDOR_ID, VENDOR_ID);
 	put16(PCI_SUBSYSTEM_ID, DEVICE_ID);
+	if (pci_options.cmb) {
+		put32(PCI_BASE_ADDRESS_2, PCI_BASE_ADDRESS_MEM_TYPE_64);
+		memset(writable + PCI_BASE_ADDRESS_2, 0xff, 8);
+	}
 	config[PCI_INTERRUPT_PIN] = pci_options.intx;
 	writable[PCI_COMMAND] = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY;
 	writable[PCI_COMMAND + 1] = (PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE) >> 8;
@@ -81,7 +87,7 @@ void config_init(void)
 	if (pci_options.msix) {
 		add_cap(CAP_MSIX, PCI_CAP_ID_MSIX, &last);
 		put16(CAP_MSIX + PCI_MSIX_FLAGS, pci_options.vectors - 1);
-		put32(CAP_MSIX + PCI_MSIX_TABLE, BAR_MSIX_TABLE);
+		put32(CAP_MSIX + PCI_MSIX_TABLE, pci_options.msix_table);
 		put32(CAP_MSIX + PCI_MSIX_PBA, BAR_MSIX_PBA);
 		writable[CAP_MSIX + PCI_MSIX_FLAGS + 1] = 0xc0;
 	}

@@ -65,7 +65,7 @@ static bool add_seg(struct cmd *cmd, uint64_t addr, uint32_t len)
 		if (!cmd->segs)
 			err(1, "memory");
 	}
-	cmd->segs[cmd->nr_segs++] = (struct seg){ addr, len };
+	cmd->segs[cmd->nr_segs++] = (struct seg){ addr, len, proto_map_serial(addr) };
 	return true;
 }
 
@@ -147,7 +147,12 @@ uint16_t dptr_resolve(struct cmd *cmd, uint64_t len, bool to_host)
 		err(1, "memory");
 	cmd->len = len;
 	cmd->to_host = to_host;
-	cmd->dptr_status = cmd->sqe.flags >> 6 ? resolve_sgls(cmd, len) : resolve_prps(cmd, len);
+	if (cmd->sqe.flags >> 6 && !(ident.sgls & 3))
+		cmd->dptr_status = SC_INVALID_FIELD | SC_DNR;
+	else if (cmd->sqe.flags >> 6)
+		cmd->dptr_status = resolve_sgls(cmd, len);
+	else
+		cmd->dptr_status = resolve_prps(cmd, len);
 	return cmd->dptr_status;
 }
 

@@ -20,24 +20,27 @@ struct rule {
 	uint32_t nsid;		/* 0: all */
 	int qid;		/* -1: all */
 	int cns;		/* CNS of Identify, LID of Get Log Page; -1: all */
-	uint32_t skip;
+	uint32_t skip, every, seen;	/* each Nth of those behind the first */
 	uint32_t left;		/* commands that it still applies to, ~0: all */
 	uint32_t flags;		/* F_... */
 	uint32_t ms;
 	uint16_t status;
+	bool after;		/* STATUS: the data are moved before */
 	char *line;		/* DO */
 };
 
 static struct rule rules[MAX_RULES];
 static unsigned int nr_rules;
 static uint32_t seed = 1, fuzz_permille;
+static bool fuzz_honest;
 
 static const struct { const char *name; enum action action; uint32_t flags; } actions[] = {
 	{ "hold", HOLD, 0 }, { "late", LATE, 0 }, { "status", STATUS, 0 }, { "fatal", FATAL, 0 },
 	{ "on", DO, 0 }, { "drop", FLAGS, F_DROP }, { "dup", FLAGS, F_DUP },
 	{ "badid", FLAGS, F_BADID }, { "badsq", FLAGS, F_BADSQ }, { "badphase", FLAGS, F_BADPHASE },
 	{ "noirq", FLAGS, F_NOIRQ }, { "short", FLAGS, F_SHORT }, { "garbage", FLAGS, F_GARBAGE },
-	{ "zero", FLAGS, F_ZERO }, { "ghost", FLAGS, F_GHOST },
+	{ "zero", FLAGS, F_ZERO }, { "ghost", FLAGS, F_GHOST }, { "again", FLAGS, F_AGAIN },
+	{ "badsqhd", FLAGS, F_BADSQHD }, { "badirq", FLAGS, F_BADIRQ },
 };
 
 static const struct { const char *name; bool io; uint8_t opcode; } opcodes[] = {
@@ -57,10 +60,11 @@ uint32_t faults_random(void)
 	return seed;
 }
 
-void faults_fuzz(uint32_t new_seed, uint32_t permille)
+void faults_fuzz(uint32_t new_seed, uint32_t permille, bool honest)
 {
 	seed = new_seed ? new_seed : 1;
 	fuzz_permille = permille;
+	fuzz_honest = honest;
 }
 
 const char *opcode_name(bool io, uint8_t opcode)
@@ -125,6 +129,12 @@ static bool key(struct rule *r, const char *word, bool *dnr)
 		r->left = value;
 	else if (IS("skip"))
 		r->skip = value;
+	else if (IS("every"))
+		r->every = value;
+	else if (IS("after"))
+		r->after = value;
+	else if (IS("short") || IS("garbage"))
+		r->flags |= !value ? 0 : *word == 's' ? F_SHORT : F_GARBAGE;
 	else if (IS("nsid"))
 		r->nsid = value;
 	else if (IS("qid"))
@@ -251,21 +261,23 @@ static void resolve(struct cmd *cmd)
 static void fuzz(struct cmd *cmd)
 {
 	static const uint32_t flags[] = {
-		F_DROP, F_DUP, F_BADID, F_BADSQ, F_NOIRQ, F_SHORT, F_GARBAGE, F_ZERO,
+		F_DROP, F_DUP, F_BADID, F_BADSQ, F_NOIRQ,
+		/* not honest: */ F_SHORT, F_GARBAGE, F_ZERO,
 	};
-	uint32_t which = faults_random() % (ARRAY_SIZE(flags) + 2);
+	uint32_t which = faults_random() % (ARRAY_SIZE(flags) + 2 - (fuzz_honest ? 3 : 0));
 
 	/* An event may be asked for at any time. */
 	if (cmd->sqid == ADMIN && cmd->sqe.opcode == 0x0c)
 		return;
 	if (which == 0) {
-		cmd->status = faults_random() & 0x47ff;
+		cmd->status = (faults_random() & 0x47ff) | fuzz_honest;
 		cmd->forced = true;
 	} else if (which == 1) {
 		cmd->due = now_ms() + faults_random() % 100;
 	} else {
 		cmd->faults |= flags[which - 2];
 	}
+	count(C_INJECTED);
 	log_event("fuzz: %s: status %#x late %d faults %#x",
 		  opcode_name(cmd->sqid != ADMIN, cmd->sqe.opcode), cmd->status, cmd->due != 0,
 		  cmd->faults);
@@ -285,8 +297,13 @@ static bool apply(const struct rule *r, struct cmd *cmd)
 		cmd->due = now_ms() + r->ms;
 		break;
 	case STATUS:
-		cmd->status = r->status;
-		cmd->forced = true;
+		if (r->after) {
+			cmd->status_after = r->status;
+			cmd->faults |= F_AFTER | r->flags;
+		} else {
+			cmd->status = r->status;
+			cmd->forced = true;
+		}
 		break;
 	case FATAL:
 		nvme_fatal("the script said so");
@@ -326,6 +343,11 @@ bool faults_match(struct cmd *cmd)
 			rules[i++].skip--;
 			continue;
 		}
+		if (r.every && rules[i].seen++ % r.every) {
+			i++;
+			continue;
+		}
+		count(C_INJECTED);
 		if (r.line) {
 			r.line = strdup(r.line);
 			if (!r.line)
@@ -353,6 +375,11 @@ static void poke(const struct cmd *cmd, struct seg s, uint64_t *done, uint64_t *
 	uint8_t data[4096];
 	uint32_t part;
 
+	/* Unmapped. What has been mapped there since is somebody else's. */
+	if (proto_map_serial(s.addr) != s.map) {
+		*refused += s.len;
+		return;
+	}
 	for (; s.len; s.addr += part, s.len -= part) {
 		part = s.len < sizeof(data) ? s.len : sizeof(data);
 		memset(data, 0xdb, part);

@@ -11,8 +11,10 @@
 struct ident ident = {
 	.mdts = 7, .vwc = 1, .oncs = 0x0d, .oacs = 0x02, .nn = MAX_NSID, .lpa = 0x02,
 	.sgls = 1, .oaes = 0x100, .aerl = MAX_AERS - 1, .effects = 1, .queues = MAX_QID,
-	.active_list = 1,
+	.active_list = 1, .wctemp = 343, .cctemp = 353, .revision = 1,
 };
+
+struct health health = { .kelvin = 300, .spare = 100, .used = 3 };
 
 struct ns namespaces[MAX_NSID + 1];
 static bool changed[MAX_NSID + 1];
@@ -73,34 +75,62 @@ static void text(uint8_t *p, size_t len, const char *value)
 	memcpy(p, value, strlen(value));
 }
 
+/* Centiwatts, non-operational, and microseconds; the last exit is a slow one. */
+static const struct {
+	uint16_t power;
+	bool idle;
+	uint32_t entry, exit;
+} power_states[] = {
+	{ 800, false, 0, 0 }, { 400, false, 0, 0 }, { 200, false, 0, 0 },
+	{ 50, true, 4000, 6000 }, { 5, true, 10000, 40000 }, { 3, true, 50000, 200000 },
+};
+
 static void identify_ctrl(uint8_t *id)
 {
-	char serial[21];
+	char serial[21], revision[16];
+	unsigned int i;
 
 	snprintf(serial, sizeof(serial), "vfu%u", ident.serial);
 	text(id + 4, 20, serial);
 	text(id + 24, 40, "nvdio test controller");
-	text(id + 64, 8, "1.0");
+	snprintf(revision, sizeof(revision), "%u.0", ident.revision % 1000);
+	text(id + 64, 8, revision);
 	id[77] = ident.mdts;
 	put16(id + 78, 1);
 	put32(id + 80, nvme.regs.vs);
 	put32(id + 88, ident.rtd3e);
 	put32(id + 92, ident.oaes);
+	put16(id + 128, ident.crdt[0]);
+	put16(id + 130, ident.crdt[1]);
+	put16(id + 132, ident.crdt[2]);
 	put16(id + 256, ident.oacs);
 	id[258] = 3;
 	id[259] = ident.aerl;
 	id[260] = 3;
 	id[261] = ident.lpa;
-	put16(id + 266, 343);
-	put16(id + 268, 353);
+	id[263] = ident.npss;
+	id[265] = ident.apsta;
+	put16(id + 266, ident.wctemp);
+	put16(id + 268, ident.cctemp);
+	put16(id + 270, ident.mtfa);
 	put32(id + 272, ident.hmpre);
 	put32(id + 276, ident.hmmin);
+	put32(id + 332, ident.hmminds);
+	put16(id + 336, ident.hmmaxd);
 	id[512] = 0x66;
 	id[513] = 0x44;
 	put32(id + 516, ident.nn);
 	put16(id + 520, ident.oncs);
 	id[525] = ident.vwc;
 	put32(id + 536, ident.sgls);
+	for (i = 0; i < ARRAY_SIZE(power_states); i++) {
+		uint8_t *psd = id + 2048 + 32 * i;
+
+		put16(psd, power_states[i].power);
+		psd[3] = power_states[i].idle << 1;
+		put32(psd + 4, power_states[i].entry);
+		put32(psd + 8, power_states[i].exit);
+	}
 }
 
 static void identify_ns(uint8_t *id, const struct ns *ns)
@@ -204,6 +234,32 @@ static void effects(uint8_t *log)
 		put32(log + 1024 + 4 * io_changes[i], 3);
 }
 
+static void smart_log(uint8_t *log)
+{
+	log[0] = health.warning;
+	put16(log + 1, health.kelvin);
+	log[3] = health.spare;
+	log[4] = 10;
+	log[5] = health.used;
+	put64(log + 128, 1234);
+	put64(log + 160, health.media_errors);
+	put16(log + 200, health.sensor1);
+	put16(log + 204, health.sensor3);
+}
+
+/* The newest error: a read of LBA 4711 that the medium did not give. */
+static void error_log(uint8_t *log)
+{
+	if (!health.errors)
+		return;
+	put64(log, health.errors);
+	put16(log + 8, 1);
+	put16(log + 10, 0x1234);
+	put16(log + 12, 0x281 << 1);
+	put64(log + 16, 4711);
+	put32(log + 24, 1);
+}
+
 uint16_t get_log(struct cmd *cmd)
 {
 	uint64_t len = ((cmd->sqe.cdw10 >> 16 | (uint64_t)(cmd->sqe.cdw11 & 0xffff) << 16) + 1) * 4;
@@ -212,12 +268,12 @@ uint16_t get_log(struct cmd *cmd)
 
 	switch (cmd->sqe.cdw10 & 0xff) {
 	case 0x01:
-	case 0x03:
+		error_log(log);
 		break;
 	case 0x02:
-		put16(log + 1, 300);
-		log[3] = 100;
-		log[4] = 10;
+		smart_log(log);
+		break;
+	case 0x03:
 		break;
 	case 0x04:
 		for (nsid = 1; nsid <= MAX_NSID; nsid++) {

@@ -62,8 +62,10 @@ static uint16_t transfer(struct cmd *cmd, struct ns *ns)
 	if (cmd->sqe.opcode == OP_COMPARE)
 		return compare(cmd, data, len);
 	status = dptr_transfer(cmd, data, len, cmd->sqe.opcode == OP_READ);
-	if (!status && cmd->sqe.opcode == OP_WRITE)
+	if (!status && cmd->sqe.opcode == OP_WRITE) {
 		was_written(ns, slba, nlb);
+		stamps_written(cmd->sqe.nsid, ns, slba, nlb, cmd->faults & F_AFTER);
+	}
 	return status;
 }
 

@@ -33,6 +33,19 @@ static const char *const names[NR_COUNTERS] = {
 	[C_CC_ONES] = "cc-ones",
 	[C_GHOST_DONE] = "ghost-done",
 	[C_GHOST_REFUSED] = "ghost-refused",
+	[C_HMB_GIVEN] = "hmb-given",
+	[C_HMB_RETURNED] = "hmb-returned",
+	[C_HMB_BAD] = "hmb-bad",
+	[C_HMB_USED] = "hmb-used",
+	[C_HMB_LOST] = "hmb-lost",
+	[C_HMB_STRAY] = "hmb-stray",
+	[C_HMB_REFUSED] = "hmb-refused",
+	[C_PAUSED_IO] = "paused-io",
+	[C_INJECTED] = "injected",
+	[C_STAMPS_GOOD] = "stamps-good",
+	[C_STAMPS_BAD] = "stamps-bad",
+	[C_STAMPS_AGAIN] = "stamps-again",
+	[C_STAMPS_BACK] = "stamps-back",
 };
 
 void count(enum counter c)

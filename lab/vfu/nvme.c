@@ -20,6 +20,8 @@
 #define REG_AQA		0x24
 #define REG_ASQ		0x28
 #define REG_ACQ		0x30
+#define REG_CMBLOC	0x38
+#define REG_CMBSZ	0x3c
 #define REG_CRTO	0x68
 
 #define CC_EN		0x1
@@ -29,6 +31,8 @@
 #define CSTS_SHST	0xc
 #define CSTS_SHST_BUSY	0x4
 #define CSTS_SHST_DONE	0x8
+#define CSTS_NSSRO	0x10
+#define CSTS_PP		0x20
 
 struct nvme nvme;
 
@@ -99,9 +103,11 @@ static void forget(void)
 	nvme.dbbuf = false;
 	for (i = 0; i <= MAX_QID; i++) {
 		free_list(&nvme.cq[i].backlog);
+		free_list(&nvme.cq[i].again);
 		memset(&nvme.sq[i], 0, sizeof(nvme.sq[i]));
 		memset(&nvme.cq[i], 0, sizeof(nvme.cq[i]));
 	}
+	admin_reset();
 	nvme.rdy_at = 0;
 	nvme.shst_at = 0;
 	nvme.regs.intms = 0;
@@ -115,6 +121,18 @@ void nvme_reset(void)
 	nvme.regs.aqa = 0;
 	nvme.regs.asq = 0;
 	nvme.regs.acq = 0;
+}
+
+void nvme_subsystem_reset(void)
+{
+	nvme_reset();
+	nvme.regs.csts |= CSTS_NSSRO;
+	log_event("NVM subsystem reset");
+}
+
+void nvme_pause(uint32_t ms)
+{
+	nvme.pause_until = now_ms() + ms;
 }
 
 void nvme_fatal(const char *why)
@@ -210,6 +228,8 @@ static void post(struct queue *cq, const struct cmd *cmd)
 	};
 	bool phase = cq->phase;
 
+	if (cmd->faults & F_BADSQHD)
+		cqe.sqhd = 0xfff0;
 	if (cmd->faults & F_BADID)
 		cqe.cid = 0xfffe;
 	if (cmd->faults & F_BADSQ)
@@ -226,8 +246,19 @@ static void post(struct queue *cq, const struct cmd *cmd)
 		cq->tail = 0;
 		cq->phase = !cq->phase;
 	}
-	if (!(cmd->faults & F_NOIRQ))
+	if (cmd->faults & F_BADIRQ)
+		raise_vector(0);
+	else if (!(cmd->faults & F_NOIRQ))
 		cq->irq = true;
+}
+
+/* The CQE of a command that ended a while ago comes once more. */
+static void post_again(struct queue *cq)
+{
+	if (!cq->again || --cq->again_in || cq_full(cq))
+		return;
+	post(cq, cq->again);
+	free_list(&cq->again);
 }
 
 void nvme_complete(struct cmd *cmd)
@@ -245,10 +276,17 @@ void nvme_complete(struct cmd *cmd)
 	post(cq, cmd);
 	if (cmd->faults & F_DUP && !cq_full(cq))
 		post(cq, cmd);
-	if (cmd->faults & F_GHOST && cmd->nr_segs)
+	post_again(cq);
+	if (cmd->faults & F_AGAIN && !cq->again) {
+		cmd->next = NULL;
+		cmd->faults = 0;
+		cq->again = cmd;
+		cq->again_in = AGAIN_AFTER;
+	} else if (cmd->faults & F_GHOST && cmd->nr_segs) {
 		cmd_append(&nvme.ghosts, cmd);
-	else
+	} else {
 		cmd_free(cmd);
+	}
 }
 
 /* There is room in a CQ again. */
@@ -291,10 +329,14 @@ void nvme_execute(struct cmd *cmd)
 {
 	if (!cmd->executed && !cmd->forced) {
 		cmd->executed = true;
-		if (cmd->sqid == ADMIN)
+		if (cmd->sqid == ADMIN) {
 			admin_execute(cmd);
-		else
+		} else {
 			io_execute(cmd);
+			hmb_use();
+		}
+		if (cmd->faults & F_AFTER)
+			cmd->status = cmd->status_after;
 	}
 	if (cmd->sqid == ADMIN && cmd->sqe.opcode == 0x0c && !cmd->status) {
 		/* Asynchronous Event Request: ends with an event. */
@@ -321,7 +363,7 @@ static bool fetch(unsigned int qid)
 	struct queue *sq = &nvme.sq[qid];
 	struct cmd *cmd;
 
-	if (!sq->exists || sq->head == sq->tail || nvme.regs.csts & CSTS_CFS)
+	if (!sq->exists || sq->head == sq->tail || nvme.regs.csts & CSTS_CFS || nvme.pause_until)
 		return false;
 	/* A controller may fetch no more than it can complete. */
 	if (nvme.cq[sq->cqid].backlog)
@@ -337,6 +379,8 @@ static bool fetch(unsigned int qid)
 	sq->head = (sq->head + 1) % sq->size;
 	cmd->sqid = qid;
 	count_command(qid != ADMIN, cmd->sqe.opcode);
+	if (qid != ADMIN && nvme.pp)
+		count(C_PAUSED_IO);
 	if (faults_match(cmd))
 		return true;
 	if (cmd->due)
@@ -425,6 +469,9 @@ static void disable(void)
 		count(C_EN_CLEARED_IN_SHUTDOWN);
 	forget();
 	nvme.regs.csts = 0;
+	if (nvme.cfs_once)
+		nvme.cfs = false;
+	nvme.cfs_once = false;
 }
 
 static void write_cc(uint32_t value)
@@ -455,7 +502,7 @@ static uint32_t read_csts(void)
 			nvme.csts_fault = CSTS_TRUE;
 		return ~0U;
 	}
-	return nvme.regs.csts | (nvme.cfs ? CSTS_CFS : 0) |
+	return nvme.regs.csts | (nvme.cfs ? CSTS_CFS : 0) | (nvme.pp ? CSTS_PP : 0) |
 	       (nvme.rdy_fault == RDY_STUCK_1 ? CSTS_RDY : 0);
 }
 
@@ -476,6 +523,8 @@ static uint32_t read_reg(uint32_t at)
 	case REG_ASQ + 4:	return r->asq >> 32;
 	case REG_ACQ:		return r->acq;
 	case REG_ACQ + 4:	return r->acq >> 32;
+	case REG_CMBLOC:	return r->cmbloc;
+	case REG_CMBSZ:		return r->cmbsz;
 	case REG_CRTO:		return r->crto;
 	default:		return 0;
 	}
@@ -577,6 +626,10 @@ int nvme_timers(void)
 		nvme.mute_until = 0;
 		nvme.link_off = false;
 	}
+	if (nvme.pause_until && nvme.pause_until <= now) {
+		nvme.pause_until = 0;
+		nvme_process();
+	}
 	for (p = &nvme.late; *p;) {
 		struct cmd *cmd = *p;
 
@@ -598,5 +651,7 @@ int nvme_timers(void)
 		next = nvme.shst_at;
 	if (nvme.mute_until && nvme.mute_until < next)
 		next = nvme.mute_until;
+	if (nvme.pause_until && nvme.pause_until < next)
+		next = nvme.pause_until;
 	return next == ~0ULL ? -1 : (int)(next - now);
 }

@@ -75,6 +75,7 @@ struct map {
 	uint64_t addr, size;
 	uint8_t *base;		/* NULL: not to be had */
 	uint32_t flags;
+	uint64_t serial;
 };
 
 static struct file files[64];
@@ -82,6 +83,7 @@ static unsigned int nr_files;
 /* In the order of addresses. */
 static struct map *maps;
 static size_t nr_maps, max_maps;
+static uint64_t last_serial;
 
 static uint8_t *file_base(int fd, uint64_t offset, uint64_t size)
 {
@@ -148,6 +150,7 @@ static int dma_map(const struct message_in *m)
 	maps[at].addr = d.addr;
 	maps[at].size = d.size;
 	maps[at].flags = d.flags;
+	maps[at].serial = ++last_serial;
 	maps[at].base = m->nr_fds ? file_base(m->fds[0], d.offset, d.size) : NULL;
 	return 0;
 }
@@ -181,6 +184,13 @@ void *proto_dma(uint64_t addr, size_t *len, bool write)
 	if (*len > map->size - skip)
 		*len = map->size - skip;
 	return map->base + skip;
+}
+
+uint64_t proto_map_serial(uint64_t addr)
+{
+	size_t at = map_index(addr);
+
+	return at < nr_maps && maps[at].addr <= addr ? maps[at].serial : 0;
 }
 
 size_t proto_nr_maps(void)
@@ -371,6 +381,8 @@ static void region_info(int sock, struct message_in *m)
 	info.index = index;
 	if (index == VFIO_PCI_BAR0_REGION_INDEX)
 		info.size = BAR_SIZE;
+	if (index == VFIO_PCI_BAR2_REGION_INDEX && pci_options.cmb)
+		info.size = CMB_SIZE;
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		info.size = 4096;
 	if (info.size)
@@ -393,6 +405,14 @@ static void irq_info(int sock, struct message_in *m)
 	reply(sock, &m->h, 0, &info, sizeof(info));
 }
 
+/* The controller memory buffer, for the host only: no command finds it. */
+static uint8_t cmb[CMB_SIZE];
+
+static bool in_cmb(const struct region_access *a)
+{
+	return a->offset < CMB_SIZE && a->count <= CMB_SIZE - a->offset;
+}
+
 static void region_read(int sock, struct message_in *m)
 {
 	struct region_access *a = (void *)m->data;
@@ -406,6 +426,8 @@ static void region_read(int sock, struct message_in *m)
 		config_read(a->offset, a->data, a->count);
 	else if (a->region == VFIO_PCI_BAR0_REGION_INDEX)
 		nvme_read(a->offset, a->data, a->count);
+	else if (a->region == VFIO_PCI_BAR2_REGION_INDEX && in_cmb(a))
+		memcpy(a->data, cmb + a->offset, a->count);
 	reply(sock, &m->h, 0, a, sizeof(*a) + a->count);
 }
 
@@ -421,6 +443,8 @@ static void region_write(int sock, struct message_in *m)
 		config_write(a->offset, a->data, a->count);
 	else if (a->region == VFIO_PCI_BAR0_REGION_INDEX)
 		nvme_write(a->offset, a->data, a->count);
+	else if (a->region == VFIO_PCI_BAR2_REGION_INDEX && in_cmb(a))
+		memcpy(cmb + a->offset, a->data, a->count);
 	reply(sock, &m->h, 0, a, sizeof(*a));
 }
 
@@ -474,6 +498,7 @@ static void haunt(void)
 		count(C_GHOST_DONE);
 	if (refused)
 		count(C_GHOST_REFUSED);
+	hmb_haunt();
 }
 
 void proto_serve(int sock)

@@ -10,18 +10,22 @@
 static const char help_text[] =
 "registers:   csts true|ones|once     CSTS reads as it is, as all ones, once as all ones\n"
 "             rdy true|stuck 0|1      CSTS.RDY does not become 1, does not become 0\n"
-"             cfs on|off              CSTS.CFS\n"
+"             cfs on|off|once         CSTS.CFS; once: until CC.EN = 0\n"
+"             nssr                    an NVM subsystem reset that nobody here asked for\n"
+"             pause MS                no command is fetched for so long\n"
 "             mmio true|ones          all registers read as ones\n"
 "             link on|off             the device does not answer at all; on: it was reset\n"
 "             mute MS                 the same for a time, from the next read of a register\n"
 "                                     on, and nothing was lost\n"
 "             shutdown hold|done      CSTS.SHST does not become 10b, becomes 10b\n"
 "             set NAME VALUE, get NAME, names\n"
-"rules:       ACTION OPCODE [count=N|all] [skip=N] [qid=N] [nsid=N] [cns=N] [lid=N]\n"
-"             ACTION: hold, late ms=N, status sc=N [dnr=1] [crd=N], drop, dup, badid, badsq,\n"
-"             badphase, noirq, short, garbage, zero, ghost, fatal; on OPCODE ... do LINE\n"
+"rules:       ACTION OPCODE [count=N|all] [skip=N] [every=N] [qid=N] [nsid=N] [cns=N] [lid=N]\n"
+"             ACTION: hold, late ms=N, status sc=N [dnr=1] [crd=N], drop, dup, again, badid,\n"
+"             badsq, badsqhd, badphase, noirq, badirq, short, garbage, zero, ghost, fatal;\n"
+"             on OPCODE ... do LINE; status ... after=1 [short=1] [garbage=1]: once the data\n"
+"             have been moved, or half of them, or others\n"
 "             OPCODE: a name (read, identify, ...), io:N, admin:N, io, admin, any\n"
-"             rules, clear, fuzz SEED PERMILLE\n"
+"             rules, clear, fuzz SEED PERMILLE [honest]: nothing that a host cannot notice\n"
 "commands:    held, release [reverse], poke, forget\n"
 "             poke: DMA for commands that are held, were held when they were forgotten,\n"
 "             or have ended (ghost); says how many bytes it moved\n"
@@ -31,7 +35,11 @@ static const char help_text[] =
 "namespaces:  ns NSID [size=BYTES] [lbads=N] [ms=N] [dps=N] [readonly=0|1] [nguid=N] [gone=1]\n"
 "             [nsze=N]: what Identify says, if not the truth\n"
 "reports:     log [N], counters, counters clear, counter NAME, state\n"
-"             crc NSID SLBA NLB, written NSID SLBA NLB\n";
+"             crc NSID SLBA NLB, written NSID SLBA NLB\n"
+"             feature FID, apst: FROM:TO@MS..., hmb [poke]: it writes to the host memory\n"
+"             buffer that it got last, enabled or not; haunt does it, too\n"
+"             stamps NSID SLBA NLB, stamps off: what is written there has to be stamped\n"
+"             blocks (stamp.h), newer ones than before; see counters\n";
 
 /* ---- set and get */
 
@@ -54,12 +62,17 @@ static const struct setting settings[] = {
 	{ .name = "cap.css", .shift = 37, .bits = 8 },
 	{ .name = "cap.mpsmin", .shift = 48, .bits = 4 },
 	{ .name = "cap.mpsmax", .shift = 52, .bits = 4 },
+	{ .name = "cap.cmbs", .shift = 57, .bits = 1 },
 	{ .name = "cap.crms", .shift = 59, .bits = 2 },
+	{ .name = "cmbloc", .value = &nvme.regs.cmbloc },
+	{ .name = "cmbsz", .value = &nvme.regs.cmbsz },
 	{ .name = "crto", .value = &nvme.regs.crto },
 	{ .name = "vs", .value = &nvme.regs.vs },
 	{ .name = "rdy-ms", .value = &nvme.rdy_ms },
 	{ .name = "shutdown-ms", .value = &nvme.shutdown_ms },
 	{ .name = "mdts", .value = &ident.mdts },
+	{ .name = "crdt1", .value = &ident.crdt[0] }, { .name = "crdt2", .value = &ident.crdt[1] },
+	{ .name = "crdt3", .value = &ident.crdt[2] },
 	{ .name = "vwc", .value = &ident.vwc },
 	{ .name = "oncs", .value = &ident.oncs },
 	{ .name = "oacs", .value = &ident.oacs },
@@ -71,6 +84,23 @@ static const struct setting settings[] = {
 	{ .name = "aerl", .value = &ident.aerl },
 	{ .name = "hmpre", .value = &ident.hmpre },
 	{ .name = "hmmin", .value = &ident.hmmin },
+	{ .name = "hmminds", .value = &ident.hmminds },
+	{ .name = "hmmaxd", .value = &ident.hmmaxd },
+	{ .name = "npss", .value = &ident.npss },
+	{ .name = "apsta", .value = &ident.apsta },
+	{ .name = "wctemp", .value = &ident.wctemp },
+	{ .name = "cctemp", .value = &ident.cctemp },
+	{ .name = "mtfa", .value = &ident.mtfa },
+	{ .name = "revision", .value = &ident.revision },
+	{ .name = "smart.warning", .value = &health.warning },
+	{ .name = "smart.kelvin", .value = &health.kelvin },
+	{ .name = "smart.sensor1", .value = &health.sensor1 },
+	{ .name = "smart.sensor3", .value = &health.sensor3 },
+	{ .name = "smart.spare", .value = &health.spare },
+	{ .name = "smart.used", .value = &health.used },
+	{ .name = "smart.media-errors", .value = &health.media_errors },
+	{ .name = "smart.errors", .value = &health.errors },
+	{ .name = "csts.pp", .value = &nvme.pp },
 	{ .name = "cns6", .value = &ident.cns6 },
 	{ .name = "wzsl", .value = &ident.wzsl },
 	{ .name = "dmrsl", .value = &ident.dmrsl },
@@ -82,8 +112,12 @@ static const struct setting settings[] = {
 	{ .name = "pci.msi", .flag = &pci_options.msi },
 	{ .name = "pci.intx", .flag = &pci_options.intx },
 	{ .name = "pci.flr", .flag = &pci_options.flr },
+	{ .name = "pci.cmb", .flag = &pci_options.cmb },
 	{ .name = "pci.pm", .flag = &pci_options.pm },
+	{ .name = "pci.msix-table", .value = &pci_options.msix_table },
 	{ .name = "pci.vectors", .value = &pci_options.vectors },
+	{ .name = "pci.vendor", .value = &pci_options.vendor },
+	{ .name = "pci.device", .value = &pci_options.device },
 };
 
 static const struct setting *setting(const char *name)
@@ -322,6 +356,11 @@ static const char *do_rdy(int argc, char **argv, FILE *out)
 
 static const char *do_cfs(int argc, char **argv, FILE *out)
 {
+	nvme.cfs_once = argc == 2 && !strcmp(argv[1], "once");
+	if (nvme.cfs_once) {
+		nvme.cfs = true;
+		return NULL;
+	}
 	return flag(argc, argv, "on", "off", &nvme.cfs);
 }
 
@@ -335,6 +374,14 @@ static const char *do_haunt(int argc, char **argv, FILE *out)
 	return flag(argc, argv, "on", "off", &nvme.haunt);
 }
 
+/* A link that comes up again has reset the device. */
+static void link_up(void)
+{
+	nvme.link_off = false;
+	config_reset();
+	nvme_reset();
+}
+
 static const char *do_link(int argc, char **argv, FILE *out)
 {
 	bool was = nvme.link_off;
@@ -342,11 +389,8 @@ static const char *do_link(int argc, char **argv, FILE *out)
 
 	if (error)
 		return error;
-	/* A link that comes up again has reset the device. */
-	if (was && !nvme.link_off) {
-		config_reset();
-		nvme_reset();
-	}
+	if (was && !nvme.link_off)
+		link_up();
 	nvme.mute_until = 0;
 	log_event("link %s", argv[1]);
 	return NULL;
@@ -406,9 +450,11 @@ static const char *do_fuzz(int argc, char **argv, FILE *out)
 {
 	uint64_t n[2];
 
-	if (!numbers(argc, argv, 2, n))
-		return "fuzz SEED PERMILLE";
-	faults_fuzz(n[0], n[1]);
+	bool honest = argc == 4 && !strcmp(argv[3], "honest");
+
+	if (!numbers(argc - honest, argv, 2, n))
+		return "fuzz SEED PERMILLE [honest]";
+	faults_fuzz(n[0], n[1], honest);
 	return NULL;
 }
 
@@ -424,12 +470,18 @@ static const char *do_clear(int argc, char **argv, FILE *out)
 	rdy_true();
 	nvme.csts_fault = CSTS_TRUE;
 	nvme.cfs = false;
-	nvme.link_off = false;
+	nvme.cfs_once = false;
+	/* Silent for a moment only: nothing was lost. */
+	if (nvme.mute_until)
+		nvme.link_off = false;
+	if (nvme.link_off)
+		link_up();
 	nvme.mmio_ones = false;
 	nvme.shutdown_hold = false;
 	nvme.haunt = false;
 	nvme.mute_ms = 0;
 	nvme.mute_until = 0;
+	nvme_pause(0);
 	return NULL;
 }
 
@@ -560,6 +612,64 @@ static const char *do_written(int argc, char **argv, FILE *out)
 	return NULL;
 }
 
+static const char *do_feature(int argc, char **argv, FILE *out)
+{
+	uint64_t fid;
+
+	if (!numbers(argc, argv, 1, &fid) || fid > 0xff)
+		return "feature FID";
+	fprintf(out, "%#x\n", admin_feature(fid));
+	return NULL;
+}
+
+static const char *do_apst(int argc, char **argv, FILE *out)
+{
+	admin_show_apst(out);
+	return NULL;
+}
+
+static const char *do_hmb(int argc, char **argv, FILE *out)
+{
+	uint64_t done = 0, refused = 0;
+
+	if (argc == 1) {
+		hmb_show(out);
+		return NULL;
+	}
+	if (argc != 2 || strcmp(argv[1], "poke"))
+		return "hmb [poke]";
+	hmb_poke(&done, &refused);
+	fprintf(out, "done=%lu refused=%lu\n", done, refused);
+	return NULL;
+}
+
+static const char *do_nssr(int argc, char **argv, FILE *out)
+{
+	nvme_subsystem_reset();
+	return NULL;
+}
+
+static const char *do_pause(int argc, char **argv, FILE *out)
+{
+	uint64_t ms;
+
+	if (!numbers(argc, argv, 1, &ms))
+		return "pause MS";
+	nvme_pause(ms);
+	return NULL;
+}
+
+static const char *do_stamps(int argc, char **argv, FILE *out)
+{
+	uint64_t n[3];
+
+	if (argc == 2 && !strcmp(argv[1], "off"))
+		stamps_off();
+	else if (!numbers(argc, argv, 3, n) || !stamps_on(n[0], n[1], n[2]))
+		return "stamps NSID SLBA NLB, or stamps off";
+	return NULL;
+}
+
 static const char *do_help(int argc, char **argv, FILE *out)
 {
 	fputs(help_text, out);
@@ -570,14 +680,16 @@ static const struct {
 	const char *name;
 	const char *(*carry_out)(int argc, char **argv, FILE *out);
 } commands[] = {
-	{ "cfs", do_cfs }, { "clear", do_clear }, { "counter", do_counter },
+	{ "apst", do_apst }, { "cfs", do_cfs }, { "clear", do_clear }, { "counter", do_counter },
 	{ "counters", do_counters }, { "crc", do_crc }, { "csts", do_csts },
-	{ "event", do_event }, { "forget", do_forget }, { "fuzz", do_fuzz }, { "get", do_get },
-	{ "haunt", do_haunt }, { "held", do_held }, { "help", do_help }, { "irq", do_irq },
+	{ "event", do_event }, { "feature", do_feature }, { "forget", do_forget },
+	{ "fuzz", do_fuzz }, { "get", do_get }, { "haunt", do_haunt }, { "held", do_held },
+	{ "help", do_help }, { "hmb", do_hmb }, { "irq", do_irq },
 	{ "link", do_link }, { "log", do_log }, { "mmio", do_mmio }, { "mute", do_mute },
-	{ "names", do_names }, { "ns", do_ns }, { "poke", do_poke }, { "rdy", do_rdy },
-	{ "release", do_release }, { "rules", do_rules }, { "set", do_set },
-	{ "shutdown", do_shutdown }, { "state", do_state }, { "storm", do_storm },
+	{ "names", do_names }, { "ns", do_ns }, { "nssr", do_nssr }, { "pause", do_pause },
+	{ "poke", do_poke }, { "rdy", do_rdy }, { "release", do_release }, { "rules", do_rules },
+	{ "set", do_set }, { "shutdown", do_shutdown }, { "stamps", do_stamps },
+	{ "state", do_state }, { "storm", do_storm },
 	{ "written", do_written },
 };
 

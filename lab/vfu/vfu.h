@@ -32,6 +32,7 @@
 /* ---- BAR 0: registers, doorbells, MSI-X table and pending bits */
 
 #define BAR_SIZE	0x8000
+#define CMB_SIZE	0x100000	/* BAR 2, with "pci.cmb" */
 #define BAR_DOORBELLS	0x1000
 #define BAR_MSIX_TABLE	0x4000
 #define BAR_MSIX_PBA	0x5000
@@ -66,6 +67,9 @@ void proto_serve(int sock);
  */
 void *proto_dma(uint64_t addr, size_t *len, bool write);
 
+/* A number that the mapping of an address has and no other ever had; 0: there is none. */
+uint64_t proto_map_serial(uint64_t addr);
+
 /* Number of DMA mappings. */
 size_t proto_nr_maps(void);
 
@@ -76,8 +80,9 @@ void proto_irq_raise(enum irq_kind kind, unsigned int vector);
 /* ---- config.c: PCI configuration space */
 
 struct pci_options {
-	bool msix, msi, intx, flr, pm;
+	bool msix, msi, intx, flr, pm, cmb;
 	unsigned int vectors;
+	uint32_t vendor, device, msix_table;
 };
 
 extern struct pci_options pci_options;
@@ -114,6 +119,7 @@ struct cqe {
 struct seg {
 	uint64_t addr;
 	uint32_t len;
+	uint64_t map;		/* proto_map_serial() when it was resolved */
 };
 
 /* Faults of one completion (struct cmd.faults). */
@@ -127,6 +133,13 @@ struct seg {
 #define F_GARBAGE	(1U << 7)	/* random data to the host */
 #define F_GHOST		(1U << 8)	/* its memory is remembered for "poke" */
 #define F_ZERO		(1U << 9)	/* zeros to the host */
+#define F_AGAIN		(1U << 10)	/* the CQE once more, behind AGAIN_AFTER others */
+#define F_BADSQHD	(1U << 11)	/* an SQ head outside of the queue */
+#define F_BADIRQ	(1U << 12)	/* vector 0 instead of the queue's */
+#define F_AFTER		(1U << 13)	/* it fails when its data have been moved */
+
+/* Less than the tags' generations, so that the CQE is stale whatever the host does. */
+#define AGAIN_AFTER	8
 
 struct cmd {
 	struct cmd *next;
@@ -136,6 +149,7 @@ struct cmd {
 	uint32_t dw0;
 	uint16_t status;	/* SCT and SC, DNR; without the phase */
 	bool forced;		/* the status is the script's: do not execute */
+	uint16_t status_after;	/* F_AFTER */
 	bool executed;
 	uint32_t faults;
 	uint64_t due;		/* ms, while it is late */
@@ -156,11 +170,13 @@ struct queue {
 	bool phase, ien, irq;	/* irq: to be raised */
 	uint16_t vector;
 	struct cmd *backlog;	/* completions that found the CQ full */
+	struct cmd *again;	/* F_AGAIN: to be posted after so many others */
+	unsigned int again_in;
 };
 
 struct regs {
 	uint64_t cap;
-	uint32_t vs, intms, cc, csts, aqa, crto;
+	uint32_t vs, intms, cc, csts, aqa, cmbloc, cmbsz, crto;
 	uint64_t asq, acq;
 };
 
@@ -179,12 +195,13 @@ struct nvme {
 	uint32_t event_config;
 	bool dbbuf;
 	uint64_t db_shadow, db_event;
-	uint64_t rdy_at, shst_at, mute_until;	/* ms; 0: no change is due */
+	uint64_t rdy_at, shst_at, mute_until, pause_until; /* ms; 0: no change is due */
 	/* what the script has set */
 	enum csts_fault csts_fault;
 	enum rdy_fault rdy_fault;
-	bool cfs, link_off, mmio_ones;
+	bool cfs, cfs_once, link_off, mmio_ones;
 	uint32_t rdy_ms, shutdown_ms, mute_ms;
+	uint32_t pp;			/* CSTS.PP */
 	bool shutdown_hold, haunt;
 };
 
@@ -195,6 +212,10 @@ void nvme_read(uint64_t at, void *buf, uint32_t len);
 void nvme_write(uint64_t at, const void *buf, uint32_t len);
 /* Function level reset, or the machine's. */
 void nvme_reset(void);
+/* NVM subsystem reset, by somebody else. */
+void nvme_subsystem_reset(void);
+/* Fetch no command for so long. */
+void nvme_pause(uint32_t ms);
 /* Handle what is due; return the ms until the next look, -1 if there is none. */
 int nvme_timers(void);
 /* Raise what has been completed, level-triggered lines once more. */
@@ -234,12 +255,30 @@ uint64_t now_ms(void);
 
 void admin_execute(struct cmd *cmd);
 void io_execute(struct cmd *cmd);
+/* What CC.EN = 0 does to features. */
+void admin_reset(void);
+/* The value of a feature; the table of autonomous power state transitions. */
+uint32_t admin_feature(uint8_t fid);
+void admin_show_apst(FILE *out);
 /* How many bytes a command moves, as far as "hold" needs to know. */
 uint64_t admin_length(const struct cmd *cmd, bool *to_host);
 uint64_t io_length(const struct cmd *cmd, bool *to_host);
 /* CRC-32 of blocks; how often at least, at most, each of them was written. */
 bool io_crc(uint32_t nsid, uint64_t slba, uint64_t nlb, uint32_t *crc);
 bool io_written(uint32_t nsid, uint64_t slba, uint64_t nlb, unsigned int *min, unsigned int *max);
+
+/* ---- hmb.c: host memory buffer */
+
+/* Set Features 0Dh: 0 or a status. */
+uint16_t hmb_set(struct cmd *cmd);
+/* CC.EN = 0: it is not used any more. */
+void hmb_reset(void);
+/* Use it, with an I/O command. */
+void hmb_use(void);
+/* Write to it, enabled or not; bytes that were moved, or not. */
+void hmb_poke(uint64_t *done, uint64_t *refused);
+void hmb_haunt(void);
+void hmb_show(FILE *out);
 
 /* ---- dptr.c: data pointers and DMA */
 
@@ -272,13 +311,23 @@ struct ns {
 };
 
 struct ident {
-	uint32_t mdts, vwc, oncs, oacs, nn, rtd3e, lpa, sgls, oaes, aerl, hmpre, hmmin;
+	uint32_t mdts, vwc, oncs, oacs, nn, rtd3e, lpa, sgls, oaes, aerl;
+	uint32_t hmpre, hmmin, hmminds, hmmaxd, npss, apsta, wctemp, cctemp, mtfa;
+	uint32_t crdt[3];
+	uint32_t revision;	/* FR */
 	uint32_t wzsl, dmrsl, cns6;
 	uint32_t effects;	/* 0 none, 1 as it is, 2 all bits, 3 all but CSER */
 	uint32_t queues;	/* I/O queue pairs */
 	uint32_t serial;
 	uint32_t active_list;	/* 0: CNS 02h fails */
 };
+
+/* The SMART log, and the first entry of the error log. */
+struct health {
+	uint32_t warning, kelvin, sensor1, sensor3, spare, used, media_errors, errors;
+};
+
+extern struct health health;
 
 extern struct ident ident;
 extern struct ns namespaces[MAX_NSID + 1];
@@ -303,7 +352,8 @@ void faults_show(FILE *out);
 /* DMA for commands that are held or have ended; bytes that were moved, or not. */
 void faults_poke(uint64_t *done, uint64_t *refused);
 uint32_t faults_random(void);
-void faults_fuzz(uint32_t seed, uint32_t permille);
+/* @honest: no command succeeds with data that are not the right ones. */
+void faults_fuzz(uint32_t seed, uint32_t permille, bool honest);
 /* "read", "admin:0x06", "any": sets the queue (0, 1, -1) and opcode (-1: all). */
 bool opcode_parse(const char *word, int *io, int *opcode);
 const char *opcode_name(bool io, uint8_t opcode);
@@ -314,6 +364,9 @@ enum counter {
 	C_DMA_NO_MASTER, C_DMA_UNMAPPED, C_FUA, C_DOORBELLS, C_BAD_DOORBELLS, C_IRQS,
 	C_ENABLES, C_DISABLES, C_SHUTDOWNS, C_EN_CLEARED_IN_SHUTDOWN, C_FLRS, C_RESETS,
 	C_FATAL, C_MMIO_READS, C_MMIO_WRITES, C_CC_ONES, C_GHOST_DONE, C_GHOST_REFUSED,
+	C_HMB_GIVEN, C_HMB_RETURNED, C_HMB_BAD, C_HMB_USED, C_HMB_LOST, C_HMB_STRAY,
+	C_HMB_REFUSED, C_PAUSED_IO,
+	C_INJECTED, C_STAMPS_GOOD, C_STAMPS_BAD, C_STAMPS_AGAIN, C_STAMPS_BACK,
 	NR_COUNTERS
 };
 
@@ -326,6 +379,14 @@ void counters_show(FILE *out);
 /* Return: false if there is no such counter. */
 bool counter_find(const char *name, uint64_t *value);
 void counters_clear(void);
+
+/* ---- stamps.c: what stamped blocks (stamp.h) say of the order and contents of Writes */
+
+/* Expect stamps in these blocks. Return: they exist. */
+bool stamps_on(uint32_t nsid, uint64_t slba, uint64_t nlb);
+void stamps_off(void);
+/* Blocks were written; @torn: and the command will fail, so that they need not be whole. */
+void stamps_written(uint32_t nsid, const struct ns *ns, uint64_t slba, uint64_t nlb, bool torn);
 
 /* ---- script.c, channel.c */
 

@@ -101,6 +101,78 @@ clean_after() {
 	fi
 }
 
+# The debug kernel's fault injection (docs/lab.md): fault KIND NAME VALUE is a setting of
+# failslab, fail_page_alloc or fail_usercopy.
+fault() {
+	echo "$3" >"/sys/kernel/debug/$1/$2"
+}
+fault_times=1000000000
+# The slab caches that always have memory. Those of the checks that the debug kernel makes, which
+# turn themselves off without (radix_tree_node: DMA API debugging). And two of the kernel's code
+# for interrupts, from when nvdio is bound:
+# maple_node: when there is none for irq_insert_desc() it warns and goes on, and the caller of
+# irq_domain_alloc_descs() crashes, since the new interrupt is not found;
+# proc_dir_entry: register_irq_proc() ignores that it could not make a file of /proc/irq/N, and
+# unregister_irq_proc() warns that it is not there.
+faults_spare="kmemleak_object kmemleak_scan_area debug_objects_cache radix_tree_node maple_node proc_dir_entry"
+# failslab fails for all slab caches but these. They must not be merged with others: KASAN and
+# "slab_nomerge" see to that.
+faults_in_caches() {
+	for file in /sys/kernel/slab/*/failslab; do
+		cache=${file%/failslab}
+		case " $faults_spare " in
+		*" ${cache##*/} "*) [ ! -h "$cache" ] || return ;;
+		# Other names of one cache are refused.
+		*) { echo 1 >"$file"; } 2>/dev/null ;;
+		esac
+	done
+	[ -d /sys/kernel/slab/maple_node ] && [ -d /sys/kernel/slab/proc_dir_entry ] &&
+		fault failslab cache-filter Y
+}
+# faults_below require|reject FUNCTION KIND...: only what FUNCTION calls fails, or it does not.
+faults_below() {
+	which=$1
+	range=$(sort /proc/kallsyms | grep -A1 " [tT] $2\>" | head -n 2 | cut -d' ' -f1 | xargs)
+	shift 2
+	[ "${range#* }" != "$range" ] || return
+	for kind; do
+		fault "$kind" "$which-start" "0x${range% *}" &&
+			fault "$kind" "$which-end" "0x${range#* }" || return
+	done
+}
+# faults_in_driver KIND...: what nvdio calls, or is called for it, may fail; so far nothing does.
+faults_in_driver() {
+	text=$(cat /sys/module/nvdio/sections/.text)
+	size=$(sed -n 's/^nvdio \([0-9]*\) .*/\1/p' /proc/modules)
+	# More than the shell's numbers hold.
+	end=$(python3 -c "print(hex($text + $size))")
+	for kind; do
+		if [ "$kind" != fail_usercopy ]; then
+			fault "$kind" ignore-gfp-wait N || return
+		fi
+		[ "$kind" != failslab ] || faults_in_caches || return
+		fault "$kind" require-start "$text" && fault "$kind" require-end "$end" &&
+			fault "$kind" stacktrace-depth 32 && fault "$kind" verbose 0 || return
+	done
+}
+# faults_on PERCENT KIND...: what nvdio calls, or is called for it, fails so often.
+faults_on() {
+	percent=$1
+	shift
+	faults_in_driver "$@" || return
+	for kind; do
+		fault "$kind" times $fault_times && fault "$kind" interval 1 &&
+			fault "$kind" probability "$percent" || return
+	done
+}
+# faults_off LEAST KIND TEXT: one test; so many have failed, at least.
+faults_off() {
+	fault "$2" probability 0
+	failed=$((fault_times - $(cat "/sys/kernel/debug/$2/times")))
+	[ $failed -ge "$1" ]
+	ok $? "$3: $failed failures by $2"
+}
+
 # Where run() keeps a program's output.
 run_out=/tmp/run.out
 
@@ -135,9 +207,30 @@ leak_reports() {
 	dmesg | sed -n 's/.*nvdio: leak: //p'
 }
 
+# With the debug kernel and kmemleak=on: what was allocated for nvdio, and nothing refers to
+# once the module is gone. What others have leaked before does not count.
+kmemleak=/sys/kernel/debug/kmemleak
+kmemleak_on() {
+	grep -q 'kmemleak=on' /proc/cmdline
+}
+no_lost_memory() {
+	kmemleak_on || return 0
+	rmmod nvdio
+	ok $? "kmemleak: the module is unloaded"
+	# An object counts as lost when two scans have not found it, and it is 5 s old.
+	for _ in 1 2; do
+		sleep 6
+		echo scan >$kmemleak
+	done
+	cat $kmemleak >/tmp/kmemleak
+	grep -q nvdio /tmp/kmemleak
+	ok $((! $?)) "kmemleak: nothing that nvdio has allocated is lost" || sed 's/^/#   /' /tmp/kmemleak
+}
+
 # The last line of each guest script: the number of tests. A guest that ended early
 # does not print it.
 guest_end() {
+	no_lost_memory
 	is "$(leak_reports)" "" "no removed namespace had leaked anything"
 	echo "# guest: $guest_tests tests"
 	[ $guest_failed = 0 ]

@@ -13,15 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "call32.h"
 #include "t.h"
-
-enum {
-	NR_GETPID = 20,
-	NR_IOCTL = 54,
-	NR_READV = 145,
-	NR_PREAD64 = 180,
-	NR_PWRITE64 = 181,
-};
 
 /* struct nvme_user_io with u64 aligned to 4 bytes: smaller, hence another ioctl number. */
 struct user_io32 {
@@ -42,27 +35,6 @@ struct iovec32 {
 };
 
 static unsigned char *low;
-
-static uint32_t low32(const void *p)
-{
-	return (uint32_t)(uintptr_t)p;
-}
-
-static int call32(int nr, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e)
-{
-	long ret;
-
-	asm volatile("int $0x80"
-		     : "=a"(ret)
-		     : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return (int)ret;
-}
-
-static int ioctl32(int fd, uint32_t cmd, const void *arg)
-{
-	return call32(NR_IOCTL, fd, cmd, low32(arg), 0, 0);
-}
 
 static int fd;
 static uint32_t *v;	/* what the ioctls fill in */
@@ -99,7 +71,7 @@ static void read_only(void)
 	v[0] = 1;
 	ok(!ioctl32(fd, BLKROSET, v) && !ioctl32(fd, BLKROGET, v + 1) && v[1] == 1,
 	   "BLKROSET and BLKROGET");
-	is(call32(NR_PWRITE64, fd, low32(low), 4096, 0, 0), -EPERM,
+	is(call32(NR32_PWRITE64, fd, low32(low), 4096, 0, 0), -EPERM,
 	   "pwrite64 on a read-only namespace");
 	v[0] = 0;
 	ok(!ioctl32(fd, BLKROSET, v) && !ioctl32(fd, BLKROGET, v + 1) && !v[1],
@@ -116,14 +88,14 @@ static void transfer(int flags)
 	const uint32_t at = 8 * MiB, len = 256 * KiB;
 
 	fill(src, len, t_seed, 0);
-	is(call32(NR_PWRITE64, f, low32(src), len, at, 0), len, "%s: pwrite64", path);
-	is(call32(NR_PREAD64, f, low32(dst), len, at, 0), len, "%s: pread64", path);
+	is(call32(NR32_PWRITE64, f, low32(src), len, at, 0), len, "%s: pwrite64", path);
+	is(call32(NR32_PREAD64, f, low32(dst), len, at, 0), len, "%s: pread64", path);
 	holds(dst, len, t_seed, 0, "%s: its data", path);
 	memset(dst, 0, len);
 	iov[0] = (struct iovec32){ low32(dst), 64 * KiB };
 	iov[1] = (struct iovec32){ low32(dst + 64 * KiB), 192 * KiB };
 	lseek(f, at, SEEK_SET);
-	is(call32(NR_READV, f, low32(iov), 2, 0, 0), len, "%s: readv", path);
+	is(call32(NR32_READV, f, low32(iov), 2, 0, 0), len, "%s: readv", path);
 	holds(dst, len, t_seed, 0, "%s: its data", path);
 	went_by(p, flags, 3, "32-bit calls");
 	close(f);
@@ -170,7 +142,7 @@ static void commands(void)
 
 static void setup(void)
 {
-	if (call32(NR_GETPID, 0, 0, 0, 0, 0) != getpid())
+	if (call32(NR32_GETPID, 0, 0, 0, 0, 0) != getpid())
 		bail("this kernel runs no 32-bit programs");
 	low = mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);

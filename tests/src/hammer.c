@@ -224,10 +224,13 @@ static void *work(void *v)
 	return NULL;
 }
 
-/* Wait for the node of a controller's first namespace, and open it. */
+/*
+ * Wait for the node of a controller's first namespace, and open it. The node of
+ * the device that goes may still be there: it is none that can be read.
+ */
 static int reopen(const char *pci)
 {
-	char pattern[128], node[64];
+	char b[PG] __attribute__((aligned(PG))), pattern[128], node[64];
 	double end = now() + 60;
 	int fd = -1;
 	glob_t g;
@@ -240,6 +243,10 @@ static int reopen(const char *pci)
 				 strrchr(g.gl_pathv[0], '/') + 1);
 			fd = open(node, O_RDWR | O_CLOEXEC);
 			globfree(&g);
+		}
+		if (fd >= 0 && pread(fd, b, PG, 0) < 0 && errno == ENODEV) {
+			close(fd);
+			fd = -1;
 		}
 		usleep(50000);
 	}

@@ -376,6 +376,165 @@ static void copy(void)
 	}
 }
 
+/* ---- pages that are side by side for the program, and apart in memory ---- */
+
+#define APART 72			/* pages; more than a PRP list of the driver has */
+
+static char *apart;			/* APART pages and one that is not there */
+
+/*
+ * Pages in an order that no allocator has: every second one of twice as many, backwards.
+ */
+static void setup_apart(void)
+{
+	char *from = pages(2 * APART * PG);
+	struct iovec v;
+
+	apart = mmap(NULL, (APART + 1) * PG, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (apart == MAP_FAILED)
+		bail("mmap");
+	for (unsigned int i = 0; i < APART; i++)
+		if (mremap(from + 2 * (APART - 1 - i) * PG, PG, PG, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   apart + i * PG) == MAP_FAILED)
+			bail("mremap");
+	v = (struct iovec){ apart, APART * PG };
+	if (io_uring_register_buffers(&ring, &v, 1))
+		bail("registered buffer");
+}
+
+static long move_pread(int fd, char *p, size_t n, uint64_t off, bool wr)
+{
+	return reterr(wr ? pwrite(fd, p, n, off) : pread(fd, p, n, off));
+}
+
+/* Two segments, which meet where a page ends, if there is one. */
+static long move_preadv(int fd, char *p, size_t n, uint64_t off, bool wr)
+{
+	size_t first = PG - (uintptr_t)p % PG;
+	struct iovec v[2] = { { p, first < n ? first : n } };
+
+	v[1] = (struct iovec){ p + v[0].iov_len, n - v[0].iov_len };
+	return reterr(wr ? pwritev(fd, v, 2, off) : preadv(fd, v, 2, off));
+}
+
+static long move_aio(int fd, char *p, size_t n, uint64_t off, bool wr)
+{
+	struct iocb cb;
+
+	if (wr)
+		io_prep_pwrite(&cb, fd, p, n, off);
+	else
+		io_prep_pread(&cb, fd, p, n, off);
+	return by_aio(&cb);
+}
+
+static long move_fixed(int fd, char *p, size_t n, uint64_t off, bool wr)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	if (wr)
+		io_uring_prep_write_fixed(sqe, fd, p, n, off, 0);
+	else
+		io_uring_prep_read_fixed(sqe, fd, p, n, off, 0);
+	return by_ring();
+}
+
+static const struct mover {
+	const char *name;
+	long (*move)(int fd, char *p, size_t n, uint64_t off, bool wr);
+	bool pins;
+} movers[] = {
+	{ "pread", move_pread, true },
+	{ "preadv", move_preadv, true },
+	{ "libaio", move_aio, true },
+	{ "registered", move_fixed, false },
+};
+
+/* Write @n bytes at @at in @apart, and read them; true if all is right around them, too. */
+static bool there_and_back(int fd, const struct mover *m, size_t at, size_t n, char *back)
+{
+	uint64_t seed = rnd(&t_seed);
+	char *p = apart + at;
+	bool good;
+	long wrote, got;
+
+	memset(apart, 0x5a, APART * PG);
+	fill(p, n, seed, 0);
+	wrote = m->move(fd, p, n, MiB, true);
+	get(fd, back, n, MiB);
+	good = wrote == (long)n && differs(back, n, seed, 0) < 0;
+	seed = rnd(&t_seed);
+	fill(back, n, seed, 0);
+	put(fd, back, n, MiB);
+	got = m->move(fd, p, n, MiB, false);
+	good = good && got == (long)n && differs(p, n, seed, 0) < 0;
+	for (size_t i = 0; good && i < APART * PG; i++)
+		good = (i >= at && i < at + n) || apart[i] == 0x5a;
+	if (!good)
+		note("%s, %zu bytes at +%zu: wrote %ld, read %ld", m->name, n, at, wrote, got);
+	return good;
+}
+
+static void scattered(void)
+{
+	static const size_t offsets[] = { 0, 512, 1028, 4092 };
+	const size_t sizes[] = {
+		dev.lba, 2 * dev.lba, PG, 2 * PG - dev.lba, 2 * PG, 3 * PG, 8 * PG, 32 * PG,
+		33 * PG, 64 * PG, 65 * PG, 66 * PG, 70 * PG
+	};
+	int fd = dev_open(O_RDWR | O_DIRECT);
+	char *back = pages(APART * PG);
+
+	setup_apart();
+	for (unsigned int i = 0; i < ARRAY_SIZE(movers) * ARRAY_SIZE(offsets); i++) {
+		const struct mover *m = &movers[i / ARRAY_SIZE(offsets)];
+		size_t at = PG + offsets[i % ARRAY_SIZE(offsets)];
+		struct paths p = path_start();
+		bool good = true;
+
+		for (unsigned int k = 0; k < ARRAY_SIZE(sizes); k++)
+			good &= there_and_back(fd, m, at, sizes[k] / dev.lba * dev.lba ?: dev.lba,
+					       back);
+		ok(good, "pages apart, %s: 1 block to 280 KiB at +%zu in a page", m->name,
+		   at - PG);
+		went_by(p, O_DIRECT, 4 * ARRAY_SIZE(sizes), m->name);
+	}
+	munmap(back, APART * PG);
+	close(fd);
+}
+
+/* The last page that is needed is not there, or not writable: nothing happens at all. */
+static void scattered_fault(void)
+{
+	int fd = dev_open(O_RDWR | O_DIRECT), read_only;
+	char *end;
+
+	if (!apart)
+		setup_apart();
+	end = apart + APART * PG;
+	for (unsigned int i = 0; i < ARRAY_SIZE(movers); i++) {
+		const struct mover *m = &movers[i];
+
+		if (!m->pins)
+			continue;
+		for (size_t n = 2 * PG; n <= 32 * PG; n *= 16) {
+			is(m->move(fd, end - n + PG, n, MiB, true), -EFAULT,
+			   "%s: write of %zu KiB, the last page is not there", m->name, n / KiB);
+			is(m->move(fd, end - n + PG, n, MiB, false), -EFAULT, "%s: read", m->name);
+		}
+		read_only = mprotect(end - PG, PG, PROT_READ);
+		is(m->move(fd, end - 2 * PG, 2 * PG, MiB, false), -EFAULT,
+		   "%s: read, the second page is not writable", m->name);
+		is(m->move(fd, end - 2 * PG, 2 * PG, MiB, true), 2 * PG, "%s:   a write is fine",
+		   m->name);
+		if (read_only || mprotect(end - PG, PG, PROT_READ | PROT_WRITE))
+			bail("mprotect");
+	}
+	is(counter("leaks/pages_pinned"), 0, "no page is pinned");
+	io_uring_unregister_buffers(&ring);
+	close(fd);
+}
+
 static void setup(void)
 {
 	a = pages(LEN);
@@ -392,6 +551,8 @@ static void setup(void)
 static const struct t_case cases[] = {
 	{ "direct", direct },
 	{ "copy", copy },
+	{ "scattered", scattered },
+	{ "scattered_fault", scattered_fault },
 };
 
 int main(int argc, char **argv)

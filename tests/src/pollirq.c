@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <liburing.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include "t.h"
@@ -15,12 +14,7 @@
 
 static void last_cpu(void)
 {
-	cpu_set_t cpu;
-
-	CPU_ZERO(&cpu);
-	CPU_SET(sysconf(_SC_NPROCESSORS_ONLN) - 1, &cpu);
-	if (sched_setaffinity(0, sizeof(cpu), &cpu))
-		bail("sched_setaffinity");
+	stay_on(sysconf(_SC_NPROCESSORS_ONLN) - 1);
 }
 
 static void one_at_a_time(void)

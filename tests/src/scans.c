@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,16 +22,6 @@
 #define WRITES	64
 #define BATCH	50
 #define READS	2000	/* fewer than a queue has tags */
-
-static void stay_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		bail("CPU %d: %s", cpu, strerror(errno));
-}
 
 static void partial_writes(int fd)
 {

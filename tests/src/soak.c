@@ -505,10 +505,7 @@ static void setup(void)
 	bounce = parameter("bounce_buffers");
 	burst = bounce < 64 ? 32 : BURST;
 	nsid = dev_nsid();
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
-	if (shared == MAP_FAILED)
-		bail("mmap");
+	shared = shared_memory(sizeof(*shared));
 }
 
 static const struct t_case cases[] = {

@@ -9,11 +9,13 @@
 #include <liburing.h>
 #include <linux/fs.h>
 #include <linux/nvme_ioctl.h>
+#include <linux/userfaultfd.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -192,20 +194,29 @@ int ctrl_open(int flags)
 	return fd;
 }
 
-uint64_t counter(const char *file)
+/* A number in sysfs, of node @node. */
+static uint64_t number_of(const char *node, const char *file)
 {
 	uint64_t v;
-	char p[128];
+	char path[128];
 	FILE *f;
 
-	if (!dev.counted)
-		return 0;
-	snprintf(p, sizeof(p), "/sys/class/nvdio/%s/%s", dev.name, file);
-	f = fopen(p, "r");
+	snprintf(path, sizeof(path), "/sys/class/nvdio/%s/%s", node, file);
+	f = fopen(path, "r");
 	if (!f || fscanf(f, "%" SCNu64, &v) != 1)
-		bail("read %s", p);
+		bail("read %s", path);
 	fclose(f);
 	return v;
+}
+
+uint64_t counter(const char *file)
+{
+	return dev.counted ? number_of(dev.name, file) : 0;
+}
+
+uint64_t ctrl_counter(const char *file)
+{
+	return number_of(ctrl_path() + 5, file);
 }
 
 struct paths path_start(void)
@@ -309,6 +320,29 @@ bool holds(const void *buf, size_t len, uint64_t seed, uint64_t from,
 	return at < 0;
 }
 
+void *missing_pages(size_t len, int *uffd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	reg.range = (struct uffdio_range){ (uintptr_t)p, len };
+	*uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (p == MAP_FAILED || *uffd < 0 || ioctl(*uffd, UFFDIO_API, &api) ||
+	    ioctl(*uffd, UFFDIO_REGISTER, &reg))
+		bail("userfaultfd: %s", strerror(errno));
+	return p;
+}
+
+void *shared_memory(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		bail("mmap");
+	return p;
+}
+
 void *pages(size_t len)
 {
 	void *p;
@@ -339,14 +373,19 @@ void get(int fd, void *buf, size_t len, uint64_t off)
 		bail("pread of %zu at %" PRIu64 " gave %zd", len, off, n);
 }
 
+void stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		bail("CPU %d: %s", cpu, strerror(errno));
+}
+
 void one_queue(void)
 {
-	cpu_set_t cpu;
-
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu);
-	if (sched_setaffinity(0, sizeof(cpu), &cpu))
-		bail("sched_setaffinity");
+	stay_on(0);
 }
 
 void prep_command(struct io_uring_sqe *sqe, int fd, unsigned int op,

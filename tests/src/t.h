@@ -84,6 +84,9 @@ int ctrl_open(int flags);
 /* Value of /sys/class/nvdio/NAME/@file, 0 on a reference device. */
 uint64_t counter(const char *file);
 
+/* The same of the controller; never on a reference device. */
+uint64_t ctrl_counter(const char *file);
+
 /* Calls that took each path since path_start(). */
 struct paths {
 	uint64_t direct, copy;
@@ -125,9 +128,18 @@ bool holds(const void *buf, size_t len, uint64_t seed, uint64_t from,
 /* Page-aligned zeroed memory in 4 KiB pages, bail when there is none. */
 void *pages(size_t len);
 
+/* Memory of which no page is there until userfaultfd @uffd provides it, or bail. */
+void *missing_pages(size_t len, int *uffd);
+
+/* Zeroed memory that a process shares with its children, bail when there is none. */
+void *shared_memory(size_t len);
+
 /* Write or read all of it by plain calls of any size, bail on an error. */
 void put(int fd, const void *buf, size_t len, uint64_t off);
 void get(int fd, void *buf, size_t len, uint64_t off);
+
+/* Run on this CPU only, bail when that fails. */
+void stay_on(int cpu);
 
 /* Stay on one processor, which has one queue. */
 void one_queue(void);

@@ -15,7 +15,6 @@
 #include <liburing.h>
 #include <linux/fs.h>
 #include <linux/nvme_ioctl.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,7 +24,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -710,29 +708,12 @@ static void formatted(void)
 
 /* ---- B11: memory that is never populated ---- */
 
-static void *uffd_region(int *uffd, size_t len)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg;
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	*uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (*uffd < 0 || p == MAP_FAILED || ioctl(*uffd, UFFDIO_API, &api))
-		bail("userfaultfd: %s", strerror(errno));
-	reg = (struct uffdio_register){
-		.range = { (uintptr_t)p, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	if (ioctl(*uffd, UFFDIO_REGISTER, &reg))
-		bail("UFFDIO_REGISTER: %s", strerror(errno));
-	return p;
-}
-
 /* Reads into memory that is never populated. */
 static void absent_reads(int nr, struct progress *p)
 {
 	enum { N = 16 };
 	int fd = dev_open(O_RDWR), uffd;
-	char *b = uffd_region(&uffd, N * MiB);
+	char *b = missing_pages(N * MiB, &uffd);
 	io_context_t aio = NULL;
 	struct iocb cb[N], *list[N];
 	struct io_event ev;
@@ -752,7 +733,7 @@ static void absent_reads(int nr, struct progress *p)
 static void absent_write(int nr, struct progress *p)
 {
 	int fd = dev_open(O_RDWR), uffd;
-	char *b = uffd_region(&uffd, MiB);
+	char *b = missing_pages(MiB, &uffd);
 
 	may_go_on(nr, p, true);
 	(void)!pwrite(fd, b, 1000, 60 * MiB + 5);
@@ -889,10 +870,7 @@ static void cut(void)
 
 static void setup(void)
 {
-	progress = mmap(NULL, MAX_WORKERS * sizeof(*progress) + 4096, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (progress == MAP_FAILED)
-		bail("mmap");
+	progress = shared_memory(MAX_WORKERS * sizeof(*progress) + 4096);
 	stop = (atomic_bool *)&progress[MAX_WORKERS];
 }
 

@@ -84,8 +84,8 @@ def line(text: str, *rows: Row, what: str = "quick") -> tuple[bool, str]:
     return good, words[0]
 
 
-def row(dev: str, mode: str, insn: float, **fields: object) -> Row:
-    return Row(job=job(mode, **fields), dev=dev, kernel_insn=insn)
+def row(dev: str, mode: str, insn: float, awake: float = 0, **fields: object) -> Row:
+    return Row(job=job(mode, **fields), dev=dev, kernel_insn=insn, awake=awake)
 
 
 def test_budget_lines() -> None:
@@ -187,7 +187,7 @@ def test_file() -> None:
         equal(again, result, "file: a result is read as it was written")
     old = Row.from_json({"mode": "uring", "dev": "blk", "kernel_insn": 5, "added": "later"})
     equal((old.job, old.own), (job("uring"), 0), "file: what an older file lacks has its default")
-    equal(list(result.rows[0].to_json())[:6] + list(result.rows[0].to_json())[13:17],
+    equal(list(result.rows[0].to_json())[:6] + list(result.rows[0].to_json())[14:18],
           ["kernel", "iommu", "cpus", "sleep", "mode", "bs", "shadow", "dev", "kernel_insn", "user_insn"],
           "file: the fields have their order")
 
@@ -211,6 +211,9 @@ def test_jobs() -> None:
         lacks = [b for b in budget.parse(f, "full") if (b.dev, b.job) not in measured or
                  (b.other and b.other not in measured)]
     equal(lacks, [], "jobs: make bench measures whatever has a budget")
+    equal([j.label() for k, j in measured if j.mapped and j.iommu in ("off", "strict")
+           and (k, j.but(mapped=0)) not in measured], [],
+          "jobs: and each read into mapped memory beside one into ordinary memory")
 
 
 def test_machine() -> None:
@@ -219,7 +222,8 @@ def test_machine() -> None:
     setup = boot.Setup("/c/build/work", {"6.12": "/x/nvdio.ko"}, "a=1")
     args = boot.vm_arguments(plan, setup, "/build/b")
     equal((args.count("--nvme"), args[args.index("--modargs") + 1], args[-1].split()[-2:]),
-          (4, "a=1", ["2", "20"]), "machine: two controllers for each driver, if there are jobs that sleep")
+          (4, "map_order=0 a=1", ["2", "20"]),
+          "machine: two controllers for each driver, if there are jobs that sleep")
     args = boot.vm_arguments(plan, boot.Setup("/c/build/work", {}), "/build/b")
     equal((args.count("--nvme"), "--no-module" in args), (2, True),
           "machine: or for the stock driver alone")
@@ -285,6 +289,24 @@ def test_report() -> None:
             result.rows.append(row("blk", "uring-fixed", n, cpus=n, threads=n))
         made = report.pictures(result.rows)
         ok("\n2 2.0\n4 4.0\n" in made["bench-cpus.svg"], "report: the points of a curve")
+        rows = [row("nvdio", "uring", 0, awake=n, iommu=iommu, mapped=m)
+                for n, iommu, m in ((3, "off", 0), (4, "strict", 0), (1, "off", 1))]
+        ok('\n"io_uring\\n4 KiB" 3 4 1 NaN\n' in report.pictures(rows)["bench-mapped.svg"],
+           "report: mapped memory beside ordinary memory")
+        equal(report.pictures(rows[:2])["bench-mapped.svg"], "", "report: not without it")
+
+
+def test_map_cost() -> None:
+    cost = script("map-cost")
+    mib = 1 << 20
+    counted = {3: counts.Interval(kernel=70, blocks={0x1000: 20, 0x1010: 50}), 4: counts.Interval(kernel=9)}
+    symbols = counts.Symbols(["0000000000001000 T clear_page_erms", "0000000000001010 T other"])
+    answer = {"id": 3, "method": "alloc", "bytes": 256 * mib, "taken": 258 * mib}
+    r = cost.row_of("off", answer, counted, symbols)
+    equal((r.make, r.cleared, r.end, r.taken), (200, 80, 36, 8 * mib),
+          "map-cost: per GiB, without clearing pages and without the pages of new memory")
+    equal(cost.row_of("off", {**answer, "method": "user"}, counted, symbols).taken, 1032 * mib,
+          "map-cost: memory of the program's is not new")
 
 
 test_check()
@@ -298,4 +320,5 @@ test_machine()
 test_machine_said()
 test_compare()
 test_report()
+test_map_cost()
 finish()

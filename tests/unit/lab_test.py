@@ -70,11 +70,14 @@ def fatal(text: str, backend: str) -> str:
 
 def test_namespaces() -> None:
     equal(machine.namespace_props("ms=8,size=5M,nsid=3", "file"),
-          ({"size": "5M", "backend": "file", "latency": ""}, ["ms=8", "nsid=3"]),
+          ({"size": "5M", "backend": "file", "latency": "", "iops": ""}, ["ms=8", "nsid=3"]),
           "namespaces: lab/vm's properties are kept from QEMU")
     equal(machine.namespace_props("backend=null,latency=5", "file")[0]["latency"], "5",
           "namespaces: the null backend has a latency")
     ok("needs backend=null" in fatal("latency=5", "mem"), "namespaces: others have none")
+    equal(machine.namespace_props("size=1G,iops=7", "file")[0]["iops"], "7",
+          "namespaces: a number of commands per second")
+    ok("another backend" in fatal("iops=7", "null"), "namespaces: which null does not have")
     ok("file, mem or null" in fatal("backend=disk", "mem"),
        "namespaces: unknown backends are refused")
     equal([machine.size_of(t) for t in ("512", "3K", "2M", "1G", "4T")],
@@ -93,7 +96,8 @@ END = "---[ end trace 0000000000000000 ]---"
 
 def test_trouble() -> None:
     for line in ("BUG: KASAN: use-after-free", "WARNING: CPU: 1", "INFO: task dd blocked for more than 60",
-                 "DMAR: [DMA Write] fault", "Oops: 0000", CUT, "list_add corruption", "DMA-API: exceeded"):
+                 "DMAR: [DMA Write] fault", "Oops: 0000", CUT, "list_add corruption", "DMA-API: exceeded",
+                 "pagealloc: memory corruption"):
         equal(kernel_log.trouble(["a", line, "b"], []), [1], f"log: '{line}' is trouble")
     for line in ("nvme nvme0: reset", "DMA-API: preallocated 65536 debug entries",
                  "DMA-API: debugging enabled by kernel config"):
@@ -110,12 +114,20 @@ def test_excused() -> None:
     tail = ["DMA-API: Mapped at:", *[f" f{n}+0x1" for n in range(5)]]
     equal(kernel_log.excused([*report, *tail, "BUG: d"], []), set(range(10)),
           "log: its tail is, too")
+    equal(kernel_log.trouble([*report, "of another CPU", *tail, *tail], []), [5 + len(tail)],
+          "log: and when something comes between, once")
     equal(kernel_log.trouble(tail, []), [0], "log: a tail without its report is not")
     other = [CUT, "WARNING: z at foo.c:1", END]
     equal(kernel_log.trouble(other, []), [0, 1], "log: another report is trouble")
     equal(kernel_log.trouble([*other, *report], []), [0, 1], "log: also before one that is excused")
     equal(kernel_log.trouble(other, [re.compile(r"foo\.c")]), [],
           "log: one line excuses the whole report")
+    mixed = [CUT, report[1], "WARNING: y", CUT, "regs", END, report[1], "WARNING: y", END]
+    equal(kernel_log.trouble([*mixed, *tail, *tail], []), [],
+          "log: two reports that are mixed are excused")
+    mixed[6:8] = ["WARNING: z at foo.c:1"]
+    equal(kernel_log.trouble(mixed, []), [0, 1, 2, 3, 6],
+          "log: but not if one of them has no excuse")
     endless = [CUT, "EEXIST cacheline tracking EEXIST", *["x"] * 400, "WARNING: late"]
     equal(kernel_log.trouble(endless, []), [402],
           "log: a report without an end is over after some time")

@@ -33,6 +33,7 @@ typedef uint64_t dma_addr_t;
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define __aligned(n) __attribute__((aligned(n)))
 #define ____cacheline_aligned_in_smp __attribute__((aligned(64)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT(n) (1UL << (n))
@@ -48,6 +49,7 @@ typedef uint64_t dma_addr_t;
 #define IS_ALIGNED(x, a) (!((x) & ((__typeof__(x))(a) - 1)))
 
 /* Atomics as strong as the kernel's or weaker, and visible to ThreadSanitizer. */
+#define smp_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 #define xchg(p, v) __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)

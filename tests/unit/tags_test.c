@@ -8,6 +8,7 @@
 
 #include "unit.h"
 
+#include "pure/tag_chain.h"
 #include "pure/tags.h"
 
 #define DEPTH_MAX 4095

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * What programs need to know of nvdio's nodes beyond read(), write() and the
+ * ioctls of nvme and of block devices. docs/mapped.md has the text to it.
+ *
+ * All structures are the same for 32-bit programs. Their last members may be
+ * missed by old programs and unknown to old drivers: the driver takes those
+ * that are not passed for 0, and returns E2BIG for a member that it does not
+ * know and that is not 0.
+ */
+#ifndef NVDIO_UAPI_H
+#define NVDIO_UAPI_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define NVDIO_ABI	1
+
+/* Bits of nvdio_info.features */
+#define NVDIO_FEATURE_MAPS	0x1ULL	/* mapped memory is possible */
+#define NVDIO_FEATURE_SGLS	0x2ULL	/* the controller takes SGLs */
+#define NVDIO_FEATURE_DMABUF	0x4ULL	/* so are maps of dma-bufs */
+#define NVDIO_FEATURE_CMB_IO	0x8ULL	/* O_DIRECT can use NVDIO_MMAP_CMB */
+
+/**
+ * struct nvdio_info - NVDIO_IOC_INFO: what a node can do
+ * @abi: NVDIO_ABI of the driver
+ * @lba_size: bytes per block; 0 for the node of a controller
+ * @features: NVDIO_FEATURE_*
+ * @size: bytes of the namespace; 0 for the node of a controller
+ * @dma_align: alignment of memory for O_DIRECT, in bytes
+ * @io_max: most bytes of one command
+ * @map_io_max: most bytes of one command for mapped memory that is scattered
+ * @maps_max: most maps of a controller
+ * @map_bytes_max: most bytes of one map
+ */
+struct nvdio_info {
+	__u32 abi;
+	__u32 lba_size;
+	__u64 features;
+	__u64 size;
+	__u32 dma_align;
+	__u32 io_max;
+	__u32 map_io_max;
+	__u32 maps_max;
+	__u64 map_bytes_max;
+};
+
+/* Flags of struct nvdio_map_add */
+#define NVDIO_MAP_ALLOC		0x01U	/* memory of the driver's */
+#define NVDIO_MAP_USER		0x02U	/* memory of the caller's */
+#define NVDIO_MAP_DMABUF	0x04U	/* a dma-buf */
+#define NVDIO_MAP_READ_ONLY	0x08U	/* only for writes to the disk */
+#define NVDIO_MAP_SHARED	0x10U	/* any process may use the id */
+
+/**
+ * struct nvdio_map_add - NVDIO_IOC_MAP_ADD: map memory for the controller
+ * @addr: address of the memory, page aligned (USER), else 0
+ * @len: its bytes, a multiple of the page size; of a dma-buf, the first ones
+ * @flags: NVDIO_MAP_*: one of ALLOC, USER and DMABUF, and others
+ * @dmabuf_fd: descriptor, open for writing unless READ_ONLY (DMABUF), else 0
+ * @id: set to the map's id, 1 or more
+ * @resv: 0
+ * @mmap_offset: set to the offset for mmap() (ALLOC)
+ */
+struct nvdio_map_add {
+	__u64 addr;
+	__u64 len;
+	__u32 flags;
+	__s32 dmabuf_fd;
+	__u32 id;
+	__u32 resv;
+	__u64 mmap_offset;
+};
+
+/* Flags of struct nvdio_rw */
+#define NVDIO_RW_WRITE		0x1U	/* write to the disk, else read from it */
+#define NVDIO_RW_DSYNC		0x2U	/* a write that is on the medium then */
+
+/**
+ * struct nvdio_rw - NVDIO_IOC_RW: read or write by the id of a map
+ * @id: the map's id
+ * @flags: NVDIO_RW_*
+ * @map_offset: where the data are in the map, a multiple of 4
+ * @offset: where they are on the disk, a multiple of the block size
+ * @len: bytes, a multiple of the block size, at most 0x7ffff000
+ *
+ * On nodes of namespaces. ioctl() returns the number of bytes, as pread() and
+ * pwrite() do.
+ */
+struct nvdio_rw {
+	__u32 id;
+	__u32 flags;
+	__u64 map_offset;
+	__u64 offset;
+	__u64 len;
+};
+
+#define NVDIO_IOC_INFO		_IOR('N', 0xb0, struct nvdio_info)
+#define NVDIO_IOC_MAP_ADD	_IOWR('N', 0xb1, struct nvdio_map_add)
+#define NVDIO_IOC_MAP_DEL	_IOW('N', 0xb2, __u32)
+#define NVDIO_IOC_RW		_IOW('N', 0xb3, struct nvdio_rw)
+
+/*
+ * Offsets for mmap(). Each call with NVDIO_MMAP_ALLOC maps new memory; so does
+ * offset 0 on the node of a controller, for programs that cannot pass another
+ * one.
+ */
+#define NVDIO_MMAP_ALLOC	0x10000000000ULL
+#define NVDIO_MMAP_ID(id)	(((__u64)(id) + 1) << 40)
+
+/*
+ * The same up to 1 GiB from its start, for 32-bit programs: their offsets have 44
+ * bits. MAP_ADD tells each program the one that it can use.
+ */
+#define NVDIO_MMAP_ID32(id)	((__u64)(id) << 30)
+
+/*
+ * The registers of a controller, one page, read-only: on its own node, with
+ * CAP_SYS_RAWIO. Its memory buffer, of the size that cmb_bytes in sysfs says:
+ * on any of its nodes.
+ */
+#define NVDIO_MMAP_REGS		0x4000000000000000ULL
+#define NVDIO_MMAP_CMB		0x4000010000000000ULL
+
+#endif /* NVDIO_UAPI_H */

@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The manual pages of nvdio's ioctls and of mmap(): that they are well formed, that
+# their errors are those that can be had, that programs compiled for 32 bits get the
+# same structures, and that what they do with them is right.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+cd "$top" || exit 1
+mandoc=$(lab/extra mandoc 2>"$tap_dir/log")/usr/bin/mandoc
+tap_ok $? "mandoc" || sed 's/^/#   /' "$tap_dir/log"
+lab/sh "$mandoc" -T lint -W warning docs/man/*.2 >"$tap_dir/log" 2>&1
+tap_ok $? "mandoc -T lint" || sed 's/^/#   /' "$tap_dir/log"
+# The structures are those of the header, comments left out.
+for name in nvdio_info nvdio_map_add nvdio_rw; do
+	sed -n "/^struct $name {/,/^}/p" driver/uapi/nvdio.h | tr -s ' \t' ' ' >"$tap_dir/header"
+	sed -n "/^struct $name {/,/^}/p" "docs/man/ioctl_$name.2" | tr -s ' \t' ' ' >"$tap_dir/page"
+	[ -s "$tap_dir/page" ] && cmp -s "$tap_dir/header" "$tap_dir/page"
+	tap_ok $? "ioctl_$name(2) has struct $name as the header"
+done
+# All that the header defines, and a page is about, is in some page.
+missing=$(sed -n 's/^#define \(NVDIO_[A-Z0-9_]*\).*/\1/p' driver/uapi/nvdio.h | grep -vx NVDIO_UAPI_H |
+	while read -r name; do grep -qw "$name" docs/man/*.2 || echo "$name"; done)
+tap_ok "$(echo "$missing" | wc -w)" "all names of the header are in a page" || echo "#   $missing"
+# A page that another one names is there, or is of the system.
+missing=$(sed -n 's/^\.Xr \([a-z_]*nvdio[a-z_]*\) 2.*/\1/p' docs/man/*.2 | sort -u |
+	while read -r name; do [ -e "docs/man/$name.2" ] || echo "$name"; done)
+tap_ok "$(echo "$missing" | wc -w)" "pages that pages refer to are there" || echo "#   $missing"
+for bits in 32 64; do
+	lab/sh gcc -m$bits -fsyntax-only -Wall -Werror -x c tests/src/abi.h >"$tap_dir/log" 2>&1
+	tap_ok $? "structures and numbers, $bits bits" || sed 's/^/#   /' "$tap_dir/log"
+done
+
+programs
+seen=/build/$id/seen-errors
+"$top/lab/sh" sh -c ": >$seen"
+guest "6.12" --kernel 6.12 --append page_poison=1 --nvme '' --ns size=64M \
+	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 mapcompat \
+	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t by_mmap -t many -t unbound'"
+guest "latest, strict IOMMU" --kernel latest --iommu strict --nvme '' --ns size=64M \
+	--run "tests/guest/io $bin /dev/nvdio0n1 mapcompat \
+	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t by_mmap -t many -t unbound'"
+guest "6.12, all DMA bounces" --kernel 6.12 --append swiotlb=force --nvme '' --ns size=64M \
+	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 'maperrors -t bounces'"
+
+# errors CALL PAGE: those that were seen, and no others, are in the section ERRORS.
+errors() {
+	"$top/lab/sh" cat "$seen" | sed -n "s/^$1 //p" | sort -u >"$tap_dir/seen"
+	sed -n 's/^\.It Bq Er //p' "docs/man/$2.2" | sort >"$tap_dir/page"
+	[ -s "$tap_dir/page" ] && diff "$tap_dir/seen" "$tap_dir/page" >"$tap_dir/log"
+	tap_ok $? "$2(2) lists the errors that were seen" || {
+		sed -n 's/^</#   seen, and not there:/p; s/^>/#   there, and not seen:/p' "$tap_dir/log"
+	}
+}
+errors INFO ioctl_nvdio_info
+errors MAP_ADD ioctl_nvdio_map_add
+errors MAP_DEL ioctl_nvdio_map_del
+errors RW ioctl_nvdio_rw
+errors mmap mmap_nvdio
+tap_end

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What driver/uapi/nvdio.h means to a compiler: the same for 32-bit programs as for
+ * others, and no padding. tests/man.t compiles this for both.
+ */
+#ifndef NVDIO_ABI_H
+#define NVDIO_ABI_H
+
+#pragma GCC diagnostic error "-Wpadded"
+#include "../../driver/uapi/nvdio.h"
+#pragma GCC diagnostic ignored "-Wpadded"
+
+#define AT_OFFSET(type, member, offset) \
+	_Static_assert(__builtin_offsetof(struct type, member) == (offset), #type "." #member)
+
+AT_OFFSET(nvdio_info, lba_size, 4);
+AT_OFFSET(nvdio_info, features, 8);
+AT_OFFSET(nvdio_info, size, 16);
+AT_OFFSET(nvdio_info, dma_align, 24);
+AT_OFFSET(nvdio_info, io_max, 28);
+AT_OFFSET(nvdio_info, map_io_max, 32);
+AT_OFFSET(nvdio_info, maps_max, 36);
+AT_OFFSET(nvdio_info, map_bytes_max, 40);
+
+AT_OFFSET(nvdio_map_add, len, 8);
+AT_OFFSET(nvdio_map_add, flags, 16);
+AT_OFFSET(nvdio_map_add, dmabuf_fd, 20);
+AT_OFFSET(nvdio_map_add, id, 24);
+AT_OFFSET(nvdio_map_add, resv, 28);
+AT_OFFSET(nvdio_map_add, mmap_offset, 32);
+
+AT_OFFSET(nvdio_rw, flags, 4);
+AT_OFFSET(nvdio_rw, map_offset, 8);
+AT_OFFSET(nvdio_rw, offset, 16);
+AT_OFFSET(nvdio_rw, len, 24);
+
+/* The numbers have the sizes in them: 48, 40, 4 and 32 bytes. */
+_Static_assert(NVDIO_IOC_INFO == 0x80304eb0, "INFO");
+_Static_assert(NVDIO_IOC_MAP_ADD == 0xc0284eb1, "MAP_ADD");
+_Static_assert(NVDIO_IOC_MAP_DEL == 0x40044eb2, "MAP_DEL");
+_Static_assert(NVDIO_IOC_RW == 0x40204eb3, "RW");
+
+#endif

@@ -35,6 +35,9 @@
  */
 static struct workqueue_struct *map_wq;
 
+/* Also of the module; its work waits for a mmap_lock (invariant 12). */
+static struct workqueue_struct *watch_wq;
+
 /* Those without a reference, of all controllers. */
 static atomic_t maps_ending;
 static DECLARE_WAIT_QUEUE_HEAD(maps_ended);
@@ -103,7 +106,7 @@ static int memory_get(struct nvdio_map *map, unsigned long from)
 		return nvdio_map_dmabuf_get(map, from);
 	/* Before they are pinned, so that no change is missed. */
 	if (map->flags & NVDIO_MAP_USER) {
-		ret = nvdio_map_watch(map, from);
+		ret = nvdio_map_watch(map, from, watch_wq);
 		if (ret)
 			return ret;
 	}
@@ -457,7 +460,14 @@ void nvdio_maps_unbind(struct nvdio_ctrl *ctrl)
 int nvdio_maps_wq_init(void)
 {
 	map_wq = alloc_workqueue("nvdio-maps", WQ_UNBOUND, 0);
-	return map_wq ? 0 : -ENOMEM;
+	if (!map_wq)
+		return -ENOMEM;
+	watch_wq = alloc_workqueue("nvdio-watch", WQ_UNBOUND, 0);
+	if (!watch_wq) {
+		destroy_workqueue(map_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /**
@@ -473,4 +483,5 @@ void nvdio_maps_wq_exit(void)
 	wait_event(maps_ended, !atomic_read(&maps_ending));
 	/* The last one may still be on its way out. */
 	destroy_workqueue(map_wq);
+	destroy_workqueue(watch_wq);
 }

@@ -19,8 +19,9 @@
 #include <linux/mmu_notifier.h>
 #include <linux/pkeys.h>
 #include <linux/rculist.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "core/ctrl.h"
 #include "core/map.h"
@@ -79,16 +80,57 @@ static const struct mmu_interval_notifier_ops watch_ops = {
 	.invalidate = watch_invalidate,
 };
 
+/* An insertion, done by a worker. */
+struct watch_insertion {
+	struct work_struct work;
+	struct nvdio_map_watch *watch;
+	struct mm_struct *mm;
+	int ret;
+};
+
+static int watch_insert(struct nvdio_map_watch *w, struct mm_struct *mm)
+{
+	return mmu_interval_notifier_insert(&w->notifier, mm, w->addr, w->len,
+					    &watch_ops);
+}
+
+static void watch_insert_work(struct work_struct *work)
+{
+	struct watch_insertion *in = container_of(work, struct watch_insertion,
+						  work);
+
+	in->ret = watch_insert(in->watch, in->mm);
+}
+
+/*
+ * The first insertion in an address space gives up for a signal of the task's, and
+ * takes io_uring's task work for one: a task that has some at all times would never
+ * succeed. A worker has no signals.
+ */
+static int watch_insert_undisturbed(struct nvdio_map_watch *w,
+				    struct workqueue_struct *wq)
+{
+	struct watch_insertion in = { .watch = w, .mm = current->mm };
+
+	INIT_WORK_ONSTACK(&in.work, watch_insert_work);
+	queue_work(wq, &in.work);
+	flush_work(&in.work);
+	destroy_work_on_stack(&in.work);
+	return in.ret;
+}
+
 /**
  * nvdio_map_watch() - be told when a map's addresses change
  * @map: map with its flags and number of pages, not pinned yet
  * @addr: address of the caller's memory
+ * @wq: workqueue for work that waits for a mmap_lock
  *
  * Context: may sleep for the caller's mmap_lock; no lock of maps is held.
- * Return: 0, to be undone with nvdio_map_unwatch(); -ERESTARTNOINTR if the caller
- * has a signal to handle first; or another -errno.
+ * Return: 0, to be undone with nvdio_map_unwatch(); -EINTR if the caller is being
+ * killed; or another -errno.
  */
-int nvdio_map_watch(struct nvdio_map *map, unsigned long addr)
+int nvdio_map_watch(struct nvdio_map *map, unsigned long addr,
+		    struct workqueue_struct *wq)
 {
 	struct nvdio_map_watch *w;
 	int ret;
@@ -102,18 +144,14 @@ int nvdio_map_watch(struct nvdio_map *map, unsigned long addr)
 	w->known = atomic_read(&map->gen) - 1;
 	w->next = jiffies;
 	w->pause = WATCH_PAUSE_MIN;
-	ret = mmu_interval_notifier_insert(&w->notifier, current->mm, addr,
-					   w->len, &watch_ops);
-	if (!ret) {
+	ret = watch_insert(w, current->mm);
+	if (ret == -EINTR && !fatal_signal_pending(current))
+		ret = watch_insert_undisturbed(w, wq);
+	if (ret)
+		kfree(w);
+	else
 		map->watch = w;
-		return 0;
-	}
-	kfree(w);
-	/*
-	 * The first insertion in an address space gives up for a signal, and
-	 * takes io_uring's task work for one.
-	 */
-	return ret == -EINTR ? -ERESTARTNOINTR : ret;
+	return ret;
 }
 
 /**

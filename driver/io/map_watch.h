@@ -7,6 +7,8 @@
 
 #include "core/map.h"
 
+struct workqueue_struct;
+
 /**
  * enum nvdio_map_found - what is known of memory
  * @NVDIO_MAP_HIT: it is mapped
@@ -20,7 +22,8 @@ enum nvdio_map_found {
 };
 
 #ifdef CONFIG_MMU_NOTIFIER
-int nvdio_map_watch(struct nvdio_map *map, unsigned long addr);
+int nvdio_map_watch(struct nvdio_map *map, unsigned long addr,
+		    struct workqueue_struct *wq);
 void nvdio_map_unwatch(struct nvdio_map *map);
 void nvdio_map_watch_first(struct nvdio_map *map);
 void nvdio_map_watch_show(struct nvdio_map *map);
@@ -30,7 +33,8 @@ enum nvdio_map_found nvdio_map_watch_find(struct nvdio_maps *maps,
 					  struct nvdio_map_cached *cached);
 bool nvdio_map_watch_again(struct nvdio_maps *maps, unsigned long addr);
 #else
-static inline int nvdio_map_watch(struct nvdio_map *map, unsigned long addr)
+static inline int nvdio_map_watch(struct nvdio_map *map, unsigned long addr,
+				  struct workqueue_struct *wq)
 {
 	return 0;
 }

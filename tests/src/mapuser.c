@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -391,6 +392,49 @@ static void signalled(void)
 	is(WEXITSTATUS(status), 0, "is handled, and the memory is registered");
 }
 
+/*
+ * The same with signals that come faster than the kernel locks the address space, for which
+ * it looks at each of many mappings.
+ */
+static void add_besieged(void)
+{
+	const struct sigaction action = { .sa_handler = handler };
+	const struct itimerval often = { { 0, 500 }, { 0, 500 } }, never = { { 0, 0 }, { 0, 0 } };
+	const size_t mappings = 60000;
+	char *p = pages(LEN), *many = mmap(NULL, mappings * PG, PROT_NONE,
+					   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct nvdio_map_add add = {
+		.addr = (uintptr_t)p, .len = LEN, .flags = NVDIO_MAP_USER
+	};
+	int ret;
+
+	for (size_t i = 0; i < mappings; i += 2)
+		if (many == MAP_FAILED || mprotect(many + i * PG, PG, PROT_READ))
+			_exit(2);
+	if (sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &often, NULL))
+		_exit(3);
+	ret = ioctl(fd, NVDIO_IOC_MAP_ADD, &add) ? errno : 0;
+	setitimer(ITIMER_REAL, &never, NULL);
+	_exit(ret);
+}
+
+static void besieged(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		bail("fork");
+	if (!pid)
+		add_besieged();
+	for (int i = 0; i < 600 && !waitpid(pid, &status, WNOHANG); i++)
+		usleep(100 * 1000);
+	kill(pid, SIGKILL);
+	ok(WIFEXITED(status), "MAP_ADD ends in spite of a signal every 500 us");
+	is(WEXITSTATUS(status), 0, "and the memory is registered");
+	waitpid(pid, NULL, 0);
+}
+
 static void setup(void)
 {
 	fd = dev_open(O_RDWR | O_DIRECT);
@@ -407,6 +451,7 @@ static const struct t_case cases[] = {
 	{ "dropped", dropped },
 	{ "forked", forked },
 	{ "signalled", signalled },
+	{ "besieged", besieged },
 };
 
 int main(int argc, char **argv)

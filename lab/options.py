@@ -43,8 +43,9 @@ a machine that dies or stands still:
   If this happens at boot, before nvdio.ko is loaded, or if QEMU crashes before the
   command begins, the machine is started once more. Later, a machine that stands still
   for --quiet-limit seconds is ended: the command prints nothing, and QEMU does not
-  compute (time for which a busy host did not schedule it does not count). The log
-  then shows the tasks that wait.
+  compute (time for which a busy host did not schedule it does not count); and so is one
+  that prints nothing for --silent-limit seconds of QEMU's processor time. The log
+  then shows the tasks that wait, and what the processors do.
 
 exit status: the command's; 123 the command succeeded but the kernel's log shows
 trouble; 124 out of time, or stood still; 125 the lab failed (no status came from the guest).
@@ -84,6 +85,7 @@ class Options(argparse.Namespace):
     monitor: bool
     timeout: float
     quiet_limit: float
+    silent_limit: float
     console: bool
     keep_log: str | None
     allow_log: list[re.Pattern[str]]
@@ -158,6 +160,9 @@ def parser() -> argparse.ArgumentParser:
     a("--timeout", type=float, default=300, metavar="S", help="wall time limit (default 300)")
     a("--quiet-limit", type=float, default=60, metavar="S",
       help="end a machine that stands still for so long (default 60, 0: never)")
+    a("--silent-limit", type=float, default=600, metavar="S",
+      help="end a machine that computes for so long and prints nothing, in seconds of "
+      "processor time (default 600, 0: never)")
     a("--console", action="store_true", help="print the kernel's log as it comes")
     a("--keep-log", metavar="FILE", help="copy the kernel's log there")
     a("--allow-log", action="append", default=[], metavar="REGEX", type=regex,
@@ -178,5 +183,5 @@ def parse(argv: Sequence[str]) -> Options:
         # A shell: the user ends it, and gets both drivers to compare.
         options.peer = True
         options.timeout = float("inf")
-        options.quiet_limit = 0
+        options.quiet_limit = options.silent_limit = 0
     return options

@@ -50,6 +50,7 @@ class GivenUp(enum.Enum):
 
     STILL = "stood still"
     SPINNING = "boot does not end"
+    SILENT = "computes and says nothing"
     TIMEOUT = "out of time"
 
 
@@ -65,9 +66,11 @@ class Session:
     """One machine. Feed it with control(), output(), console() and look(); then call
     step() a few times per second and do what it says."""
 
-    def __init__(self, timeout: float, quiet_limit: float, now: float) -> None:
+    def __init__(self, timeout: float, quiet_limit: float, now: float,
+                 silent_limit: float = 0.0) -> None:
         self.timeout = timeout
         self.quiet_limit = quiet_limit
+        self.silent_limit = silent_limit
         self.start = now
         self.state = State.BOOTING
         self.stage = Stage.BOOT
@@ -125,6 +128,12 @@ class Session:
             self._still = GivenUp.STILL
         elif self.quiet_limit and self.stage == Stage.BOOT and self._watch.ran() > BOOT_LIMIT:
             self._still = GivenUp.SPINNING
+        elif self.silent_limit and self._watch.silent() > self.silent_limit:
+            self._still = GivenUp.SILENT
+
+    def longest_silence(self) -> float:
+        """The most processor time that QEMU took between two outputs, in seconds."""
+        return self._watch.longest
 
     def step(self, now: float, output_complete: bool) -> list[Action]:
         """What to do next. output_complete: both streams of the command ended."""
@@ -198,10 +207,11 @@ class Verdict:
     messages: list[tuple[str, list[str]]] = field(default_factory=list)
 
 
-def why_given_up(reason: GivenUp, timeout: float, quiet_limit: float) -> str:
-    return {GivenUp.STILL: f"stood still for {quiet_limit:g} s",
+def why_given_up(reason: GivenUp, session: Session) -> str:
+    return {GivenUp.STILL: f"stood still for {session.quiet_limit:g} s",
+            GivenUp.SILENT: f"nothing said for {session.silent_limit:g} s of processor time",
             GivenUp.SPINNING: f"no end of the boot after {BOOT_LIMIT:g} s of processor time",
-            GivenUp.TIMEOUT: f"no end after {timeout:g} s"}[reason]
+            GivenUp.TIMEOUT: f"no end after {session.timeout:g} s"}[reason]
 
 
 def given_up_verdict(why: str, lines: Sequence[str]) -> Verdict:
@@ -221,8 +231,7 @@ def judge(ending: Ending, session: Session, lines: Sequence[str], qemu_said: Seq
         if again:
             return Verdict(LAB_ERROR, "; ".join([again, *qemu_said[-1:]]))
     if ending.given_up:
-        return given_up_verdict(
-            why_given_up(ending.given_up, session.timeout, session.quiet_limit), lines)
+        return given_up_verdict(why_given_up(ending.given_up, session), lines)
     verdict = Verdict(LAB_ERROR if ending.status is None else ending.status)
     if bad:
         verdict.messages.append((

@@ -244,7 +244,7 @@ def run_qemu(args: Options, kind: Batch, machine: Machine, ports: Ports, last: b
     """One QEMU, from start to end."""
     console = Console(machine.console_log, args.console)
     qemu_err = os.path.join(machine.dir, "qemu.err")
-    session = Session(args.timeout, args.quiet_limit, time.monotonic())
+    session = Session(args.timeout, args.quiet_limit, time.monotonic(), args.silent_limit)
     exit_status = None
     with kind.terminal():
         with open(qemu_err, "wb") as err:
@@ -266,7 +266,8 @@ def run_qemu(args: Options, kind: Batch, machine: Machine, ports: Ports, last: b
     if args.times and session.ready_at and session.told_at:
         say(f"boot {session.ready_at - session.start:.1f} s, "
             f"command {session.told_at - session.ready_at:.1f} s, "
-            f"shutdown {time.monotonic() - session.told_at:.1f} s")
+            f"shutdown {time.monotonic() - session.told_at:.1f} s, "
+            f"longest silence {session.longest_silence():.0f} s of processor time")
     ending = Ending(session.stage, session.status, session.given_up,
                     None if session.given_up else exit_status)
     return judge(ending, session, console.lines(), read(qemu_err).splitlines(),

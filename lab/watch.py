@@ -46,9 +46,12 @@ class Watch:
         self.limit = limit
         self.moved = self.looked = now
         self.threads: Threads = {}
+        self.ran_at_output = 0.0
+        self.longest = 0.0
 
     def output(self, now: float) -> None:
         self.moved = now
+        self.ran_at_output = self.ran()
 
     def look(self, now: float, threads: Threads) -> bool:
         """To be called every few seconds with threads_of() QEMU. True: it has stood
@@ -58,7 +61,12 @@ class Watch:
                 demand(self.threads, threads, max(seconds, 0.01)) > WORKS:
             self.moved = now
         self.looked, self.threads = now, threads
+        self.longest = max(self.longest, self.silent())
         return bool(self.limit) and now - self.moved > self.limit
+
+    def silent(self) -> float:
+        """Seconds of processor time that QEMU took since the last output."""
+        return self.ran() - self.ran_at_output
 
     def ran(self) -> float:
         """Seconds of processor time that QEMU took."""

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 programs
-guest "debug, life" --kernel debug --timeout 3000 \
+guest "debug, life" --kernel debug --timeout "$debug_limit" \
 	--nvme '' --nvme '' --ns backend=null,size=1G,latency=200000000 \
 	--run "tests/guest/life $bin"
 if full; then
@@ -16,26 +16,26 @@ else
 	soak_guest "debug, soak, strict IOMMU" '2,2,0 64,64,2' --kernel debug --iommu strict
 fi
 # On one CPU: reports of DMA API debugging (two reads into the same memory) are told apart only then.
-guest "debug, mapped memory" --kernel debug --cpus 1 --timeout 3000 --nvme mdts=9 --ns size=64M,iops=300 \
+guest "debug, mapped memory" --kernel debug --cpus 1 --timeout "$debug_limit" --nvme mdts=9 --ns size=64M,iops=300 \
 	--run "tests/guest/mapstorm $bin 20"
 # Here the IOMMU reports what comes too late.
-! full || guest "debug, mapped memory, strict IOMMU" --kernel debug --iommu strict --cpus 1 --timeout 3000 \
+! full || guest "debug, mapped memory, strict IOMMU" --kernel debug --iommu strict --cpus 1 --timeout "$debug_limit" \
 	--nvme mdts=9 --ns size=64M --run "tests/guest/mapstorm $bin 20"
 # One in ten of the driver's allocations fails; of DMA API debugging's own, too.
-guest "debug, soak, failing allocations" --kernel debug --append slab_nomerge --cpus 4 --mem 2G --timeout 3000 \
+guest "debug, soak, failing allocations" --kernel debug --append slab_nomerge --cpus 4 --mem 2G --timeout "$debug_limit" \
 	--allow-log 'DMA-API: cacheline tracking ENOMEM' \
 	--nvme '' --ns size=256M --ns size=256M \
 	--run "SOAK_FAULTS=1 tests/guest/soak $bin 20 64,64,1 64,2,0"
 # Allocations and accesses to user memory fail while calls of every kind are made, and while
 # the controller is reset and bound anew. Every failure is an errno, or is waited for.
-guest "debug, fuzz, failures" --kernel debug --append 'kmemleak=on slab_nomerge' --cpus 4 --timeout 3000 \
+guest "debug, fuzz, failures" --kernel debug --append 'kmemleak=on slab_nomerge' --cpus 4 --timeout "$debug_limit" \
 	--allow-log 'DMA-API: cacheline tracking ENOMEM' \
 	--modargs 'poll_queues=1 io_queue_depth=64 bounce_buffers=8' --nvme '' --ns size=256M \
 	--run "NVDIO_SEED='${NVDIO_SEED-}' tests/guest/fuzz $bin ${FUZZ_TIME:-20} failslab fail_page_alloc fail_usercopy"
 # The same, one by one: the first, the second, ... of a call, of a reset, of probe.
 sweeps="'failslab direct' 'fail_usercopy identify' 'failslab map_user' 'fail_usercopy map_user' 'failslab map_dmabuf' 'failslab reset' 'failslab bind'"
 full && sweeps=
-guest "debug, each allocation fails" --kernel debug --append 'kmemleak=on slab_nomerge' --cpus 1 --timeout 3000 \
+guest "debug, each allocation fails" --kernel debug --append 'kmemleak=on slab_nomerge' --cpus 1 --timeout "$debug_limit" \
 	--modargs 'poll_queues=1 io_queue_depth=32 bounce_buffers=2' --nvme '' --ns size=256M \
 	--run "tests/guest/failnth $bin $sweeps"
 tap_end

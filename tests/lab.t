@@ -38,6 +38,10 @@ said 1 'lab: time is up' "E: the log says who waits"
 vm 0 "E: one that computes in silence is not ended" --quiet-limit 8 \
 	--run 'end=$(($(date +%s) + 20)); while [ $(date +%s) -lt $end ]; do :; done'
 # shellcheck disable=SC2016
+vm 124 "E: unless it does so for long" --silent-limit 8 --timeout 200 --run 'echo once; while :; do :; done'
+said 1 'nothing said for 8 s of processor time' "E: because it said nothing"
+said 1 'backtraces of all CPUs' "E: the log says what it does"
+# shellcheck disable=SC2016
 vm 0 "E: nor one that says something now and then" --quiet-limit 8 \
 	--run 'for i in 1 2 3 4; do echo $i; sleep 4; done'
 tap_end

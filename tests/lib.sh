@@ -11,6 +11,12 @@ trap 'rm -rf "$tap_dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 tap_tests=0 tap_failed=0 tap_guests=0
+# Of QEMU's processor time; lab/vm --silent-limit. What runs for long says little.
+silent_limit=600
+# Of wall time, for a guest with a debug kernel: eight times what the longest takes.
+# shellcheck disable=SC2034
+debug_limit=1500
+[ -z "${NVDIO_FULL-}" ] || { silent_limit=0 debug_limit=6000; }
 # What tests/guest/io runs on a whole device.
 # shellcheck disable=SC2034
 all_programs="iters geometry edges badinput inflight coherence kvec"
@@ -84,7 +90,7 @@ guest() {
 	tap_guests=$((tap_guests + 1))
 	began=$(date +%s)
 	# The timeout is only there for hangs; long, because the host may be busy.
-	tap "$top/lab/vm" --timeout 900 \
+	tap "$top/lab/vm" --timeout 900 --silent-limit "$silent_limit" --times \
 		${NVDIO_TAP_LOGS:+--keep-log "$NVDIO_TAP_LOGS/$(basename "$0" .t)-$tap_guests.log"} "$@"
 	echo "# guest: $(($(date +%s) - began)) s: $text"
 	[ "$tap_new" -gt 0 ] && [ "$tap_new" = "$tap_said" ]
@@ -121,6 +127,7 @@ soak_guest() {
 	text=$1 settings=$2
 	shift 2
 	guest "$text" "$@" --cpus 4 --mem 2G --timeout $((1500 + 12 * each * 10)) \
+		--silent-limit $((silent_limit ? silent_limit + 10 * each : 0)) \
 		--nvme '' --ns size=256M --ns size=256M --run "tests/guest/soak $bin $each $settings"
 }
 

@@ -12,9 +12,10 @@ from session import (BOOT_LIMIT, DUMP_LIMIT, LEAVING_LIMIT, Action, Ending, Give
 IDLE: dict[str, tuple[float, float]] = {"cpu0": (0.0, 0.0)}
 
 
-def session(*words: str, timeout: float = 300.0, quiet_limit: float = 60.0) -> Session:
+def session(*words: str, timeout: float = 300.0, quiet_limit: float = 60.0,
+            silent_limit: float = 0.0) -> Session:
     """A session at second 10, in which the guest said these words."""
-    s = Session(timeout, quiet_limit, 0.0)
+    s = Session(timeout, quiet_limit, 0.0, silent_limit)
     for word in words:
         s.control(word.encode() + b"\n", 10.0)
     return s
@@ -111,6 +112,12 @@ def test_still() -> None:
         s.output(float(now))
         s.look(float(now), IDLE)
     ok(not s.step(150.0, False), "session: output is movement")
+    s = session("ready", timeout=1000.0, silent_limit=150.0)
+    equal(look_until(s, 100.0, spin=True), [], "session: a command may compute in silence")
+    s.output(100.0)
+    equal(look_until(s, 180.0, spin=True), [], "session: what it prints begins a new silence")
+    equal(look_until(s, 300.0, spin=True), [Action.ASK_DUMP], "session: but not for ever")
+    equal(s.given_up, GivenUp.SILENT, "session: for that reason")
     for words, text, want in ((("ready",), "later it is not", [Action.ASK_DUMP]),
                               ((), "what the kernel says at boot is movement", [])):
         s = session(*words)

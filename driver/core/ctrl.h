@@ -208,8 +208,10 @@ struct nvdio_ctrl {
 	bool isolated;
 	/** @exposed: it may access memory; see nvdio_master_off() */
 	bool exposed;
-	/** @held: suspended, or being reset by the PCI core; under @lock */
+	/** @held: @suspended or @recovering; under @lock */
 	bool held;
+	/** @suspended: or being reset by the PCI core; under @lock */
+	bool suspended;
 	/** @recovering: it is held for PCI error recovery; under @lock */
 	bool recovering;
 	/** @recovery_work: gives up a recovery that does not end */

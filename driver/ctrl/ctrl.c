@@ -153,6 +153,7 @@ int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown)
 {
 	WRITE_ONCE(ctrl->core_waits, true);
 	nvdio_ctrl_lock_urgent(ctrl);
+	ctrl->suspended = true;
 	ctrl->held = true;
 	nvdio_ctrl_stop(ctrl, true, shutdown);
 	WRITE_ONCE(ctrl->core_waits, false);
@@ -164,6 +165,25 @@ int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown)
 }
 
 /**
+ * nvdio_ctrl_let_go() - restart a controller that is held no longer
+ * @ctrl: controller, its lock held
+ *
+ * Context: may sleep.
+ * Return: 0; or -errno, and the controller is DEAD.
+ */
+int nvdio_ctrl_let_go(struct nvdio_ctrl *ctrl)
+{
+	int ret = 0;
+
+	ctrl->held = ctrl->suspended || ctrl->recovering;
+	if (ctrl->state == NVDIO_CTRL_RESETTING && !ctrl->held)
+		ret = ctrl_restart(ctrl);
+	if (ctrl->state == NVDIO_CTRL_LIVE)
+		queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
+	return ret;
+}
+
+/**
  * nvdio_ctrl_resume() - restart a controller after nvdio_ctrl_suspend()
  * @ctrl: controller, powered, its configuration space restored
  *
@@ -172,15 +192,12 @@ int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown)
  */
 int nvdio_ctrl_resume(struct nvdio_ctrl *ctrl)
 {
-	int ret = 0;
+	int ret;
 
 	mutex_lock(&ctrl->lock);
-	/* Error recovery has begun meanwhile: its end restarts it. */
-	ctrl->held = ctrl->recovering;
-	if (ctrl->state == NVDIO_CTRL_RESETTING && !ctrl->held)
-		ret = ctrl_restart(ctrl);
-	if (ctrl->state == NVDIO_CTRL_LIVE)
-		queue_delayed_work(ctrl->reset_wq, &ctrl->watchdog, HZ);
+	ctrl->suspended = false;
+	/* Not if error recovery has begun meanwhile: its end restarts it. */
+	ret = nvdio_ctrl_let_go(ctrl);
 	mutex_unlock(&ctrl->lock);
 	return ret;
 }

@@ -17,5 +17,6 @@ int nvdio_ctrl_freeze(struct nvdio_ctrl *ctrl);
 void nvdio_ctrl_unfreeze(struct nvdio_ctrl *ctrl);
 int nvdio_ctrl_suspend(struct nvdio_ctrl *ctrl, bool shutdown);
 int nvdio_ctrl_resume(struct nvdio_ctrl *ctrl);
+int nvdio_ctrl_let_go(struct nvdio_ctrl *ctrl);
 
 #endif /* NVDIO_CTRL_LIFE_H */

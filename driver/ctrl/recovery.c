@@ -54,17 +54,28 @@ static void recovery_begin(struct nvdio_ctrl *ctrl)
 	mutex_unlock(&ctrl->lock);
 }
 
+/* No register of a suspended controller is accessed: the end of recovery waits. */
+static void recovery_later(struct nvdio_ctrl *ctrl)
+{
+	if (!nvdio_ctrl_gone(ctrl))
+		mod_delayed_work(ctrl->reset_wq, &ctrl->recovery_work, HZ);
+}
+
 /* The controller can be accessed again, and may have been reset. */
 static void recovery_end(struct nvdio_ctrl *ctrl)
 {
-	bool recovering;
 	u32 csts;
 
 	WRITE_ONCE(ctrl->core_waits, true);
 	nvdio_ctrl_lock_urgent(ctrl);
-	recovering = ctrl->recovering;
+	if (!ctrl->recovering)
+		goto unlock;
+	if (ctrl->suspended) {
+		recovery_later(ctrl);
+		goto unlock;
+	}
 	ctrl->recovering = false;
-	if (recovering && ctrl->state == NVDIO_CTRL_RESETTING) {
+	if (ctrl->state == NVDIO_CTRL_RESETTING) {
 		nvdio_regs_failed(ctrl, &csts);
 		dev_info(&ctrl->dev,
 			 "PCI channel works again, restarting (CSTS %#x)\n",
@@ -72,9 +83,10 @@ static void recovery_end(struct nvdio_ctrl *ctrl)
 		nvdio_ctrl_halt(ctrl, false, NVDIO_SC_RESET);
 	}
 	WRITE_ONCE(ctrl->core_waits, false);
+	nvdio_ctrl_let_go(ctrl);
+unlock:
+	WRITE_ONCE(ctrl->core_waits, false);
 	mutex_unlock(&ctrl->lock);
-	if (recovering)
-		nvdio_ctrl_resume(ctrl);
 }
 
 /* The channel will not work again. Nothing proves that the device is quiet. */
@@ -106,7 +118,10 @@ void nvdio_recovery_late(struct work_struct *work)
 					       struct nvdio_ctrl,
 					       recovery_work);
 
-	if (pci_channel_offline(ctrl->pdev))
+	/* It may be in D3. */
+	if (READ_ONCE(ctrl->suspended))
+		recovery_later(ctrl);
+	else if (pci_channel_offline(ctrl->pdev))
 		recovery_give_up(ctrl);
 	else
 		recovery_end(ctrl);

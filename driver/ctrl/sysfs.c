@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* sysfs attributes of the nodes, one value per file. */
+#include <linux/args.h>
 #include <linux/device.h>
 #include <linux/sysfs.h>
 #include <linux/unaligned.h>

@@ -163,7 +163,7 @@ static void add(int f)
 		NVDIO_MAP_USER, NVDIO_MAP_DMABUF };
 	struct nvdio_map_add room[420] = { { .flags = kinds[fuzz_any(5)] } }, *a = room;
 	unsigned int cmd = resized(NVDIO_IOC_MAP_ADD, sizeof(*a)), slot = fuzz_any(IDS);
-	uint64_t odd = 1ULL << fuzz_any(64);
+	uint64_t odd = 1ULL << fuzz_any(64), behind = (uintptr_t)fuzz_base + 8 * MiB;
 	size_t len;
 
 	a->addr = (uintptr_t)part(&len);
@@ -181,6 +181,9 @@ static void add(int f)
 		a->addr = odd;
 	if (one_in(10))
 		a->len = odd;
+	/* Not with it: commands by identifier may change all of a map. */
+	if (a->addr < behind && a->len > behind - a->addr && a->len < 1ULL << 40)
+		a->len = behind - a->addr;
 	if (!fuzz_doing("maps add fd %d cmd %#x to %u %#llx %#llx flags %#x %d", f, cmd, slot,
 			a->addr, a->len, a->flags, a->dmabuf_fd))
 		return;

@@ -16,6 +16,7 @@ silent_limit=600
 # Of wall time, for a guest with a debug kernel: eight times what the longest takes.
 # shellcheck disable=SC2034
 debug_limit=1500
+# shellcheck disable=SC2034
 [ -z "${NVDIO_FULL-}" ] || { silent_limit=0 debug_limit=6000; }
 # What tests/guest/io runs on a whole device.
 # shellcheck disable=SC2034

@@ -70,12 +70,12 @@ SHARED_LINES = {
 }
 
 
-def each_and_batch(each: float, batch: float) -> str:
+def each_and_batch(each: float, per_batch: float) -> str:
     """What each I/O and each batch costs, without a zero that says nothing."""
-    a, b = f"{each:.1f}".removesuffix(".0").replace("-0", "0"), f"{batch:.0f}".replace("-0", "0")
-    if b == "0":
-        return a
-    return f"+ {b}" if a == "0" else f"{a} {'- ' if batch < 0 else '+ '}{b.removeprefix('-')}"
+    a, b = round(each, 1), round(per_batch)
+    if not b:
+        return f"{a or 0:g}"
+    return (f"{a:g} " if a else "") + f"{'-' if b < 0 else '+'} {abs(b)}"
 
 
 def traced_table(rows: Sequence[TracedRow]) -> list[list[str]]:

@@ -4,8 +4,8 @@ fences, accesses to MSRs and to device memory, interrupts, and lines of memory.
 
 Whatever happens between two marks of the loop is a batch ("turn"). What disturbs a batch (a
 thread of the kernel, a tick of the clock between two I/Os) nearly always adds something, so the
-lower quartile of all batches counts. The difference between batches of two sizes is what one more I/O costs; the rest is
-the price of the batch.
+lower quartile of all batches counts. The difference between batches of two sizes is what one
+more I/O costs; the rest is the price of the batch.
 """
 
 import functools

@@ -59,6 +59,8 @@ class TracedRow:
     each: dict[str, float] = field(default_factory=dict)    # one more I/O in a batch
     batch: dict[str, float] = field(default_factory=dict)   # a batch, besides
     shared: dict[str, int] = field(default_factory=dict)    # lines, of all processors
+    # Where the instructions of a batch are, by figure.
+    symbols: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def figure(self, name: str) -> float:
         """One of the figures that a budget may limit."""

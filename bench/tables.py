@@ -104,3 +104,12 @@ that one processor writes and another one accesses, in at least half of the batc
         print(f"\n{cpus} processor{'s' if cpus > 1 else ''}", file=out)
         for first, *others in traced_table([r for r in rows if r.job.cpus == cpus]):
             print(f"{first:26}" + "".join(f"{text:>13}" for text in others), file=out)
+
+
+def traced_profile(row: TracedRow, out: TextIO, top: int) -> None:
+    """Where the instructions of a traced row are."""
+    print(f"\n{row.job.label()} on {LINUX_NAMES[row.dev]}, in a batch of {row.job.batch}:", file=out)
+    for figure in TRACED_LINES:
+        found = sorted(row.symbols.get(figure, {}).items(), key=lambda x: -x[1])[:top]
+        for where, n in found:
+            print(f"  {n:5}  {figure:12}  {where}", file=out)

@@ -197,6 +197,12 @@ class Processor:
                 self.turn.wrote.add(line)
 
 
+def quartile(values: Iterable[int]) -> int:
+    """The lower one."""
+    ordered = sorted(values)
+    return ordered[len(ordered) // 4]
+
+
 def regular(turns: Sequence[Turn], of: Callable[[Turn], set[int]]) -> set[int]:
     """The lines that are there in at least half of the batches."""
     seen = Counter(line for t in turns for line in of(t))
@@ -212,7 +218,17 @@ class Interval:
     def usual(self) -> dict[str, int]:
         """Of each figure the lower quartile."""
         figures = [t.figures() for turns in self.processors for t in turns]
-        return {n: sorted(f[n] for f in figures)[len(figures) // 4] for n in figures[0]}
+        return {n: quartile(f[n] for f in figures) for n in figures[0]}
+
+    def symbols(self) -> dict[str, dict[str, int]]:
+        """Of each figure that counts instructions, where those of a batch are."""
+        turns = [t for turns in self.processors for t in turns]
+        found: dict[str, dict[str, int]] = {}
+        for figure, where in sorted({key for t in turns for key in t.symbols}):
+            n = quartile(t.symbols[figure, where] for t in turns)
+            if n:
+                found.setdefault(figure, {})[where] = n
+        return found
 
     def shared(self) -> dict[str, int]:
         """Lines that one processor writes and another one accesses, each in at least half of
@@ -298,7 +314,8 @@ def row_of(dev: str, small: tuple[Job, Interval], large: tuple[Job, Interval]) -
     (few, a), (many, b) = (small[0].batch, small[1].usual()), (large[0].batch, large[1].usual())
     each = {n: (b[n] - a[n]) / (many - few) for n in b}
     return TracedRow(job=large[0], dev=dev, each={n: round(v, 3) for n, v in each.items()},
-                     batch={n: round(b[n] - each[n] * many, 2) for n in b}, shared=large[1].shared())
+                     batch={n: round(b[n] - each[n] * many, 2) for n in b},
+                     shared=large[1].shared(), symbols=large[1].symbols())
 
 
 def rows_of(numbered: Sequence[Run], intervals: Mapping[int, Interval]) -> list[TracedRow]:

@@ -221,6 +221,8 @@ def test_rows() -> None:
           "rows: what each I/O costs, and what the batch costs besides")
     found = traced.Reader(SYMBOLS).read(t.records)
     del found[2]
+    equal(rows[0].symbols["locked_own"], {"nvdio_submit [nvdio]": 69},
+          "rows: where the locked instructions of a batch are")
     try:
         traced.rows_of(numbered, found)
         ok(False, "rows: an interval without a trace is an error")
@@ -249,7 +251,8 @@ def some_row(dev: str, locked: float, cpus: int = 1) -> TracedRow:
 
 def test_table() -> None:
     for each, per_batch, text in ((1.04, 3.67, "1 + 4"), (5.25, 0.2, "5.2"), (0, 9, "+ 9"), (0, 0, "0"),
-                                  (-0.04, 2, "+ 2"), (-0.04, 0.4, "0"), (-0.5, 0, "-0.5"), (1, -0.3, "1"), (1.5, -2, "1.5 - 2"),
+                                  (-0.04, 2, "+ 2"), (-0.04, 0.4, "0"), (-0.5, 0, "-0.5"),
+                                  (1, -0.3, "1"), (1.5, -2, "1.5 - 2"),
                                   (0.5, 10, "0.5 + 10"), (0, -2, "- 2"), (10, 20, "10 + 20")):
         equal(tables.each_and_batch(each, per_batch), text, f"table: '{text}'")
     lines = tables.traced_table([some_row("nvdio", 1), some_row("ng", 2)])
@@ -258,6 +261,11 @@ def test_table() -> None:
     equal(lines[-1][0], "  scheduler", "table: nothing is shared with one processor")
     equal(tables.traced_table([some_row("nvdio", 1, cpus=2)])[-3], ["shared lines: own", "7"],
           "table: the lines that several processors share")
+    out = io.StringIO()
+    row = TracedRow(job=job("uring"), dev="ng", symbols={"locked_own": {"a": 1, "b": 9, "c": 5}})
+    tables.traced_profile(row, out, 2)
+    equal([text.split() for text in out.getvalue().splitlines()[2:]],
+          [["9", "locked_own", "b"], ["5", "locked_own", "c"]], "table: the functions that have most")
     out = io.StringIO()
     tables.traced([some_row("nvdio", 1), some_row("nvdio", 1, 16)], out)
     ok("\n1 processor\n" in out.getvalue() and "\n16 processors\n" in out.getvalue(),

@@ -92,6 +92,14 @@ def test_who() -> None:
           "who: a function of nobody's belongs to whoever called it, until it returns")
     equal(turn.symbols["locked_own", "_raw_spin_lock < nvdio_submit [nvdio]"], 1,
           "who: the caller has a name, too")
+    t = Trace()
+    t.mark()
+    t.call("vfs_read")
+    t.call("_raw_spin_lock")
+    t.ret("_raw_spin_lock")
+    t.run("_raw_spin_lock", FENCE)
+    equal(list(t.turns()[0].symbols), [("fences_rest", "_raw_spin_lock < vfs_read")],
+          "who: also after a call of its own")
 
 
 def interrupt(t: Trace, name: str) -> None:
@@ -184,7 +192,7 @@ def batches(t: Trace, number: int, counted: list[int]) -> None:
 
 def test_read() -> None:
     t = Trace()
-    batches(t, 3, [12, 14, 12, 13, 10, 30, 12, 12])
+    batches(t, 3, [12, 14, 12, 13, 10, 30, 13, 13])
     t.mark(traced.INTERVAL, 4)
     data = io.BytesIO(b"".join(traced.RECORD.pack(*r) for r in t.records) + b"half a rec")
     equal(list(traced.records(data)), t.records, "read: the file has what the plugin wrote")
@@ -236,8 +244,8 @@ def turn(own: set[int], rest: set[int], wrote: set[int]) -> Turn:
 
 def test_shared() -> None:
     one = [turn({1, 2}, {5, 6}, {1, 5}), turn({1}, {5, 6}, {1, 5, 6})]
-    two = [turn({2}, {1, 5}, {2, 5}), turn({2}, {5}, {2}), turn({2}, {5}, {2}), turn({2}, {5, 6}, {2})]
-    equal(Interval([one, two]).shared(), {"shared_own": 1, "shared_rest": 1, "shared_sched": 0},
+    two = [turn({2}, {1, 5}, {2, 5}), turn({2}, {1, 5}, {2}), turn({2}, {5}, {2}), turn({2}, {5, 6}, {2})]
+    equal(Interval([one, two]).shared(), {"shared_own": 2, "shared_rest": 1, "shared_sched": 0},
           "shared: written by one and touched by another in half of their batches")
     equal(Interval([one]).shared(), {"shared_own": 0, "shared_rest": 0, "shared_sched": 0},
           "shared: nothing with one processor")

@@ -191,9 +191,9 @@ TRACED_BATCHES = (8, 32)
 TRACED_TURNS = 24
 
 
-def traced(kinds: Sequence[str], kernel: str = "6.12", cpus: int = 1, iommu: str = "off") -> Plan:
-    """What a count of instructions does not show."""
-    plan = Plan(kernel, cpus, iommu, traced=True)
+def traced(kinds: Sequence[str], **fields: Any) -> Plan:
+    """What a count of instructions does not show. fields: of the plan."""
+    plan = Plan(traced=True, **fields)
     # Without a record: the plugin begins when it meets the loop for the first time.
     plan.add([NONE], job("nop"), 1000, 1)
     for mode in TRACED:

@@ -232,8 +232,9 @@ def rows_of(machine: Machine, setup: Setup) -> list[Row]:
 
 
 def traced_rows_of(machine: Machine, setup: Setup) -> list[TracedRow]:
-    """What the plugin wrote down in the machine that ran last, if its plan was traced."""
-    if not machine.all_done:
+    """What the plugin wrote down in the machine that ran last, if its plan was traced. Without
+    all of it there is no row: each needs two runs."""
+    if not machine.good or machine.refused:
         return []
     with open(os.path.join(setup.work, "kallsyms"), encoding="utf-8") as f:
         reader = traced.Reader(counts.Symbols(f))

@@ -26,6 +26,9 @@ EXPORT int qemu_plugin_version = 3;
 #define MAX_VCPUS	64
 #define MAX_RECORDS	(32u << 20)	/* of a vCPU: 512 MiB */
 
+/* Of these it matters that they are executed, whatever they access. */
+#define EXECUTED	(X86_LOCKED | X86_FENCE | X86_MSR | X86_IRET | X86_POP_RSP)
+
 /* bench/traced.py has the same numbers. */
 enum kind { INTERVAL, VCPU, INSN, TARGET, ACCESS, EXEC, TURN, LOST, END };
 enum { FLAG_STORE = 1, FLAG_IO = 2 };
@@ -34,8 +37,7 @@ enum { FLAG_STORE = 1, FLAG_IO = 2 };
  * INTERVAL and END: @number is the interval's. VCPU: @number is its index; the records up
  * to the next are its stream. INSN: @number is an instruction's, @address where it is,
  * @flags X86_...; TARGET follows if it is a direct call. ACCESS: by instruction @number, of
- * @size bytes. EXEC: instruction @number, which is locked, a fence, accesses an MSR, or
- * returns from an interrupt. LOST: there were more records than fit.
+ * @size bytes. EXEC: instruction @number, which is one of EXECUTED. LOST: there were more records than fit.
  */
 struct record {
 	uint64_t address;
@@ -182,7 +184,7 @@ static void on_kernel_insn(struct qemu_plugin_insn *insn)
 	known->number = __atomic_fetch_add(&ninsns, 1, __ATOMIC_RELAXED);
 	qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS,
 					 QEMU_PLUGIN_MEM_RW, known);
-	if (known->flags & (X86_LOCKED | X86_FENCE | X86_MSR | X86_IRET))
+	if (known->flags & EXECUTED)
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_exec, QEMU_PLUGIN_CB_NO_REGS,
 						       known);
 }

@@ -25,7 +25,7 @@ RECORD = struct.Struct("<QIBBH")
 INTERVAL, VCPU, INSN, TARGET, ACCESS, EXEC, TURN, LOST, END = range(9)
 STORE, IO = 1, 2
 # As in bench/x86.h.
-LOCKED, FENCE, MSR, CALL, RET, IRET = 1, 2, 4, 8, 16, 32
+LOCKED, FENCE, MSR, CALL, RET, IRET, POP_RSP = 1, 2, 4, 8, 16, 32, 64
 LINE_SHIFT, PAGE_SHIFT = 6, 12
 STACK_SHIFT = 14        # of a kernel stack: 16 KiB, aligned
 
@@ -116,6 +116,7 @@ class Processor:
         self.phase = SUBMIT
         self.stacks: dict[int, list[Frame]] = {}
         self.frames: list[Frame] = []
+        self.left: list[Frame] = []     # of the stack from which a call went to another one
         self.stack_pages: set[int] = set()
 
     def mark(self) -> None:
@@ -136,9 +137,12 @@ class Processor:
         return f"{insn.symbol} < {self.frames[-1][2]}" if self.frames and insn.who is None else insn.symbol
 
     def executed(self, insn: Insn) -> None:
-        """A locked instruction, a fence, an access to an MSR or a return from an interrupt."""
+        """A locked instruction, a fence, an access to an MSR or a return from an interrupt or
+        from its stack."""
         if insn.flags & IRET:
             self.interrupt_ended()
+        if insn.flags & POP_RSP:
+            self.frames = self.left
         who = self.who(insn)
         if self.turn and who != NOISE:
             for flag, name in COUNTED.items():
@@ -162,8 +166,10 @@ class Processor:
         del self.frames[entry:]
 
     def called(self, insn: Insn, place: int) -> None:
-        who = self.who(insn)
+        who, frames = self.who(insn), self.frames
         self.unwind(place)
+        if self.frames is not frames:
+            self.left = frames
         self.frames.append((place, who, insn.symbol))
         self.stack_pages.add(place >> PAGE_SHIFT)
         if not self.turn or not insn.target:
@@ -204,9 +210,9 @@ def quartile(values: Iterable[int]) -> int:
 
 
 def regular(turns: Sequence[Turn], of: Callable[[Turn], set[int]]) -> set[int]:
-    """The lines that are there in at least half of the batches."""
+    """The lines that are there in at least a quarter of the batches."""
     seen = Counter(line for t in turns for line in of(t))
-    return {line for line, n in seen.items() if n * 2 >= len(turns)}
+    return {line for line, n in seen.items() if n * 4 >= len(turns)}
 
 
 @dataclass
@@ -231,8 +237,8 @@ class Interval:
         return found
 
     def shared(self) -> dict[str, int]:
-        """Lines that one processor writes and another one accesses, each in at least half of
-        its batches, by who touches them."""
+        """Lines that one processor writes and another one accesses, each in at least a quarter
+        of its batches, by who touches them."""
         wrote = [regular(turns, lambda t: t.wrote) for turns in self.processors]
         touched = [regular(turns, Turn.all_touched) for turns in self.processors]
         common = {line for i, w in enumerate(wrote) for j, r in enumerate(touched) if i != j

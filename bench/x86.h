@@ -17,10 +17,12 @@
 #define X86_CALL	0x08	/* near: stores the return address */
 #define X86_RET		0x10	/* near: loads it */
 #define X86_IRET	0x20
+#define X86_POP_RSP	0x40	/* back from another stack */
 
 struct x86_prefixes {
 	size_t len;	/* of all of them, REX included */
 	int lock;
+	int rex;	/* the prefix, or 0 */
 	int other;	/* 66, F2 or F3: another instruction where there are several */
 };
 
@@ -49,7 +51,7 @@ static inline struct x86_prefixes x86_prefixes(const uint8_t *b, size_t n)
 			break;
 		default:
 			if ((b[p.len] & 0xf0) == 0x40)
-				p.len++;
+				p.rex = b[p.len++];
 			return p;
 		}
 	}
@@ -93,6 +95,8 @@ static inline unsigned int x86_classify(const uint8_t *b, size_t n)
 		return what | X86_RET;
 	if (b[0] == 0xcf)
 		return what | X86_IRET;
+	if (b[0] == 0x5c && !(p.rex & 1))
+		return what | X86_POP_RSP;
 	if (b[0] == 0xe8)
 		return what | X86_CALL;
 	if (n < 2)

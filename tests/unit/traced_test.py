@@ -15,7 +15,7 @@ import traced
 from counts import Symbols
 from jobs import Run, job
 from results import TracedRow
-from traced import CALL, FENCE, IO, IRET, LOCKED, MSR, RET, STORE, Interval, Record, Turn
+from traced import CALL, FENCE, IO, IRET, LOCKED, MSR, POP_RSP, RET, STORE, Interval, Record, Turn
 
 NAMES = ("nvdio_submit [nvdio]", "_raw_spin_lock", "vfs_read", "schedule", "dma_map_page_attrs",
          "asm_common_interrupt", "common_interrupt", "asm_sysvec_apic_timer_interrupt",
@@ -142,6 +142,17 @@ def test_interrupts() -> None:
           "interrupts: a device's begins the completion")
     t = Trace()
     t.mark()
+    t.call("vfs_read")
+    interrupt(t, "sysvec_apic_timer_interrupt")
+    t.sp, before = STACK + 0x10000, t.sp
+    t.call("sysvec_apic_timer_interrupt")
+    t.ret("schedule")
+    t.run("sysvec_apic_timer_interrupt", POP_RSP)
+    t.sp = before
+    t.run("vfs_read", LOCKED)
+    equal(dict(t.turns()[0].counts), {}, "interrupts: a timer's has a stack of its own, and goes on after it")
+    t = Trace()
+    t.mark()
     t.call("do_idle")
     t.run("schedule", LOCKED)
     interrupt(t, "common_interrupt")
@@ -244,9 +255,9 @@ def turn(own: set[int], rest: set[int], wrote: set[int]) -> Turn:
 
 def test_shared() -> None:
     one = [turn({1, 2}, {5, 6}, {1, 5}), turn({1}, {5, 6}, {1, 5, 6})]
-    two = [turn({2}, {1, 5}, {2, 5}), turn({2}, {1, 5}, {2}), turn({2}, {5}, {2}), turn({2}, {5, 6}, {2})]
+    two = [turn({2}, {1, 5}, {2, 5})] * 2 + [turn({2}, {5}, {2})] * 5 + [turn({2}, {5, 6}, {2})]
     equal(Interval([one, two]).shared(), {"shared_own": 2, "shared_rest": 1, "shared_sched": 0},
-          "shared: written by one and touched by another in half of their batches")
+          "shared: written by one and touched by another in a quarter of their batches")
     equal(Interval([one]).shared(), {"shared_own": 0, "shared_rest": 0, "shared_sched": 0},
           "shared: nothing with one processor")
 

@@ -53,6 +53,9 @@ static const struct {
 	INSN("iretq", X86_IRET, 0x48, 0xcf),
 	INSN("vpxor %xmm0,%xmm0,%xmm0", 0, 0xc5, 0xf9, 0xef, 0xc0),
 	INSN("push %rbp", 0, 0x55),
+	INSN("pop %rsp", X86_POP_RSP, 0x5c),
+	INSN("pop %r12", 0, 0x41, 0x5c),
+	INSN("pop %rbx", 0, 0x5b),
 	INSN("push %r12", 0, 0x41, 0x54),
 	INSN("nopl 0(%rax)", 0, 0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00),
 };
@@ -76,7 +79,7 @@ static void cut(void)
 			uint8_t *b = malloc(n + !n);
 
 			memcpy(b, table[i].bytes, n);
-			bad += x86_classify(b, n) > 0x3f;
+			bad += x86_classify(b, n) > 0x7f;
 			bad += x86_call_target(b, n, 1) != 0;
 			free(b);
 		}

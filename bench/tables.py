@@ -99,7 +99,8 @@ What a count of instructions does not show: reads of 4 KiB, the submitter sleeps
 "a + b": a for each I/O and b for each batch. own: the driver, the block layer and DMA mapping;
 scheduler: what nobody else touches. Lines of 64 bytes, without stacks; a line that the driver
 touches is its own. Timers, and other interrupts that no I/O causes, are left out. shared: lines
-that one processor writes and another one accesses, in at least a quarter of the batches of each.""", file=out)
+that one processor writes and another one accesses, in a quarter of the batches of each or more.""",
+          file=out)
     for cpus in dict.fromkeys(r.job.cpus for r in rows):
         print(f"\n{cpus} processor{'s' if cpus > 1 else ''}", file=out)
         for first, *others in traced_table([r for r in rows if r.job.cpus == cpus]):

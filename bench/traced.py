@@ -36,7 +36,8 @@ WHO = (OWN, REST, SCHED)
 SUBMIT, COMPLETE = "submit", "complete"
 # What an idle processor does depends on how long it waits.
 NOISE_SYMBOLS = re.compile(r"(asm_|__)?sysvec_.*|do_idle|cpu_startup_entry")
-ENTRY = "asm_"          # of an interrupt: nothing called it
+INTERRUPT = "asm_"      # what its entry begins with
+ENTRIES = (INTERRUPT, "entry_")     # and a system call's: nothing called it
 DEVICE_IRQ = "common_interrupt"
 IPIS = re.compile(r"sysvec_(reschedule_ipi|call_function.*)")
 COUNTED = {LOCKED: "locked", FENCE: "fences", MSR: "msr"}
@@ -127,7 +128,7 @@ class Processor:
         self.phase = SUBMIT
 
     def who(self, insn: Insn) -> str:
-        if insn.symbol.startswith(ENTRY):
+        if insn.symbol.startswith(ENTRIES):
             return insn.who or REST
         caller = self.frames[-1][1] if self.frames else REST
         return caller if caller == NOISE or insn.who is None else insn.who
@@ -158,7 +159,7 @@ class Processor:
     def interrupt_ended(self) -> None:
         """Its entry moves return addresses, so not all of its calls have been unwound."""
         entry = next((i for i in reversed(range(len(self.frames)))
-                      if self.frames[i][2].startswith(ENTRY)), None)
+                      if self.frames[i][2].startswith(INTERRUPT)), None)
         if entry is None:
             return
         while entry and self.frames[entry - 1][2] == self.frames[entry][2]:
@@ -318,6 +319,8 @@ def records(f: BinaryIO) -> Iterator[Record]:
 def row_of(dev: str, small: tuple[Job, Interval], large: tuple[Job, Interval]) -> TracedRow:
     """From batches of two sizes."""
     (few, a), (many, b) = (small[0].batch, small[1].usual()), (large[0].batch, large[1].usual())
+    if not (b["submit_own"] and b["complete_own"]):
+        raise ValueError(f"{large[0].label()}: nothing of the driver's was seen")
     each = {n: (b[n] - a[n]) / (many - few) for n in b}
     return TracedRow(job=large[0], dev=dev, each={n: round(v, 3) for n, v in each.items()},
                      batch={n: round(b[n] - each[n] * many, 2) for n in b},

@@ -19,7 +19,8 @@ from traced import CALL, FENCE, IO, IRET, LOCKED, MSR, POP_RSP, RET, STORE, Inte
 
 NAMES = ("nvdio_submit [nvdio]", "_raw_spin_lock", "vfs_read", "schedule", "dma_map_page_attrs",
          "asm_common_interrupt", "common_interrupt", "asm_sysvec_apic_timer_interrupt",
-         "sysvec_apic_timer_interrupt", "do_idle", "sysvec_reschedule_ipi", "error_entry")
+         "sysvec_apic_timer_interrupt", "do_idle", "sysvec_reschedule_ipi", "error_entry",
+         "entry_SYSCALL_64", "syscall_return_via_sysret")
 PLACES = {name: 0xffffffff81000000 + (i << 8) for i, name in enumerate(NAMES)}
 SYMBOLS = Symbols(f"{at:016x} T {name}" for name, at in PLACES.items())
 STACK = 0xffffc90000104000      # the end of a stack
@@ -151,6 +152,15 @@ def test_interrupts() -> None:
     t.sp = before
     t.run("vfs_read", LOCKED)
     equal(dict(t.turns()[0].counts), {}, "interrupts: a timer's has a stack of its own, and goes on after it")
+    t.sp = STACK
+    t.call("entry_SYSCALL_64")
+    t.run("_raw_spin_lock", LOCKED)
+    t.ret("vfs_read")
+    t.run("syscall_return_via_sysret", POP_RSP)
+    t.call("entry_SYSCALL_64")
+    t.run("vfs_read", LOCKED)
+    equal(dict(t.turns()[1].counts), {"locked_rest": 2},
+          "interrupts: a system call after it does not belong to it")
     t = Trace()
     t.mark()
     t.call("do_idle")
@@ -185,13 +195,18 @@ def test_lines() -> None:
     equal(t.turns()[0].wrote, {DATA >> 6, (DATA + 0x100) >> 6}, "lines: those that are written")
 
 
-def batches(t: Trace, number: int, counted: list[int]) -> None:
+def batches(t: Trace, number: int, counted: list[int], seen: bool = True) -> None:
     """An interval of batches with so many locked instructions of the driver's each."""
     t.mark(traced.INTERVAL, number)
     t.mark(traced.VCPU)
     t.run("nvdio_submit [nvdio]", LOCKED)
     for n in (99, *counted):
         t.mark()
+        if seen:
+            t.access("nvdio_submit [nvdio]", DATA)
+            t.call("asm_common_interrupt", "common_interrupt")
+            t.access("nvdio_submit [nvdio]", DATA)
+            t.ret("vfs_read")
         for _ in range(n):
             t.run("nvdio_submit [nvdio]", LOCKED)
     t.mark()

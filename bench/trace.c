@@ -37,7 +37,8 @@ enum { FLAG_STORE = 1, FLAG_IO = 2 };
  * INTERVAL and END: @number is the interval's. VCPU: @number is its index; the records up
  * to the next are its stream. INSN: @number is an instruction's, @address where it is,
  * @flags X86_...; TARGET follows if it is a direct call. ACCESS: by instruction @number, of
- * @size bytes. EXEC: instruction @number, which is one of EXECUTED. LOST: there were more records than fit.
+ * @size bytes. EXEC: instruction @number, which is one of EXECUTED. LOST: there were more
+ * records than fit.
  */
 struct record {
 	uint64_t address;

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import counts
+import traced
 from jobs import BLOCK, LINUX_NAMES, NONE, NVDIO, PASSTHROUGH, Plan, Run
-from results import Row
+from results import Row, TracedRow
 
 BENCH = counts.BENCH
 TOP = os.path.dirname(BENCH)
@@ -26,6 +27,8 @@ BUILD = os.path.join(CACHE, "build")        # /build in the lab root and in the 
 # A command of the second pair of controllers takes so long that the submitter goes to
 # sleep for every batch; those of the first pair answer at once, and it hardly ever does.
 LATENCY_NS = 100000
+# Of a plan that is traced: every command of a batch is sent before the first one is completed.
+TRACED_LATENCY_NS = 20000000
 NODES = {NVDIO: "/dev/nvdio{}n1", BLOCK: "/dev/nvme{}n1", PASSTHROUGH: "/dev/ng{}n1"}
 # Statuses of lab/vm.
 BAD_LOG = 123
@@ -51,7 +54,8 @@ def compiled() -> tuple[str, str]:
     """The loop and the plugin, built inside the lab root; the directory's name as
     the host and as the lab sees it."""
     digest = hashlib.sha256()
-    for source in ("insn.c", "loop.c", "marker.h", "guest"):
+    for source in ("insn.c", "trace.c", "plugin.h", "x86.h", "loop.c", "marker.h",
+                   "guest"):
         with open(os.path.join(BENCH, source), "rb") as f:
             digest.update(f.read())
     name = f"bench-{digest.hexdigest()[:12]}"
@@ -62,7 +66,8 @@ def compiled() -> tuple[str, str]:
         lab = "/build/" + os.path.basename(temp)
         warn = "-O2 -Wall -Wextra -Werror"
         subprocess.run([os.path.join(TOP, "lab/sh"), "--", "sh", "-ec",
-                        f"cd bench; gcc {warn} -fvisibility=hidden -shared -fPIC -o {lab}/insn.so insn.c;"
+                        f"cd bench; for p in insn trace; do gcc {warn} -fvisibility=hidden -shared "
+                        f"-fPIC -o {lab}/$p.so $p.c; done;"
                         f"gcc {warn} -o {lab}/loop loop.c -luring -laio -lpthread"],
                        check=True, stdout=sys.stderr)
         try:
@@ -104,7 +109,7 @@ def vm_arguments(plan: Plan, setup: Setup, lab: str) -> list[str]:
             "--iommu", plan.iommu, "--backend", "null", "--timeout", str(setup.timeout)]
     latencies = [0]
     if any(run.job.sleep for run in plan.runs):
-        latencies.append(LATENCY_NS)
+        latencies.append(TRACED_LATENCY_NS if plan.traced else LATENCY_NS)
     props = f"mdts=9,max_ioqpairs={plan.cpus + 2},msix_qsize={plan.cpus + 3}"
     if not plan.shadow:
         props += ",dbcs=off"
@@ -118,9 +123,15 @@ def vm_arguments(plan: Plan, setup: Setup, lab: str) -> list[str]:
     else:
         args.append("--no-module")
     # Without autogroup, so that the scheduler's part does not depend on who calls setsid.
-    args += ["--append", f"noautogroup nohz=off {setup.append}"]
+    words = "noautogroup nohz=off "
+    if plan.traced:
+        # With one processor the kernel would remove lock prefixes. Random places on the stack
+        # are random lines.
+        words += "noreplace-smp randomize_kstack_offset=off "
+    args += ["--append", words + setup.append]
+    plugin = "trace" if plan.traced else "insn"
     return args + [
-        "--qemu", f"-plugin {lab}/insn.so,out={inside}/insn.out",
+        "--qemu", f"-plugin {lab}/{plugin}.so,out={inside}/{plugin}.out",
         "--run", f"NVME_ARGS='{queues}' exec sh bench/guest {inside} {len(latencies)} {SETTLE}"]
 
 
@@ -216,5 +227,19 @@ def rows_of(machine: Machine, setup: Setup) -> list[Row]:
         symbols = counts.Symbols(f)
     try:
         return counts.rows_of(machine.numbered, machine.answers, counted, symbols)
+    except ValueError as e:
+        raise Failed(str(e)) from e
+
+
+def traced_rows_of(machine: Machine, setup: Setup) -> list[TracedRow]:
+    """What the plugin wrote down in the machine that ran last, if its plan was traced. Without
+    all of it there is no row: each needs two runs."""
+    if not machine.good or machine.refused:
+        return []
+    with open(os.path.join(setup.work, "kallsyms"), encoding="utf-8") as f:
+        reader = traced.Reader(counts.Symbols(f))
+    try:
+        with open(os.path.join(setup.work, "trace.out"), "rb") as trace:
+            return traced.rows_of(machine.numbered, reader.read(traced.records(trace)))
     except ValueError as e:
         raise Failed(str(e)) from e

@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from jobs import Job, from_words
-from results import Row, find
+from results import AnyRow, Row, TracedRow, find
 
 # A count may be so much over its limit.
 TOLERANCE = 1.03
+# Which lines count for a result that is a quick, full or traced one.
+WHEN = {"quick": ("quick", "traced"), "full": ("quick", "full", "traced"), "traced": ("traced",)}
 
 
 @dataclass(frozen=True)
 class Budget:
     """One line: a figure of a row is at most a factor, or a factor of another row's."""
 
-    when: str       # "quick": in every result; "full": only in a full one
+    when: str       # "quick": in every result; "full": only in a full one; "traced": of a traced row
     dev: str
     job: Job
-    what: str       # one of results.FIGURES
+    what: str       # one of results.FIGURES, or a figure of bench/traced.py
     factor: float
     other: tuple[str, Job] | None = None    # node and job of the other row
 
@@ -57,7 +59,7 @@ def parse_line(line: str) -> Budget:
 
 
 def parse(lines: Iterable[str], measured: str) -> Iterator[Budget]:
-    """The budgets for a result of this kind (quick, full or mode)."""
+    """The budgets for a result of this kind (quick, full, traced or mode)."""
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -65,11 +67,11 @@ def parse(lines: Iterable[str], measured: str) -> Iterator[Budget]:
             budget = parse_line(line.rstrip("\n"))
         except (KeyError, ValueError) as e:
             raise ValueError(f"line {number}: {e}") from e
-        if budget.when in ("quick", measured):
+        if budget.when in WHEN.get(measured, ("quick",)):
             yield budget
 
 
-def judge(budget: Budget, rows: Sequence[Row]) -> Judgement:
+def judge(budget: Budget, rows: Sequence[AnyRow]) -> Judgement:
     row = find(rows, budget.dev, budget.job)
     if not row:
         return Judgement(budget, (budget.dev, budget.job))
@@ -82,11 +84,13 @@ def judge(budget: Budget, rows: Sequence[Row]) -> Judgement:
     return Judgement(budget, None, row.figure(budget.what), most)
 
 
-def check(rows: Sequence[Row], lines: Iterable[str], measured: str, out: TextIO) -> bool:
+def check(rows: Sequence[Row], lines: Iterable[str], measured: str, out: TextIO,
+          traced: Sequence[TracedRow] = ()) -> bool:
     """Prints a line for each budget. True: every one was measured and kept."""
     print("\nbudgets (bench/budget.tsv; a count may be 3 % over):", file=out)
     bad = missing = 0
-    for j in (judge(b, rows) for b in parse(lines, measured)):
+    for b in parse(lines, measured):
+        j = judge(b, traced) if b.when == "traced" else judge(b, rows)
         if j.missing:
             missing += 1
             print(f"  MISSING  {j.missing[1].label()} {j.missing[0]}", file=out)

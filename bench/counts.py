@@ -70,7 +70,11 @@ class Symbols:
     def name(self, block: int) -> str:
         """Of the function that a block belongs to. Its first function may begin after
         the block does."""
-        i = bisect.bisect_right(self.addresses, block + BLOCK - 1) - 1
+        return self.at(block + BLOCK - 1)
+
+    def at(self, address: int) -> str:
+        """Of the function that has this address."""
+        i = bisect.bisect_right(self.addresses, address) - 1
         return self.names[i] if i >= 0 else "?"
 
 

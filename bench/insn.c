@@ -30,55 +30,7 @@
 
 #define MARK_NO_ASM
 #include "marker.h"
-
-/*
- * The part of the plugin API that is used here, version 3 and later (QEMU 9.1);
- * declared by hand because Debian packages no header for it.
- */
-#define EXPORT __attribute__((visibility("default")))
-
-typedef uint64_t qemu_plugin_id_t;
-typedef uint32_t qemu_plugin_meminfo_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_plugin_hwaddr;
-struct qemu_plugin_scoreboard;
-struct qemu_info;
-
-typedef struct {
-	struct qemu_plugin_scoreboard *score;
-	size_t offset;
-} qemu_plugin_u64;
-
-enum { QEMU_PLUGIN_CB_NO_REGS = 0 };
-enum { QEMU_PLUGIN_MEM_W = 2 };
-enum { QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
-
-typedef void translate_fn(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
-typedef void exec_fn(unsigned int vcpu, void *data);
-typedef void mem_fn(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, translate_fn *cb);
-void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(struct qemu_plugin_tb *tb, int op,
-						       qemu_plugin_u64 entry, uint64_t imm);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_fn *cb,
-					    int flags, void *data);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, mem_fn *cb, int flags,
-				      int rw, void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
-						 size_t idx);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest,
-			     size_t len);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info,
-						  uint64_t vaddr);
-bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *haddr);
-int qemu_plugin_num_vcpus(void);
-struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t element_size);
-void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *score,
-				  unsigned int vcpu_index);
+#include "plugin.h"
 
 EXPORT int qemu_plugin_version = 3;
 
@@ -189,7 +141,7 @@ static void on_marker(unsigned int vcpu, void *data)
 	pthread_mutex_unlock(&lock);
 }
 
-static void on_store(unsigned int vcpu, qemu_plugin_meminfo_t info,
+static void on_store(unsigned int vcpu, uint32_t info,
 		     uint64_t vaddr, void *data)
 {
 	struct qemu_plugin_hwaddr *hw = qemu_plugin_get_hwaddr(info, vaddr);
@@ -200,13 +152,13 @@ static void on_store(unsigned int vcpu, qemu_plugin_meminfo_t info,
 		counters(vcpu)[vaddr & 4 ? SLOT_CQ : SLOT_SQ]++;
 }
 
-static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 {
 	size_t n = qemu_plugin_tb_n_insns(tb);
 	uint64_t vaddr = qemu_plugin_tb_vaddr(tb);
 	bool kernel = vaddr >> 63, module = vaddr >= MODULES_START;
 	uint32_t slot = SLOT_USER;
-	qemu_plugin_u64 count;
+	struct qemu_plugin_u64 count;
 
 	(void)id;
 	if (kernel) {
@@ -214,31 +166,27 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		slot = slot_of(vaddr);
 		pthread_mutex_unlock(&lock);
 	}
-	count = (qemu_plugin_u64){ score, slot * sizeof(uint64_t) };
+	count = (struct qemu_plugin_u64){ score, slot * sizeof(uint64_t) };
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, count, n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-		unsigned char b[7];
-		uint32_t disp;
+		uint32_t op;
 
 		if (module)
 			qemu_plugin_register_vcpu_mem_cb(insn, on_store, QEMU_PLUGIN_CB_NO_REGS,
 							 QEMU_PLUGIN_MEM_W, NULL);
-		if (kernel || qemu_plugin_insn_size(insn) != sizeof(b))
+		if (kernel)
 			continue;
-		qemu_plugin_insn_data(insn, b, sizeof(b));
-		if (b[0] != 0x0f || b[1] != 0x1f || b[2] != 0x80)
-			continue;
-		memcpy(&disp, b + 3, sizeof(disp));
-		if ((disp & MARK_MASK) == MARK_BASE)
+		op = marker_of(insn);
+		if (op && op != MARK_TURN)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker,
 							       QEMU_PLUGIN_CB_NO_REGS,
-							       (void *)(uintptr_t)disp);
+							       (void *)(uintptr_t)op);
 	}
 }
 
-EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info,
+EXPORT int qemu_plugin_install(uint64_t id, const struct qemu_info *info,
 			       int argc, char **argv)
 {
 	(void)info;

@@ -109,6 +109,8 @@ class Plan:
     iommu: str = "off"
     iopoll: int = 0
     shadow: int = 1
+    # With bench/trace.c instead of bench/insn.c.
+    traced: bool = False
     runs: list[Run] = field(default_factory=list)
 
     def add(self, kinds: Sequence[str], j: Job, count: int, repeat: int) -> None:
@@ -183,6 +185,23 @@ def without_shadow(kinds: Sequence[str]) -> Plan:
     return plan
 
 
+# What is traced: batches of two sizes, so many of each on each processor.
+TRACED = ("uring-fixed", "cmd-fixed")
+TRACED_BATCHES = (8, 32)
+TRACED_TURNS = 24
+
+
+def traced(kinds: Sequence[str], **fields: Any) -> Plan:
+    """What a count of instructions does not show. fields: of the plan."""
+    plan = Plan(traced=True, **fields)
+    # Without a record: the plugin begins when it meets the loop for the first time.
+    plan.add([NONE], job("nop"), 1000, 1)
+    for mode in TRACED:
+        for n in TRACED_BATCHES:
+            plan.add_peers(kinds, job(mode, depth=n, batch=n, sleep=1), n * (TRACED_TURNS + 2), 1)
+    return plan
+
+
 def quick(kinds: Sequence[str]) -> list[Plan]:
     plan = Plan()
     main_modes(plan, 3000, 3, kinds)
@@ -192,6 +211,7 @@ def quick(kinds: Sequence[str]) -> list[Plan]:
         mapped(plan, 2000, 2)
         plans.append(Plan(iommu="strict"))
         mapped(plans[-1], 2000, 2)
+    plans.append(traced(kinds))
     return plans
 
 
@@ -240,4 +260,5 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     latest = Plan(kernel="latest")
     main_modes(latest, 3000, 2, kinds)
     plans.append(latest)
+    plans += [traced(kinds, cpus=cpus) for cpus in (1, 2, 16)]
     return plans

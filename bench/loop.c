@@ -475,6 +475,7 @@ static void run(struct thread *t, unsigned long count)
 	unsigned long n = 0;
 
 	while (count ? n < count : !expired) {
+		mark_turn();
 		turn(t, true);
 		n += step;
 	}

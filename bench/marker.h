@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The markers between which bench/insn.c counts: a seven-byte NOP,
+ * The markers between which bench/insn.c and bench/trace.c count: a seven-byte NOP,
  * `nopl MARK_xxx(%rax)`. It does nothing on any processor; the plugin
  * recognises it by its displacement when it translates the block.
  *
@@ -15,6 +15,7 @@
 #define MARK_DIGIT	(MARK_BASE + 0x00)	/* ..0x0f: shift in one hex digit */
 #define MARK_START	(MARK_BASE + 0x10)
 #define MARK_STOP	(MARK_BASE + 0x11)
+#define MARK_TURN	(MARK_BASE + 0x12)	/* a batch begins; for bench/trace.c */
 
 #if defined(__x86_64__) && !defined(MARK_NO_ASM)
 
@@ -57,6 +58,11 @@ static inline void mark_stop(void)
 	mark_op(MARK_STOP);
 }
 
+static inline void mark_turn(void)
+{
+	mark_op(MARK_TURN);
+}
+
 #else	/* no TCG plugin to talk to: timing only */
 
 static inline void mark_start(unsigned int id)
@@ -65,6 +71,10 @@ static inline void mark_start(unsigned int id)
 }
 
 static inline void mark_stop(void)
+{
+}
+
+static inline void mark_turn(void)
 {
 }
 

@@ -5,7 +5,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from jobs import FIELDS, Job
 
@@ -50,21 +50,54 @@ ROW_FIELDS = tuple(f.name for f in dataclasses.fields(Row) if f.name != "job")
 
 
 @dataclass(kw_only=True)
+class TracedRow:
+    """What a count of instructions does not show (bench/traced.py). The job is that of the
+    larger batch."""
+
+    job: Job
+    dev: str
+    each: dict[str, float] = field(default_factory=dict)    # one more I/O in a batch
+    batch: dict[str, float] = field(default_factory=dict)   # a batch, besides
+    shared: dict[str, int] = field(default_factory=dict)    # lines, of all processors
+    # Where the instructions of a batch are, by figure.
+    symbols: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def figure(self, name: str) -> float:
+        """One of the figures that a budget may limit."""
+        for figures in (self.each, self.shared):
+            if name in figures:
+                return float(figures[name])
+        raise ValueError(f"{name!r}: no such figure (there are: {' '.join([*self.each, *self.shared])})")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "TracedRow":
+        return cls(**{**data, "job": Job(**data["job"])})
+
+
+AnyRow = TypeVar("AnyRow", Row, TracedRow)
+
+
+@dataclass(kw_only=True)
 class Result:
     """The fields are in the order of the file."""
 
     tree: str
     kernels: list[str | None] = field(default_factory=list)
     latency_ns: int = 0
-    what: str = ""          # quick, full or mode
+    what: str = ""          # quick, full, traced or mode
     complete: bool = False
     refused: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    traced: list[TracedRow] = field(default_factory=list)
     note: str = ""          # for bench/report; written by hand
 
     def save(self, path: str) -> None:
         data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         data["rows"] = [r.to_json() for r in self.rows]
+        data["traced"] = [r.to_json() for r in self.traced]
         if not self.note:
             del data["note"]
         with open(path, "w", encoding="utf-8") as f:
@@ -77,8 +110,9 @@ def load(path: str) -> Result:
         data = json.load(f)
     known = {f.name for f in dataclasses.fields(Result)}
     return Result(**{**{k: v for k, v in data.items() if k in known},
-                     "rows": [Row.from_json(r) for r in data["rows"]]})
+                     "rows": [Row.from_json(r) for r in data["rows"]],
+                     "traced": [TracedRow.from_json(r) for r in data.get("traced", [])]})
 
 
-def find(rows: Iterable[Row], dev: str, like: Job) -> Row | None:
+def find(rows: Iterable[AnyRow], dev: str, like: Job) -> AnyRow | None:
     return next((r for r in rows if r.dev == dev and r.job == like), None)

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from counts import OWN_SHARE, group_of
 from jobs import BLOCK, KINDS, LINUX_NAMES, NONE, NVDIO, PASSTHROUGH
-from results import Row, find
+from results import Row, TracedRow, find
 
 
 def ratio(a: Row | None, b: Row | None) -> str:
@@ -53,3 +53,64 @@ def profile(row: Row, out: TextIO, top: int) -> None:
     print(f"  (own share = {' + '.join(OWN_SHARE)}; which symbols those are: bench/symbols.tsv)", file=out)
     for s, v in list(row.symbols.items())[:top]:
         print(f"  {v:8.1f}  {group_of(s):9} {s}", file=out)
+
+
+TRACED_LINES = {
+    "locked_own": "locked instructions: own", "locked_rest": "  rest", "locked_sched": "  scheduler",
+    "fences_own": "fences: own", "fences_rest": "  rest", "fences_sched": "  scheduler",
+    "msr_own": "MSR accesses: own", "msr_rest": "  rest", "msr_sched": "  scheduler",
+    "mmio_own": "device memory: own", "mmio_rest": "  rest", "mmio_sched": "  scheduler",
+    "irqs": "interrupts", "ipis": "IPIs",
+    "submit_own": "lines, submission: own", "submit_rest": "  rest",
+    "complete_own": "lines, completion: own", "complete_rest": "  rest",
+    "lines_own": "lines, all: own", "lines_rest": "  rest", "lines_sched": "  scheduler",
+}
+SHARED_LINES = {
+    "shared_own": "shared lines: own", "shared_rest": "  rest", "shared_sched": "  scheduler",
+}
+
+
+def each_and_batch(each: float, per_batch: float) -> str:
+    """What each I/O and each batch costs, without a zero that says nothing."""
+    a, b = round(each, 1), round(per_batch)
+    if not b:
+        return f"{a or 0:g}"
+    return (f"{a:g} " if a else "") + f"{'-' if b < 0 else '+'} {abs(b)}"
+
+
+def traced_table(rows: Sequence[TracedRow]) -> list[list[str]]:
+    """A column for each row; the first one says what the lines are."""
+    table = [[""], [""], *([text] for text in TRACED_LINES.values())]
+    if rows[0].job.cpus > 1:
+        table += [[text] for text in SHARED_LINES.values()]
+    for r in rows:
+        cells = [r.job.mode, LINUX_NAMES[r.dev]]
+        cells += [each_and_batch(r.each[n], r.batch[n]) for n in TRACED_LINES]
+        cells += [str(r.shared[n]) for n in SHARED_LINES]
+        for line, text in zip(table, cells):
+            line.append(text)
+    return table
+
+
+def traced(rows: Sequence[TracedRow], out: TextIO) -> None:
+    """What a count of instructions does not show, a table for each number of processors."""
+    print("""
+What a count of instructions does not show: reads of 4 KiB, the submitter sleeps for each batch.
+"a + b": a for each I/O and b for each batch. own: the driver, the block layer and DMA mapping;
+scheduler: what nobody else touches. Lines of 64 bytes, without stacks; a line that the driver
+touches is its own. Timers, and other interrupts that no I/O causes, are left out. shared: lines
+that one processor writes and another one accesses, in a quarter of the batches of each or more.""",
+          file=out)
+    for cpus in dict.fromkeys(r.job.cpus for r in rows):
+        print(f"\n{cpus} processor{'s' if cpus > 1 else ''}", file=out)
+        for first, *others in traced_table([r for r in rows if r.job.cpus == cpus]):
+            print(f"{first:26}" + "".join(f"{text:>13}" for text in others), file=out)
+
+
+def traced_profile(row: TracedRow, out: TextIO, top: int) -> None:
+    """Where the instructions of a traced row are."""
+    print(f"\n{row.job.label()} on {LINUX_NAMES[row.dev]}, in a batch of {row.job.batch}:", file=out)
+    for figure in TRACED_LINES:
+        found = sorted(row.symbols.get(figure, {}).items(), key=lambda x: -x[1])[:top]
+        for where, n in found:
+            print(f"  {n:5}  {figure:12}  {where}", file=out)

@@ -421,18 +421,31 @@ static bool write_to(const char *path, const char *text)
 	return good;
 }
 
-static bool is_back(void)
+/*
+ * Bind it, wait for the node of its first namespace, and make that the device under test: while
+ * files of the old one are open, its number is in use.
+ */
+static bool bind_again(const char *pci)
 {
-	for (int i = 0; i < 300; i++) {
-		const int fd = open(dev.path, O_RDONLY);
+	static char path[64];
+	char pattern[96];
+	glob_t g = { };
 
-		if (fd >= 0) {
-			close(fd);
-			return true;
-		}
+	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%s/nvdio/nvdio*/nvdio*n1", pci);
+	if (!write_to("/sys/bus/pci/drivers/nvdio/bind", pci))
+		return false;
+	for (int i = 0; i < 300; i++) {
+		if (!glob(pattern, 0, NULL, &g))
+			snprintf(path, sizeof(path), "/dev/%.48s",
+				 strrchr(g.gl_pathv[0], '/') + 1);
+		globfree(&g);
+		if (*path && !access(path, F_OK))
+			break;
 		usleep(100 * 1000);
 	}
-	return false;
+	dev.path = path;
+	node = open(path, O_RDWR | O_DIRECT);
+	return node >= 0;
 }
 
 static void gone(int fd, const char *what)
@@ -455,7 +468,7 @@ static void gone(int fd, const char *what)
 
 static void unbound(void)
 {
-	const char *pci = getenv("NVDIO_PCI");
+	const char *pci = getenv("NVDIO_PCI"), *first = dev.path;
 	int range = range_or_bail(AT, LEN), old = excl(), new;
 	void *m = mmap(NULL, PG, RW, MAP_SHARED, range, NVDIO_MMAP_ALLOC);
 	struct load l[LOADS];
@@ -470,10 +483,9 @@ static void unbound(void)
 	loads_end(l, -ENODEV, "unbound");
 	gone(range, "unbound");
 	memset(m, 1, PG);
-	ok(write_to("/sys/bus/pci/drivers/nvdio/bind", pci) && is_back(), "bound again");
-	gone(range, "bound again");
 	close(node);
-	node = dev_open(O_RDWR | O_DIRECT);
+	ok(bind_again(pci), "bound again");
+	gone(range, "bound again");
 	new = excl();
 	ok(new >= 0, "O_EXCL of the new node, while that of the old one is held");
 	close(old);
@@ -484,6 +496,10 @@ static void unbound(void)
 	close(new);
 	close(range);
 	munmap(m, PG);
+	/* The number is free now. */
+	close(node);
+	ok(write_to("/sys/bus/pci/drivers/nvdio/unbind", pci) && bind_again(pci), "and once more");
+	is(strcmp(dev.path, first), 0, "the node has its first name: %s", dev.path);
 }
 
 static void setup(void)

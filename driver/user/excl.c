@@ -37,7 +37,5 @@ int nvdio_excl_open(struct nvdio_ns *ns, const struct file *file)
  */
 void nvdio_excl_release(struct nvdio_ns *ns, const struct file *file)
 {
-	/* Nobody but @file itself puts it there, or takes it away. */
-	if (READ_ONCE(ns->excl) == file)
-		smp_store_release(&ns->excl, NULL);
+	cmpxchg(&ns->excl, file, NULL);
 }

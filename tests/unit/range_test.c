@@ -103,15 +103,13 @@ static void random_spans(void)
 	for (int i = 0; i < 1000000; i++) {
 		const u64 size = (1 + rnd(&t_seed) % 64) * LBA;
 		const u64 first = rnd(&t_seed) % (size / LBA);
-		const struct nvdio_span of = {
-			first * LBA,
-			(first + 1 + rnd(&t_seed) % (size / LBA - first)) * LBA
-		};
+		const u64 nr = 1 + rnd(&t_seed) % (size / LBA - first);
+		const struct nvdio_span of = { LBA * first, LBA * (first + nr) };
 		/* It may have changed since. */
 		const u64 now = i & 1 ? size : rnd(&t_seed) % 80 * LBA;
 		const u64 end = now < of.end ? now : of.end;
 		const u64 start = block(size), len = block(size);
-		const unsigned __int128 stop = (unsigned __int128)of.start + start + len;
+		const unsigned __int128 stop = start + (unsigned __int128)len + of.start;
 		const bool inside = len && stop <= end;
 		u64 at = start;
 

@@ -52,6 +52,17 @@ static int range_or_bail(uint64_t start, uint64_t len)
 
 /* ---- handed over ---- */
 
+static long refs(void)
+{
+	FILE *f = fopen("/sys/module/nvdio/refcnt", "r");
+	long n = -1;
+
+	if (!f || fscanf(f, "%ld", &n) != 1)
+		bail("refcnt");
+	fclose(f);
+	return n;
+}
+
 static int pair[2];
 
 static void send_fd(int to, int fd)
@@ -142,9 +153,11 @@ static void del(int fd, uint32_t id)
 
 static void handed(void)
 {
+	const long before = refs();
 	const int fd = range_or_bail(AT, LEN);
 	struct stat st;
 
+	is(refs(), before + 1, "a range holds the module");
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair))
 		bail("socketpair");
 	stat(dev.path, &st);
@@ -166,17 +179,6 @@ static void handed(void)
 	close(fd);
 	close(pair[0]);
 	close(pair[1]);
-}
-
-static long refs(void)
-{
-	FILE *f = fopen("/sys/module/nvdio/refcnt", "r");
-	long n = -1;
-
-	if (!f || fscanf(f, "%ld", &n) != 1)
-		bail("refcnt");
-	fclose(f);
-	return n;
 }
 
 /* Sent to sockets that are themselves in flight, and that nobody receives from. */
@@ -263,16 +265,16 @@ static void dies(bool in_flight)
 		fd = excl();
 		range = range_by(fd, AT, LEN, 0);
 		if (in_flight) {
-			struct iocb cb[64], *list[64];
+			struct iocb cb[16], *list[16];
 			io_context_t aio = NULL;
 
-			io_setup(64, &aio);
+			io_setup(16, &aio);
 			fcntl(range, F_SETFL, O_DIRECT);
-			for (int i = 0; i < 64; i++) {
-				io_prep_pread(&cb[i], range, b, 256 * KiB, 0);
+			for (int i = 0; i < 16; i++) {
+				io_prep_pread(&cb[i], range, b + i * 64 * KiB, 64 * KiB, 0);
 				list[i] = &cb[i];
 			}
-			io_submit(aio, 64, list);
+			io_submit(aio, 16, list);
 		}
 		write(ready[1], &c, fd >= 0 && range >= 0);
 		for (;;)

@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <linux/nvme_ioctl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -312,6 +313,8 @@ static void racer(struct race *r)
 		if (fd >= 0) {
 			r->wrong += atomic_fetch_add(&r->holders, 1) != 0;
 			r->taken++;
+			/* Long enough for the others to try. */
+			sched_yield();
 			atomic_fetch_sub(&r->holders, 1);
 			close(fd);
 		} else {

@@ -14,12 +14,14 @@
 #include "ctrl/pci.h"
 #include "ctrl/queues.h"
 #include "user/file.h"
+#include "user/range.h"
 
 static int __init nvdio_init(void)
 {
 	int ret;
 
 	nvdio_params_init();
+	nvdio_range_init(&nvdio_range_fops);
 	ret = nvdio_node_class_init(&nvdio_ctrl_fops, &nvdio_ns_fops);
 	if (ret)
 		return ret;

@@ -12,7 +12,7 @@ tap_ok $? "mandoc" || sed 's/^/#   /' "$tap_dir/log"
 lab/sh "$mandoc" -T lint -W warning docs/man/*.2 >"$tap_dir/log" 2>&1
 tap_ok $? "mandoc -T lint" || sed 's/^/#   /' "$tap_dir/log"
 # The structures are those of the header, comments left out.
-for name in nvdio_info nvdio_map_add nvdio_rw; do
+for name in nvdio_info nvdio_map_add nvdio_range nvdio_rw; do
 	sed -n "/^struct $name {/,/^}/p" driver/uapi/nvdio.h | tr -s ' \t' ' ' >"$tap_dir/header"
 	sed -n "/^struct $name {/,/^}/p" "docs/man/ioctl_$name.2" | tr -s ' \t' ' ' >"$tap_dir/page"
 	[ -s "$tap_dir/page" ] && cmp -s "$tap_dir/header" "$tap_dir/page"
@@ -36,10 +36,10 @@ seen=/build/$id/seen-errors
 "$top/lab/sh" sh -c ": >$seen"
 guest "6.12" --kernel 6.12 --append page_poison=1 --nvme '' --ns size=64M \
 	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 mapcompat \
-	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t by_mmap -t many -t unbound'"
+	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t range -t by_mmap -t many -t unbound'"
 guest "latest, strict IOMMU" --kernel latest --iommu strict --nvme '' --ns size=64M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 mapcompat \
-	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t by_mmap -t many -t unbound'"
+	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t range -t by_mmap -t many -t unbound'"
 guest "6.12, all DMA bounces" --kernel 6.12 --append swiotlb=force --nvme '' --ns size=64M \
 	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 'maperrors -t bounces'"
 
@@ -56,5 +56,6 @@ errors INFO ioctl_nvdio_info
 errors MAP_ADD ioctl_nvdio_map_add
 errors MAP_DEL ioctl_nvdio_map_del
 errors RW ioctl_nvdio_rw
+errors RANGE ioctl_nvdio_range
 errors mmap mmap_nvdio
 tap_end

@@ -13,6 +13,7 @@
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -133,6 +134,25 @@ struct nvdio_maps {
 static inline u32 nvdio_map_pages(const struct nvdio_map *map)
 {
 	return map->table.nr_pages >> (PAGE_SHIFT - NVDIO_MPS_SHIFT);
+}
+
+/**
+ * nvdio_map_is_own() - may a range use the identifier of a map?
+ * @map: map that the caller may use through a node
+ * @file: the range
+ *
+ * NVDIO_MAP_SHARED is meant for those who may open nodes, and they could read the whole
+ * disk anyway. Who was given a range could not, so for them it is nothing but what
+ * was added through the same range.
+ *
+ * Context: task.
+ * Return: true if the map is of the caller's address space, or was added through
+ * @file.
+ */
+static inline bool nvdio_map_is_own(const struct nvdio_map *map,
+				    const struct file *file)
+{
+	return map->mm == current->mm || READ_ONCE(map->owner) == file;
 }
 
 /* Entries of a queue's cache of addresses. */

@@ -14,6 +14,7 @@
 #include "core/ctrl.h"
 #include "core/stats.h"
 
+struct file;
 struct nvdio_queue;
 
 /**
@@ -53,6 +54,7 @@ struct nvdio_queue;
  * @writes_ended: number of writes that completed while a claim waited for them
  * @draining: claims that wait for such writes
  * @p2p_limits: limits of reads and writes with memory of devices
+ * @excl: file that was opened with O_EXCL, or NULL; only compared
  */
 struct nvdio_ns {
 	/* used by every read and write */
@@ -90,6 +92,7 @@ struct nvdio_ns {
 	struct list_head draining;
 
 	struct nvdio_dptr_limits p2p_limits;
+	const struct file *excl;
 };
 
 /**

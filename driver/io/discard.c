@@ -11,9 +11,9 @@
  */
 #include <linux/blkdev.h>
 #include <linux/dma-mapping.h>
-#include <linux/overflow.h>
 
 #include "pure/cmd.h"
+#include "pure/range.h"
 #include "pure/status.h"
 #include "core/compat.h"
 #include "core/ctrl.h"
@@ -30,22 +30,20 @@
 #include "io/submit_sync.h"
 
 /*
- * The same checks as on a block device.
+ * The same checks as on a block device. @start becomes a position on the namespace.
  * Return: 0 or -errno.
  */
-static int discard_check(const struct nvdio_ns *ns, u64 start, u64 len)
+static int discard_check(const struct nvdio_ns *ns,
+			 const struct nvdio_span *span, u64 *start, u64 len)
 {
-	u64 end;
-
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
 	if (nvdio_ns_read_only(ns))
 		return -EPERM;
-	if (!len || (start | len) & ns->lba_mask)
+	if (!len || (*start | len) & ns->lba_mask)
 		return -EINVAL;
-	if (check_add_overflow(start, len, &end) || end > nvdio_ns_size(ns))
-		return -EINVAL;
-	return 0;
+	return nvdio_span_place(span, nvdio_ns_size(ns), start, len) ? 0 :
+								       -EINVAL;
 }
 
 /* Fill in a command that deallocates one range, and the range in @list. */
@@ -67,7 +65,8 @@ static void discard_fill(const struct nvdio_ns *ns, struct nvme_command *cmd,
 /**
  * nvdio_discard() - deallocate blocks
  * @ns: namespace
- * @start: first byte, a multiple of the LBA size
+ * @span: what of it the caller reaches; NULL: all
+ * @start: first byte, from the start of @span, a multiple of the LBA size
  * @len: bytes, a multiple of the LBA size
  *
  * Context: may sleep.
@@ -75,18 +74,20 @@ static void discard_fill(const struct nvdio_ns *ns, struct nvme_command *cmd,
  * namespace is read-only; -EINVAL if the range is not made of whole blocks
  * within it; -EINTR; or another -errno.
  */
-int nvdio_discard(struct nvdio_ns *ns, u64 start, u64 len)
+int nvdio_discard(struct nvdio_ns *ns, const struct nvdio_span *span, u64 start,
+		  u64 len)
 {
 	struct nvdio_ctrl *ctrl = ns->ctrl;
-	u64 slba = nvdio_ns_lba(ns, start), left = nvdio_ns_lba(ns, len);
+	u64 slba, left = nvdio_ns_lba(ns, len);
 	struct nvme_command cmd;
 	struct nvdio_desc_page *list;
 	u32 max;
 	int ret;
 
-	ret = discard_check(ns, start, len);
+	ret = discard_check(ns, span, &start, len);
 	if (ret)
 		return ret;
+	slba = nvdio_ns_lba(ns, start);
 	/* Read it once: it may change with a reset. */
 	max = READ_ONCE(ctrl->max_discard);
 	if (!max)
@@ -164,23 +165,26 @@ static int zeroout_write(struct nvdio_ns *ns, u64 slba, u64 left)
 /**
  * nvdio_zeroout() - make blocks read as zeroes
  * @ns: namespace
- * @start: first byte, a multiple of the LBA size
+ * @span: what of it the caller reaches; NULL: all
+ * @start: first byte, from the start of @span, a multiple of the LBA size
  * @len: bytes, a multiple of the LBA size
  *
  * Context: may sleep.
  * Return: 0; -EPERM if the namespace is read-only; -EINVAL if the range is not
  * made of whole blocks within it; -EINTR; or another -errno.
  */
-int nvdio_zeroout(struct nvdio_ns *ns, u64 start, u64 len)
+int nvdio_zeroout(struct nvdio_ns *ns, const struct nvdio_span *span, u64 start,
+		  u64 len)
 {
-	u64 slba = nvdio_ns_lba(ns, start), left = nvdio_ns_lba(ns, len);
+	u64 slba, left = nvdio_ns_lba(ns, len);
 	u64 max = nvdio_ns_lba(ns, ns->ctrl->max_zeroes);
 	struct nvme_command cmd = {};
 	int ret;
 
-	ret = discard_check(ns, start, len);
+	ret = discard_check(ns, span, &start, len);
 	if (ret)
 		return ret;
+	slba = nvdio_ns_lba(ns, start);
 	cmd.write_zeroes.opcode = nvme_cmd_write_zeroes;
 	cmd.write_zeroes.nsid = cpu_to_le32(ns->nsid);
 	while (left && !ret && max) {
@@ -300,7 +304,8 @@ static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 /**
  * nvdio_discard_uring() - BLOCK_URING_CMD_DISCARD
  * @ns: namespace, open for writing
- * @ioucmd: addr is the first byte, addr3 the number of bytes
+ * @span: what of it the caller reaches; NULL: all
+ * @ioucmd: addr is the first byte, from the start of @span, addr3 the number of bytes
  * @issue_flags: from io_uring
  *
  * What fits into one command is done without sleeping. For more, or when
@@ -309,18 +314,19 @@ static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
  * Context: may sleep, unless @issue_flags forbid it.
  * Return: -EIOCBQUEUED, 0, -EAGAIN only if it must not sleep, or -errno.
  */
-int nvdio_discard_uring(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
-			unsigned int issue_flags)
+int nvdio_discard_uring(struct nvdio_ns *ns, const struct nvdio_span *span,
+			struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	const struct io_uring_sqe *sqe = ioucmd->sqe;
-	u64 start = READ_ONCE(sqe->addr);
-	u64 len = READ_ONCE(sqe->addr3);
+	const u64 from = READ_ONCE(sqe->addr);
+	const u64 len = READ_ONCE(sqe->addr3);
+	u64 start = from;
 	int ret;
 
 	if (sqe->ioprio || sqe->__pad1 || sqe->len || sqe->rw_flags ||
 	    sqe->file_index)
 		return -EINVAL;
-	ret = discard_check(ns, start, len);
+	ret = discard_check(ns, span, &start, len);
 	if (ret)
 		return ret;
 	if (!ns->ctrl->max_discard)
@@ -330,6 +336,6 @@ int nvdio_discard_uring(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 		ret = discard_async(ns, ioucmd, nvdio_ns_lba(ns, start),
 				    nvdio_ns_lba(ns, len));
 	if (ret == -EAGAIN && !(issue_flags & IO_URING_F_NONBLOCK))
-		ret = nvdio_discard(ns, start, len);
+		ret = nvdio_discard(ns, span, from, len);
 	return ret;
 }

@@ -8,6 +8,8 @@
 #include <linux/sched/signal.h>
 
 #include "pure/cmd.h"
+#include "pure/range.h"
+#include "core/map.h"
 #include "core/ns.h"
 #include "core/request.h"
 #include "core/stats.h"
@@ -42,11 +44,12 @@ static void rw_submit(struct nvdio_ns *ns, struct nvdio_queue *q,
 }
 
 /*
- * Carry out one command of @len bytes, the first of @left.
+ * Carry out one command of @len bytes, the first of @left. @own: maps of others that
+ * were not added through the same file do not exist.
  * Return: @len or -errno.
  */
 static ssize_t rw_one(struct nvdio_ns *ns, const struct kiocb *iocb, u32 id,
-		      u64 map_offset, u32 len, u64 left, bool write)
+		      u64 map_offset, u32 len, u64 left, bool write, bool own)
 {
 	const u64 slba = iocb->ki_pos >> ns->lba_shift;
 	struct nvdio_queue *q = nvdio_ns_queue(ns, false);
@@ -62,6 +65,8 @@ static ssize_t rw_one(struct nvdio_ns *ns, const struct kiocb *iocb, u32 id,
 		return PTR_ERR(req);
 	/* All that is left, so that nothing is moved if some of it is wrong. */
 	ret = nvdio_map_find_id(q, id, map_offset, left, !write, &mapped);
+	if (!ret && own && !nvdio_map_is_own(mapped.map, iocb->ki_filp))
+		ret = -ENOENT;
 	if (ret) {
 		nvdio_req_abandon(q, req);
 		return ret;
@@ -83,23 +88,26 @@ static int rw_end(struct nvdio_ns *ns, bool write)
 /**
  * nvdio_map_rw() - read or write by the identifier of a map
  * @ns: namespace
- * @file: open node; O_DSYNC counts
+ * @span: what of it @file reaches; NULL: all, as it is a node
+ * @file: open node or range; O_DSYNC counts
  * @rw: what; its flags are valid, and len is at most MAX_RW_COUNT
  *
  * Commands are sent one after the other. Each finds the map anew, so that
  * deleting it waits for one of them at most.
  *
  * Context: may sleep, for as long as commands take.
- * Return: bytes, fewer than asked for only at the end of the namespace; -EINVAL if
- * something is not aligned; as nvdio_map_find_id(); -ENODEV; -ENOSPC or -EPERM
+ * Return: bytes, fewer than asked for only at the end of the namespace, or of
+ * @span; -EINVAL if something is not aligned; as nvdio_map_find_id(); -ENODEV; -ENOSPC or -EPERM
  * as for write(); -EINTR if the caller is killed; -EOPNOTSUPP if a block is more than
  * a command for mapped memory may have; or as the commands failed.
  */
-int nvdio_map_rw(struct nvdio_ns *ns, struct file *file,
-		 const struct nvdio_rw *rw)
+int nvdio_map_rw(struct nvdio_ns *ns, const struct nvdio_span *span,
+		 struct file *file, const struct nvdio_rw *rw)
 {
 	const bool write = rw->flags & NVDIO_RW_WRITE;
-	const u64 size = write ? READ_ONCE(ns->write_size) : nvdio_ns_size(ns);
+	const u64 size = nvdio_span_size(span,
+					 write ? READ_ONCE(ns->write_size) :
+						 nvdio_ns_size(ns));
 	const u32 most = ns->map_max & ~ns->lba_mask;
 	struct kiocb iocb;
 	u64 len, done;
@@ -115,7 +123,7 @@ int nvdio_map_rw(struct nvdio_ns *ns, struct file *file,
 		return -EOPNOTSUPP;
 	len = min(rw->len, size - rw->offset);
 	init_sync_kiocb(&iocb, file);
-	iocb.ki_pos = rw->offset;
+	iocb.ki_pos = rw->offset + (span ? span->start : 0);
 	if (rw->flags & NVDIO_RW_DSYNC)
 		iocb.ki_flags |= IOCB_DSYNC;
 	for (done = 0; done < len; ) {
@@ -123,7 +131,7 @@ int nvdio_map_rw(struct nvdio_ns *ns, struct file *file,
 		ssize_t ret;
 
 		ret = rw_one(ns, &iocb, rw->id, rw->map_offset + done, part,
-			     len - done, write);
+			     len - done, write, span);
 		if (ret < 0)
 			return ret;
 		done += part;

@@ -8,8 +8,9 @@
 struct file;
 struct nvdio_ns;
 struct nvdio_rw;
+struct nvdio_span;
 
-int nvdio_map_rw(struct nvdio_ns *ns, struct file *file,
-		 const struct nvdio_rw *rw);
+int nvdio_map_rw(struct nvdio_ns *ns, const struct nvdio_span *span,
+		 struct file *file, const struct nvdio_rw *rw);
 
 #endif /* NVDIO_MAP_RW_H */

@@ -96,10 +96,31 @@ struct nvdio_rw {
 	__u64 len;
 };
 
+/* Flags of struct nvdio_range */
+#define NVDIO_RANGE_READ_ONLY	0x1U	/* not for writing */
+
+/**
+ * struct nvdio_range - NVDIO_IOC_RANGE: a descriptor for some blocks
+ * @start: first byte, a multiple of the block size
+ * @len: bytes, a multiple of the block size, more than 0
+ * @flags: NVDIO_RANGE_*
+ * @resv: 0
+ *
+ * On nodes of namespaces, and on such descriptors. ioctl() returns a new
+ * descriptor that reaches nothing else: its offset 0 is @start.
+ */
+struct nvdio_range {
+	__u64 start;
+	__u64 len;
+	__u32 flags;
+	__u32 resv;
+};
+
 #define NVDIO_IOC_INFO		_IOR('N', 0xb0, struct nvdio_info)
 #define NVDIO_IOC_MAP_ADD	_IOWR('N', 0xb1, struct nvdio_map_add)
 #define NVDIO_IOC_MAP_DEL	_IOW('N', 0xb2, __u32)
 #define NVDIO_IOC_RW		_IOW('N', 0xb3, struct nvdio_rw)
+#define NVDIO_IOC_RANGE		_IOW('N', 0xb4, struct nvdio_range)
 
 /*
  * Offsets for mmap(). Each call with NVDIO_MMAP_ALLOC maps new memory; so does

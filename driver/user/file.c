@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * File operations of the nodes: what system calls reach, except for ioctls and
- * passthrough.
+ * File operations of the nodes, and of ranges of namespaces (range.c): what system
+ * calls reach, except for ioctls and passthrough.
  *
  * Step 1 of a read (docs/driver.md, "One read"): which path, and is there
  * anything to read? Next: direct.c, or copy.c without O_DIRECT.
@@ -22,9 +22,11 @@
 #include "io/flush.h"
 #include "io/map.h"
 #include "io/sync.h"
+#include "user/excl.h"
 #include "user/file.h"
 #include "user/ioctl.h"
 #include "user/mmap.h"
+#include "user/range.h"
 #include "user/uring_cmd.h"
 
 static struct nvdio_ns *file_ns(const struct file *file)
@@ -36,7 +38,11 @@ static int ns_open(struct inode *inode, struct file *file)
 {
 	struct nvdio_ns *ns = container_of(inode->i_cdev, struct nvdio_ns,
 					   cdev);
+	int ret;
 
+	ret = nvdio_excl_open(ns, file);
+	if (ret)
+		return ret;
 	file->private_data = ns;
 	nvdio_mmio_opened(ns->ctrl, file);
 	/*
@@ -193,6 +199,7 @@ static int ns_mmap(struct file *file, struct vm_area_struct *vma)
 static int ns_release(struct inode *inode, struct file *file)
 {
 	nvdio_maps_release(file_ns(file)->ctrl, file);
+	nvdio_excl_release(file_ns(file), file);
 	return 0;
 }
 
@@ -213,6 +220,102 @@ const struct file_operations nvdio_ns_fops = {
 	.uring_cmd_iopoll = nvdio_ns_uring_cmd_iopoll,
 	.splice_read = copy_splice_read,
 	.splice_write = iter_file_splice_write,
+};
+
+static loff_t range_llseek(struct file *file, loff_t offset, int whence)
+{
+	const struct nvdio_range_file *range = file->private_data;
+	struct nvdio_ns *ns = range->ns;
+
+	if (nvdio_ns_gone(ns))
+		return -ENODEV;
+	return fixed_size_llseek(file, offset, whence,
+				 nvdio_span_size(&range->span,
+						 nvdio_ns_size(ns)));
+}
+
+/*
+ * ns_rw() for a range. What it calls finds the position on the namespace in the
+ * kiocb, where the caller gets back its own, unless the kiocb is not ours any more:
+ * asynchronous callers do not look at the position when the I/O has ended.
+ */
+static __always_inline ssize_t range_rw(struct kiocb *iocb,
+					struct iov_iter *iter, bool write)
+{
+	const struct nvdio_range_file *range = iocb->ki_filp->private_data;
+	struct nvdio_ns *ns = range->ns;
+	const u64 start = range->span.start;
+	const u64 size = nvdio_span_size(&range->span,
+					 write ? READ_ONCE(ns->write_size) :
+						 READ_ONCE(ns->size));
+	const bool direct = iocb->ki_flags & IOCB_DIRECT;
+	const u64 pos = iocb->ki_pos;
+	size_t len = iov_iter_count(iter);
+	ssize_t ret;
+
+	if (!len)
+		return 0;
+	if (direct && (pos | len) & ns->lba_mask)
+		return -EINVAL;
+	if (pos >= size)
+		return ns_rw_end(ns, write);
+	len = min_t(u64, len, size - pos);
+	iocb->ki_pos = start + pos;
+	if (!direct)
+		ret = nvdio_copy_rw(ns, iocb, iter, len, write);
+	else if (is_sync_kiocb(iocb))
+		ret = ns_direct_sync(ns, iocb, iter, len, write);
+	else
+		ret = ns_direct(iocb, iter, len, ns, write);
+	if (ret != -EIOCBQUEUED)
+		iocb->ki_pos -= start;
+	return ret;
+}
+
+static ssize_t range_read_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	return range_rw(iocb, iter, false);
+}
+
+static ssize_t range_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	return range_rw(iocb, iter, true);
+}
+
+static int range_fsync(struct file *file, loff_t start, loff_t end,
+		       int datasync)
+{
+	const struct nvdio_range_file *range = file->private_data;
+
+	return nvdio_flush(range->ns);
+}
+
+static int range_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	const struct nvdio_range_file *range = file->private_data;
+	struct nvdio_ns *ns = range->ns;
+
+	return nvdio_ns_gone(ns) ? -ENODEV : nvdio_mmap_range(ns->ctrl, vma);
+}
+
+const struct file_operations nvdio_range_fops = {
+	.owner = THIS_MODULE,
+	.release = nvdio_range_release,
+	.llseek = range_llseek,
+	.read_iter = range_read_iter,
+	.write_iter = range_write_iter,
+	.iopoll = ns_iopoll,
+	.fsync = range_fsync,
+	.mmap = range_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
+	.unlocked_ioctl = nvdio_range_ioctl,
+	.compat_ioctl = nvdio_range_compat_ioctl,
+	.uring_cmd = nvdio_range_uring_cmd,
+	/* Of discards, which all it gets are. */
+	.uring_cmd_iopoll = nvdio_ns_uring_cmd_iopoll,
+	.splice_read = copy_splice_read,
+	.splice_write = iter_file_splice_write,
+	.show_fdinfo = nvdio_range_show_fdinfo,
 };
 
 static int ctrl_open(struct inode *inode, struct file *file)

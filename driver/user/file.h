@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* File operations of the nodes. */
+/* File operations of the nodes and of ranges. */
 #ifndef NVDIO_FILE_H
 #define NVDIO_FILE_H
 
@@ -7,5 +7,6 @@
 
 extern const struct file_operations nvdio_ns_fops;
 extern const struct file_operations nvdio_ctrl_fops;
+extern const struct file_operations nvdio_range_fops;
 
 #endif /* NVDIO_FILE_H */

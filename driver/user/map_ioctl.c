@@ -11,6 +11,7 @@
 #include "pure/dptr.h"
 #include "pure/map_table.h"
 #include "pure/pfn_index.h"
+#include "pure/range.h"
 #include "core/ctrl.h"
 #include "core/map.h"
 #include "core/ns.h"
@@ -42,7 +43,8 @@ static int copy_out(void __user *argp, size_t user_size, const void *from,
 }
 
 static int ioctl_info(const struct nvdio_ctrl *ctrl, const struct nvdio_ns *ns,
-		      size_t size, void __user *argp)
+		      const struct nvdio_span *span, size_t size,
+		      void __user *argp)
 {
 	struct nvdio_info info = {
 		.abi = NVDIO_ABI,
@@ -52,12 +54,13 @@ static int ioctl_info(const struct nvdio_ctrl *ctrl, const struct nvdio_ns *ns,
 
 	if (ns) {
 		info.lba_size = ns->lba_mask + 1;
-		info.size = nvdio_ns_size(ns);
+		info.size = nvdio_span_size(span, nvdio_ns_size(ns));
 		info.io_max = ns->limits.max_bytes;
 	}
 	if (READ_ONCE(ctrl->sgls))
 		info.features |= NVDIO_FEATURE_SGLS;
-	if (READ_ONCE(ctrl->cmb_pages) && READ_ONCE(ctrl->cmb_bytes))
+	/* A range does not map it. */
+	if (!span && READ_ONCE(ctrl->cmb_pages) && READ_ONCE(ctrl->cmb_bytes))
 		info.features |= NVDIO_FEATURE_CMB_IO;
 	if (nvdio_map_dma_possible(ctrl)) {
 		info.features |= NVDIO_FEATURE_MAPS;
@@ -135,8 +138,8 @@ static int ioctl_map_del(struct nvdio_ctrl *ctrl, const struct file *file,
 	return map ? nvdio_map_del(map, file) : -ENOENT;
 }
 
-static int ioctl_rw(struct nvdio_ns *ns, struct file *file, size_t size,
-		    void __user *argp)
+static int ioctl_rw(struct nvdio_ns *ns, const struct nvdio_span *span,
+		    struct file *file, size_t size, void __user *argp)
 {
 	struct nvdio_rw rw;
 	int ret;
@@ -152,14 +155,15 @@ static int ioctl_rw(struct nvdio_ns *ns, struct file *file, size_t size,
 	if (!(file->f_mode &
 	      (rw.flags & NVDIO_RW_WRITE ? FMODE_WRITE : FMODE_READ)))
 		return -EBADF;
-	return nvdio_map_rw(ns, file, &rw);
+	return nvdio_map_rw(ns, span, file, &rw);
 }
 
 /**
  * nvdio_map_ioctl() - NVDIO_IOC_*
  * @ctrl: controller
  * @ns: namespace; NULL on the controller's node
- * @file: open node
+ * @span: what of it @file reaches; NULL: all, as it is a node
+ * @file: open node or range
  * @cmd: ioctl
  * @argp: argument
  *
@@ -169,11 +173,12 @@ static int ioctl_rw(struct nvdio_ns *ns, struct file *file, size_t size,
  * none for the caller; or as nvdio_map_create() or nvdio_map_rw().
  */
 int nvdio_map_ioctl(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
-		    struct file *file, unsigned int cmd, void __user *argp)
+		    const struct nvdio_span *span, struct file *file,
+		    unsigned int cmd, void __user *argp)
 {
 	switch (cmd & ~IOCSIZE_MASK) {
 	case NVDIO_IOC_INFO & ~IOCSIZE_MASK:
-		return ioctl_info(ctrl, ns, _IOC_SIZE(cmd), argp);
+		return ioctl_info(ctrl, ns, span, _IOC_SIZE(cmd), argp);
 	case NVDIO_IOC_MAP_ADD & ~IOCSIZE_MASK:
 		return ioctl_map_add(ctrl, file, _IOC_SIZE(cmd), argp);
 	case NVDIO_IOC_MAP_DEL & ~IOCSIZE_MASK:
@@ -181,7 +186,7 @@ int nvdio_map_ioctl(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 			return -EINVAL;
 		return ioctl_map_del(ctrl, file, argp);
 	case NVDIO_IOC_RW & ~IOCSIZE_MASK:
-		return ns ? ioctl_rw(ns, file, _IOC_SIZE(cmd), argp) :
+		return ns ? ioctl_rw(ns, span, file, _IOC_SIZE(cmd), argp) :
 			    -ENOIOCTLCMD;
 	default:
 		return -ENOIOCTLCMD;

@@ -6,8 +6,10 @@
 struct file;
 struct nvdio_ctrl;
 struct nvdio_ns;
+struct nvdio_span;
 
 int nvdio_map_ioctl(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
-		    struct file *file, unsigned int cmd, void __user *argp);
+		    const struct nvdio_span *span, struct file *file,
+		    unsigned int cmd, void __user *argp);
 
 #endif /* NVDIO_MAP_IOCTL_H */

@@ -93,9 +93,13 @@ static unsigned long mmap_pgoff(unsigned long pgoff)
 	       (pgoff & (BIT(MMAP_PGOFF32_SHIFT) - 1));
 }
 
-/* The map that mmap() at page @pgoff of a node means, with a reference. */
+/*
+ * The map that mmap() at page @pgoff of a node or, if that is not NULL, of @range
+ * means, with a reference.
+ */
 static struct nvdio_map *mmap_map(struct nvdio_ctrl *ctrl, unsigned long pgoff,
-				  unsigned long nr, bool ctrl_node)
+				  unsigned long nr, bool ctrl_node,
+				  const struct file *range)
 {
 	const unsigned long page = pgoff & NVDIO_MAP_PGOFF_MASK;
 	unsigned long which = pgoff >> MMAP_PGOFF_SHIFT;
@@ -113,12 +117,35 @@ static struct nvdio_map *mmap_map(struct nvdio_ctrl *ctrl, unsigned long pgoff,
 	map = nvdio_map_by_id(ctrl, which - 1);
 	if (!map)
 		return ERR_PTR(-ENOENT);
+	if (range && !nvdio_map_is_own(map, range)) {
+		nvdio_map_put(map);
+		return ERR_PTR(-ENOENT);
+	}
 	if (!(map->flags & NVDIO_MAP_ALLOC) ||
 	    page >= nvdio_map_pages(map) || nr > nvdio_map_pages(map) - page) {
 		nvdio_map_put(map);
 		return ERR_PTR(-EINVAL);
 	}
 	return map;
+}
+
+/* Map memory for the controller. Return: 0 or -errno, as nvdio_mmap(). */
+static int mmap_memory(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma,
+		       bool ctrl_node, const struct file *range)
+{
+	struct nvdio_map *map;
+
+	/* Also for mmap_fault(). */
+	vma->vm_pgoff = mmap_pgoff(vma->vm_pgoff);
+	map = mmap_map(ctrl, vma->vm_pgoff, vma_pages(vma), ctrl_node, range);
+	if (IS_ERR(map))
+		return PTR_ERR(map);
+	vm_flags_set(vma, VM_DONTEXPAND);
+	vma->vm_private_data = map;
+	vma->vm_ops = &mmap_vm_ops;
+	WRITE_ONCE(ctrl->maps.vm_ops, &mmap_vm_ops);
+	atomic_inc(&ctrl->maps.vmas);
+	return 0;
 }
 
 /**
@@ -137,8 +164,6 @@ static struct nvdio_map *mmap_map(struct nvdio_ctrl *ctrl, unsigned long pgoff,
 int nvdio_mmap(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma,
 	       bool ctrl_node)
 {
-	struct nvdio_map *map;
-
 	if (nvdio_ctrl_gone(ctrl))
 		return -ENODEV;
 	/* Not VM_SHARED, which a file has only if it is open for writing. */
@@ -149,15 +174,26 @@ int nvdio_mmap(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma,
 	if (vma->vm_pgoff >= NVDIO_MMAP_REGS >> PAGE_SHIFT)
 		return vma->vm_pgoff < NVDIO_MMAP_CMB >> PAGE_SHIFT ?
 		       -EINVAL : nvdio_mmap_cmb(ctrl, vma);
-	/* Also for mmap_fault(). */
-	vma->vm_pgoff = mmap_pgoff(vma->vm_pgoff);
-	map = mmap_map(ctrl, vma->vm_pgoff, vma_pages(vma), ctrl_node);
-	if (IS_ERR(map))
-		return PTR_ERR(map);
-	vm_flags_set(vma, VM_DONTEXPAND);
-	vma->vm_private_data = map;
-	vma->vm_ops = &mmap_vm_ops;
-	WRITE_ONCE(ctrl->maps.vm_ops, &mmap_vm_ops);
-	atomic_inc(&ctrl->maps.vmas);
-	return 0;
+	return mmap_memory(ctrl, vma, ctrl_node, NULL);
+}
+
+/**
+ * nvdio_mmap_range() - the same for a range
+ * @ctrl: controller
+ * @vma: new VMA of the range's file
+ *
+ * Nothing of the device itself: its memory buffer is one memory for all.
+ *
+ * Context: as nvdio_mmap().
+ * Return: as nvdio_mmap(); -EACCES for memory of the device.
+ */
+int nvdio_mmap_range(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma)
+{
+	if (nvdio_ctrl_gone(ctrl))
+		return -ENODEV;
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (vma->vm_pgoff >= NVDIO_MMAP_REGS >> PAGE_SHIFT)
+		return -EACCES;
+	return mmap_memory(ctrl, vma, false, vma->vm_file);
 }

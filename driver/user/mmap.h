@@ -10,5 +10,6 @@ struct vm_area_struct;
 
 int nvdio_mmap(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma,
 	       bool ctrl_node);
+int nvdio_mmap_range(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma);
 
 #endif /* NVDIO_MMAP_H */

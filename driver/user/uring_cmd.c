@@ -624,7 +624,7 @@ static noinline int uring_other(struct nvdio_ns *ns,
 	case BLOCK_URING_CMD_DISCARD:
 		if (!(ioucmd->file->f_mode & FMODE_WRITE))
 			return -EBADF;
-		return nvdio_discard_uring(ns, ioucmd, issue_flags);
+		return nvdio_discard_uring(ns, NULL, ioucmd, issue_flags);
 	case NVME_URING_CMD_IO:
 	case NVME_URING_CMD_IO_VEC:
 		if (!uring_is_big(issue_flags))

@@ -34,10 +34,15 @@ AT_OFFSET(nvdio_rw, map_offset, 8);
 AT_OFFSET(nvdio_rw, offset, 16);
 AT_OFFSET(nvdio_rw, len, 24);
 
-/* The numbers have the sizes in them: 48, 40, 4 and 32 bytes. */
+AT_OFFSET(nvdio_range, len, 8);
+AT_OFFSET(nvdio_range, flags, 16);
+AT_OFFSET(nvdio_range, resv, 20);
+
+/* The numbers have the sizes in them: 48, 40, 4, 32 and 24 bytes. */
 _Static_assert(NVDIO_IOC_INFO == 0x80304eb0, "INFO");
 _Static_assert(NVDIO_IOC_MAP_ADD == 0xc0284eb1, "MAP_ADD");
 _Static_assert(NVDIO_IOC_MAP_DEL == 0x40044eb2, "MAP_DEL");
 _Static_assert(NVDIO_IOC_RW == 0x40204eb3, "RW");
+_Static_assert(NVDIO_IOC_RANGE == 0x40184eb4, "RANGE");
 
 #endif

@@ -25,6 +25,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../../driver/uapi/nvdio.h"
 #include "failnth.h"
 #include "tap.h"
 
@@ -207,6 +208,26 @@ static int do_discard(void)
 	return with_fd(NS_NODE, O_RDWR, blkdiscard);
 }
 
+/* A range, read through. */
+static int range_read(int fd)
+{
+	struct nvdio_range range = { .start = BYTES, .len = 2 * BYTES };
+	int of = ioctl(fd, NVDIO_IOC_RANGE, &range), ret, saved;
+
+	if (of < 0)
+		return -1;
+	ret = preadv_all(of);
+	saved = errno;
+	close(of);
+	errno = saved;
+	return ret;
+}
+
+static int do_range(void)
+{
+	return with_fd(NS_NODE, O_RDONLY, range_read);
+}
+
 /* ---- what has to hold after each call ---- */
 
 /* Is there a controller, a node, or a thread? */
@@ -381,6 +402,7 @@ static const struct sweep {
 	{ "write", do_write, after_io },
 	{ "direct", do_direct, after_io },
 	{ "discard", do_discard, after_io },
+	{ "range", do_range, after_io },
 	{ "map_user", do_map_user, after_map },
 	{ "map_alloc", do_map_alloc, after_map },
 	{ "map_dmabuf", do_map_dmabuf, after_map },

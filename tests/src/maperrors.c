@@ -78,6 +78,16 @@ static long rw(int node, uint32_t id, uint32_t flags, uint64_t map_offset, uint6
 	return call(node, NVDIO_IOC_RW, &r);
 }
 
+static long range(int node, uint64_t start, uint64_t len, uint32_t flags)
+{
+	struct nvdio_range r = { .start = start, .len = len, .flags = flags };
+	const long ret = call(node, NVDIO_IOC_RANGE, &r);
+
+	if (ret >= 0)
+		close(ret);
+	return ret;
+}
+
 static long map(int node, size_t len, int prot, int flags, uint64_t offset)
 {
 	void *p = mmap(NULL, len, prot, flags, node, (off_t)offset);
@@ -347,6 +357,32 @@ static bool is_back(const char *pci)
 	return false;
 }
 
+/* A range; the name of its case. */
+static void ranges(void)
+{
+	struct { struct nvdio_range r; uint64_t more; } big = { { 0, PG, 0, 0 }, 1 };
+	struct rlimit old, low;
+
+	ok(range(fd, 0, PG, 0) >= 0, "a range");
+	fails("RANGE", call(fd, SIZED(NVDIO_IOC_RANGE, sizeof(big)), &big), E2BIG,
+	      "an unknown member");
+	fails("RANGE", call(fd, SIZED(NVDIO_IOC_RANGE, 16), &big), EINVAL, "16 bytes");
+	fails("RANGE", range(fd, 0, PG, 2), EINVAL, "a flag");
+	fails("RANGE", range(fd, 1, PG, 0), EINVAL, "no block");
+	fails("RANGE", range(fd, 0, 0, 0), EINVAL, "no bytes");
+	fails("RANGE", range(fd, dev.size, PG, 0), ERANGE, "behind the end");
+	fails("RANGE", range(wo, 0, PG, NVDIO_RANGE_READ_ONLY), EBADF, "no rights");
+	fails("RANGE", call(fd, NVDIO_IOC_RANGE, NOWHERE), EFAULT, "not memory");
+	fails("RANGE", range(ctrl, 0, PG, 0), ENOTTY, "of a controller");
+	big.r.resv = 1;
+	fails("RANGE", call(fd, NVDIO_IOC_RANGE, &big), EINVAL, "resv");
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = (struct rlimit){ 3, old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &low);
+	fails("RANGE", range(fd, 0, PG, 0), EMFILE, "no descriptor");
+	setrlimit(RLIMIT_NOFILE, &old);
+}
+
 static void unbound(void)
 {
 	const char *pci = getenv("NVDIO_PCI");
@@ -362,6 +398,7 @@ static void unbound(void)
 	fails("MAP_ADD", add((uintptr_t)m, PG, NVDIO_MAP_USER, 0), ENODEV, "unbound");
 	fails("MAP_DEL", del(id), ENODEV, "unbound");
 	fails("RW", rw(fd, id, 0, 0, 0, PG), ENODEV, "unbound");
+	fails("RANGE", range(fd, 0, PG, 0), ENODEV, "unbound");
 	fails("mmap", map(fd, PG, RW, MAP_SHARED, NVDIO_MMAP_ALLOC), ENODEV, "unbound");
 	fails("mmap", map(ctrl, PG, PROT_READ, MAP_SHARED, NVDIO_MMAP_REGS), ENODEV, "unbound");
 	munmap(m, PG);
@@ -393,6 +430,7 @@ static const struct t_case cases[] = {
 	{ "rights", rights },
 	{ "map_del", map_del },
 	{ "read_write", read_write },
+	{ "range", ranges },
 	{ "by_mmap", by_mmap },
 	{ "many", many },
 	{ "bounces", bounces },

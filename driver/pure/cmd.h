@@ -61,6 +61,20 @@ static __always_inline void nvdio_cmd_rw(struct nvme_command *cmd, bool write,
 }
 
 /**
+ * nvdio_cmd_flush() - fill a Flush
+ * @cmd: SQE; the command identifier is left to the queue
+ * @nsid: namespace identifier
+ *
+ * Context: any.
+ */
+static inline void nvdio_cmd_flush(struct nvme_command *cmd, u32 nsid)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->common.opcode = nvme_cmd_flush;
+	cmd->common.nsid = cpu_to_le32(nsid);
+}
+
+/**
  * nvdio_cmd_dptr_run() - data pointer for contiguous memory
  * @cmd: SQE; its flags (PSDT) are set as well
  * @dma: bus address, dword aligned

@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sending the I/Os of batches; see batch.h.
+ *
+ * Instructions count here as in direct.c: what is the same for all descriptors of a
+ * chunk is found out once, and what is counted is counted once.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/pfn.h>
+
+#include "pure/cmd.h"
+#include "pure/desc.h"
+#include "pure/tags.h"
+#include "core/ctrl.h"
+#include "core/map.h"
+#include "core/ns.h"
+#include "core/request.h"
+#include "core/stats.h"
+#include "hw/queue.h"
+#include "io/admit.h"
+#include "io/batch.h"
+#include "io/claim.h"
+#include "io/complete.h"
+#include "io/map_find.h"
+
+/**
+ * struct batch_hold - what is known during one hold of sq_lock
+ * @map_id: identifier of @map, or 0
+ * @map: map that was looked up last
+ * @map_bytes: its size
+ * @deadline: of the commands
+ * @first: number of commands sent before
+ * @mapped: number of those for mapped memory
+ * @writes: number of writes
+ * @read_bytes: bytes read
+ * @write_bytes: bytes written
+ */
+struct batch_hold {
+	u32 map_id;
+	u32 deadline;
+	struct nvdio_map *map;
+	u64 map_bytes;
+	u32 first;
+	u32 mapped;
+	u32 writes;
+	u64 read_bytes;
+	u64 write_bytes;
+};
+
+/**
+ * nvdio_batch_most() - most I/Os of a batch
+ * @ns: namespace
+ *
+ * A batch that is sent without waiting needs a tag for each. Where mapping may
+ * bounce, nothing can be mapped under sq_lock.
+ *
+ * Context: any.
+ * Return: number; 0 if there are no batches.
+ */
+u32 nvdio_batch_most(const struct nvdio_ns *ns)
+{
+	return ns->ctrl->bounces ? 0 :
+	       min_t(u32, ns->ctrl->io_depth - 1, NVDIO_BATCH_MAX);
+}
+
+/**
+ * nvdio_batch_begin() - begin a batch
+ * @run: filled in, except for the chunk
+ * @ns: namespace
+ * @file: open node
+ * @q: queue
+ * @op: batch, with @end and @results; stays until it has ended
+ * @nr: number of I/Os, 1 to nvdio_batch_most()
+ * @nowait: nothing is sent unless there are tags for all of them
+ *
+ * Context: any.
+ */
+void nvdio_batch_begin(struct nvdio_batch_run *run, struct nvdio_ns *ns,
+		       const struct file *file, struct nvdio_queue *q,
+		       struct nvdio_batch_op *op, u32 nr, bool nowait)
+{
+	const bool may_read = file->f_mode & FMODE_READ;
+	const bool may_write = file->f_mode & FMODE_WRITE;
+
+	op->queue = q;
+	op->left = nr;
+	op->bad = 0;
+	op->kept = NVDIO_TAG_NONE;
+	op->last = nr - 1;
+	op->failed = false;
+
+	run->ns = ns;
+	run->q = q;
+	run->op = op;
+	run->limits.read_size = may_read ? nvdio_ns_size(ns) : 0;
+	run->limits.write_size = may_write ? READ_ONCE(ns->write_size) : 0;
+	run->limits.lba_mask = ns->lba_mask;
+	run->limits.len_max = ns->limits.max_bytes;
+	run->limits.atomic_max = READ_ONCE(ns->atomic_max);
+	run->limits.atomic_boundary = READ_ONCE(ns->atomic_boundary);
+	run->limits.may_read = may_read;
+	run->limits.may_write = may_write;
+	run->limits.read_only = nvdio_ns_read_only(ns);
+	run->want = nowait ? nr : 0;
+	run->sent = 0;
+	run->bad = 0;
+	run->done = 0;
+	run->base = 0;
+	run->nr = 0;
+	run->failed = 0;
+	run->registered = false;
+}
+
+/* Look up the map of a descriptor; sq_lock is held, so that it stays until then. */
+static noinline bool batch_map(const struct nvdio_batch_run *run,
+			       struct batch_hold *hold, u32 id)
+{
+	struct nvdio_map *map;
+
+	hold->map_id = 0;
+	map = nvdio_map_find(run->q, id);
+	if (!map)
+		return false;
+	hold->map_id = id;
+	hold->map = map;
+	hold->map_bytes = (u64)nvdio_map_pages(map) << PAGE_SHIFT;
+	return true;
+}
+
+/*
+ * The memory of a descriptor, by the identifier of its map.
+ * Return: 0 with @req->map and @req->offset set; or -errno as nvdio_map_find_id(),
+ * and -EINVAL if it is more than a command for mapped memory may have.
+ */
+static __always_inline int batch_mapped(const struct nvdio_batch_run *run,
+					struct batch_hold *hold,
+					const struct nvdio_io *io,
+					const bool write,
+					struct nvdio_mapped *mapped)
+{
+	const u64 at = io->addr;
+	const u32 len = io->len;
+
+	if (unlikely(io->map != hold->map_id) &&
+	    !batch_map(run, hold, io->map))
+		return -ENOENT;
+	if (unlikely(at & NVDIO_DMA_MASK || at >= hold->map_bytes ||
+		     len > hold->map_bytes - at || len > run->ns->map_max))
+		return -EINVAL;
+	if (!write && unlikely(hold->map->flags & NVDIO_MAP_READ_ONLY))
+		return -EACCES;
+	mapped->map = hold->map;
+	mapped->offset = array_index_nospec(at, hold->map_bytes);
+	return 0;
+}
+
+/*
+ * Registered memory in several pieces: mapped, or two pages.
+ * Return: flags of the request; or -EOPNOTSUPP.
+ */
+static noinline int batch_pieces(const struct nvdio_batch_run *run,
+				 const struct nvdio_batch_mem *mem, u32 len,
+				 bool write, struct nvdio_mapped *mapped,
+				 struct nvme_command *cmd)
+{
+	const struct bio_vec *bv = mem->bvec;
+	const size_t offset = bv->bv_offset + mem->skip;
+	const size_t part = bv->bv_len - mem->skip;
+	const struct nvdio_queue *q = run->q;
+	struct iov_iter iter;
+
+	if (q->pfns && len <= run->ns->map_max) {
+		iov_iter_bvec(&iter, ITER_SOURCE, bv, 2, len);
+		iter.iov_offset = mem->skip;
+		if (nvdio_map_find_bvec(q, &iter, len, !write, mapped))
+			return NVDIO_REQ_MAPPED;
+	}
+	if (!q->linear || len > 2 * NVDIO_MPS || part >= len ||
+	    part - 1 >= NVDIO_MPS || (offset + part) & NVDIO_MPS_MASK ||
+	    bv[1].bv_offset & NVDIO_MPS_MASK || len - part > NVDIO_MPS ||
+	    bv[1].bv_len < len - part)
+		return -EOPNOTSUPP;
+	cmd->common.dptr.prp1 = cpu_to_le64(page_to_phys(bv->bv_page) + offset +
+					    q->dma_offset);
+	cmd->common.dptr.prp2 = cpu_to_le64(bvec_phys(&bv[1]) + q->dma_offset);
+	cmd->common.flags = 0;
+	return NVDIO_REQ_PRPS;
+}
+
+/*
+ * Registered memory that is contiguous, where bus addresses are not computed: mapped,
+ * or to be mapped for this command.
+ * Return: flags of the request; or -errno.
+ */
+static noinline int batch_api(const struct nvdio_batch_run *run,
+			      const struct nvdio_batch_mem *mem, u32 len,
+			      bool write, struct nvdio_mapped *mapped,
+			      struct nvme_command *cmd,
+			      struct nvdio_request *req)
+{
+	struct page *page = pfn_to_page(PHYS_PFN(mem->phys));
+	const size_t offset = offset_in_page(mem->phys);
+	struct nvdio_queue *q = run->q;
+	unsigned int flags = 0;
+	dma_addr_t dma;
+
+	if (q->pfns && len <= run->ns->map_max &&
+	    nvdio_map_find_run(q, page, offset, len, !write, mapped))
+		return NVDIO_REQ_MAPPED;
+	if (len > run->ns->single_max)
+		return -EOPNOTSUPP;
+	dma = nvdio_dma_map_one(q, page, offset, len,
+				write ? DMA_TO_DEVICE : DMA_FROM_DEVICE, &flags);
+	if (dma == DMA_MAPPING_ERROR)
+		return -ENOMEM;
+	if (flags & NVDIO_REQ_UNMAP)
+		this_cpu_inc(run->ns->stats->segments_mapped);
+	req->dma = dma;
+	nvdio_cmd_dptr_run(cmd, dma, len);
+	return flags;
+}
+
+/*
+ * The memory of a descriptor in the ring's registered buffer.
+ * Return: flags of the request, of which NVDIO_REQ_MAPPED means that @mapped is set;
+ * else the data pointer of @cmd, and that of @req, are; or -errno.
+ */
+static __always_inline int
+batch_registered(const struct nvdio_batch_run *run,
+		 const struct nvdio_batch_mem *mem, u32 len, const bool write,
+		 struct nvdio_mapped *mapped, struct nvme_command *cmd,
+		 struct nvdio_request *req)
+{
+	const struct nvdio_queue *q = run->q;
+	int flags;
+
+	if (unlikely(mem->err))
+		return mem->err;
+	if (unlikely(mem->pieces)) {
+		flags = batch_pieces(run, mem, len, write, mapped, cmd);
+		if (flags == NVDIO_REQ_PRPS)
+			req->dptr = cmd->common.dptr;
+		return flags;
+	}
+	if (unlikely(!q->linear || len > run->ns->single_max))
+		return batch_api(run, mem, len, write, mapped, cmd, req);
+	req->dma = mem->phys + q->dma_offset;
+	nvdio_cmd_dptr_run(cmd, req->dma, len);
+	return 0;
+}
+
+/*
+ * Send a read or write, which is valid, as @req; sq_lock is held. The doorbell is
+ * left to the caller.
+ * Return: 0; or -errno, and @req is free still.
+ */
+static __always_inline int batch_rw(struct nvdio_batch_run *run,
+				    struct batch_hold *hold, u32 i,
+				    struct nvdio_request *req, const bool write)
+{
+	const struct nvdio_io *io = &run->io[i];
+	struct nvdio_ns *ns = run->ns;
+	struct nvdio_queue *q = run->q;
+	const u64 slba = io->off >> ns->lba_shift;
+	const u32 len = io->len;
+	const u16 tail = q->sq_tail;
+	struct nvme_command *cmd = &q->sqes[tail];
+	unsigned int control = 0;
+	struct nvdio_mapped mapped;
+	int flags;
+
+	if (io->map == NVDIO_MAP_RING_BUF) {
+		flags = run->registered ?
+			batch_registered(run, &run->mem[i], len, write,
+					 &mapped, cmd, req) : -EINVAL;
+	} else {
+		flags = batch_mapped(run, hold, io, write, &mapped);
+		if (likely(!flags))
+			flags = NVDIO_REQ_MAPPED;
+	}
+	if (unlikely(flags < 0))
+		return flags;
+	if (flags & NVDIO_REQ_MAPPED) {
+		req->map = mapped.map;
+		req->offset = mapped.offset;
+		nvdio_cmd_dptr_map(cmd, &mapped.map->table, mapped.offset, len);
+		hold->mapped++;
+	}
+	if (write) {
+		flags |= NVDIO_REQ_WRITE;
+		if (io->flags & NVDIO_IO_FUA && ns->fua)
+			control = NVME_RW_FUA;
+		hold->write_bytes += len;
+		hold->writes++;
+	} else {
+		hold->read_bytes += len;
+	}
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
+		     nvdio_rw_cdw12(len >> ns->lba_shift, control), 0);
+	req->nr_pages = run->base + i;
+	nvdio_req_fill(req, run->op, NULL, ns, slba, len,
+		       flags | NVDIO_REQ_COUNTED);
+	nvdio_queue_stage(q, req, cmd, tail, hold->deadline);
+	run->sent++;
+	return 0;
+}
+
+/* The same of a flush. */
+static noinline void batch_flush(struct nvdio_batch_run *run,
+				 const struct batch_hold *hold, u32 i,
+				 struct nvdio_request *req)
+{
+	struct nvdio_queue *q = run->q;
+	const u16 tail = q->sq_tail;
+	struct nvme_command *cmd = &q->sqes[tail];
+
+	nvdio_cmd_flush(cmd, run->ns->nsid);
+	req->nr_pages = run->base + i;
+	nvdio_req_fill(req, run->op, NULL, run->ns, 0, 0,
+		       NVDIO_REQ_COUNTED | NVDIO_REQ_PRIVATE);
+	this_cpu_inc(run->ns->stats->flush);
+	nvdio_queue_stage(q, req, cmd, tail, hold->deadline);
+	run->sent++;
+}
+
+/*
+ * A descriptor that is not usual.
+ * Return: true if it has to be sent; false if it has failed, or is done.
+ */
+static noinline bool batch_unusual(struct nvdio_batch_run *run, u32 i)
+{
+	int ret = nvdio_desc_check(&run->limits, &run->io[i]);
+
+	if (ret) {
+		nvdio_batch_fail(run, i, ret);
+		return false;
+	}
+	/* Nothing to do if there is no volatile write cache. */
+	if (run->io[i].op == NVDIO_IO_FLUSH && !(run->ns->ctrl->vwc & 1)) {
+		run->done++;
+		return false;
+	}
+	return true;
+}
+
+static __always_inline void batch_hold_init(const struct nvdio_batch_run *run,
+					    struct batch_hold *hold)
+{
+	hold->map_id = 0;
+	hold->deadline = (u32)jiffies + run->q->timeout;
+	hold->first = run->sent;
+	hold->mapped = 0;
+	hold->writes = 0;
+	hold->read_bytes = 0;
+	hold->write_bytes = 0;
+}
+
+/* Before sq_lock is released: count, and write the doorbell. */
+static __always_inline void batch_hold_end(const struct nvdio_batch_run *run,
+					   const struct batch_hold *hold)
+{
+	struct nvdio_stats __percpu *stats = run->ns->stats;
+	const u32 sent = run->sent - hold->first;
+
+	if (!sent)
+		return;
+	this_cpu_add(stats->direct_mapped, hold->mapped);
+	this_cpu_add(stats->direct, sent - hold->mapped);
+	this_cpu_add(stats->read_bytes, hold->read_bytes);
+	if (hold->writes) {
+		this_cpu_add(stats->write_bytes, hold->write_bytes);
+		run->q->writes += hold->writes;
+	}
+	nvdio_queue_ring(run->q);
+}
+
+/* Must a write wait for a claim? */
+static __always_inline bool batch_stops(const struct nvdio_batch_run *run,
+					u32 i)
+{
+	const struct nvdio_io *io = &run->io[i];
+	const u8 lba_shift = run->ns->lba_shift;
+
+	return io->op == NVDIO_IO_WRITE &&
+	       nvdio_claim_stops(run->ns, io->off >> lba_shift,
+				 io->len >> lba_shift);
+}
+
+/* Send descriptor @i, which is valid, as @req. Return: 0; or -errno, @req is free. */
+static __always_inline int batch_one(struct nvdio_batch_run *run,
+				     struct batch_hold *hold, u32 i,
+				     struct nvdio_request *req)
+{
+	if (likely(run->io[i].op == NVDIO_IO_READ))
+		return batch_rw(run, hold, i, req, false);
+	if (run->io[i].op == NVDIO_IO_WRITE)
+		return batch_rw(run, hold, i, req, true);
+	batch_flush(run, hold, i, req);
+	return 0;
+}
+
+/*
+ * Send descriptors from @i on for as long as nothing has to be waited for.
+ * Return: the first that was not sent; the number of descriptors if all were.
+ */
+static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
+{
+	struct nvdio_queue *q = run->q;
+	struct batch_hold hold;
+	u32 tag = NVDIO_TAG_NONE;
+
+	spin_lock(&q->sq_lock);
+	if (unlikely(q->state != NVDIO_QUEUE_LIVE || run->ns->dead ||
+		     !nvdio_tags_have(&q->tags, run->want)))
+		goto unlock;
+	run->want = 0;
+	batch_hold_init(run, &hold);
+	for (; i < run->nr; i++) {
+		int ret;
+
+		if (unlikely(!nvdio_desc_is_usual(&run->limits, &run->io[i])) &&
+		    !batch_unusual(run, i))
+			continue;
+		if (batch_stops(run, i))
+			break;
+		if (likely(tag == NVDIO_TAG_NONE))
+			tag = nvdio_tags_get(&q->tags);
+		if (unlikely(tag == NVDIO_TAG_NONE))
+			break;
+		ret = batch_one(run, &hold, i, &q->reqs[tag]);
+		if (unlikely(ret))
+			nvdio_batch_fail(run, i, ret);
+		else
+			tag = NVDIO_TAG_NONE;
+	}
+	batch_hold_end(run, &hold);
+	if (unlikely(tag != NVDIO_TAG_NONE))
+		nvdio_req_put(q, &q->reqs[tag]);
+unlock:
+	spin_unlock(&q->sq_lock);
+	return i;
+}
+
+/*
+ * Send descriptor @i, waiting for what it needs.
+ * Return: 0, whether it was sent or has failed; or, if nothing of the batch was sent,
+ * -EAGAIN under @nowait, or -ENODEV.
+ */
+static int batch_wait(struct nvdio_batch_run *run, u32 i, bool nowait)
+{
+	const struct nvdio_io *io = &run->io[i];
+	const u8 lba_shift = run->ns->lba_shift;
+	struct nvdio_queue *q = run->q;
+	struct nvdio_request *req;
+	struct batch_hold hold;
+	int ret;
+
+	if (!nvdio_desc_is_usual(&run->limits, io) && !batch_unusual(run, i))
+		return 0;
+	req = nvdio_req_get(q, run->ns, io->off >> lba_shift,
+			    io->op == NVDIO_IO_WRITE ? io->len >> lba_shift : 0,
+			    nowait);
+	if (IS_ERR(req)) {
+		ret = PTR_ERR(req);
+		if (!run->sent && !run->done)
+			return ret;
+		nvdio_batch_fail(run, i, ret);
+		return 0;
+	}
+	run->want = 0;
+	batch_hold_init(run, &hold);
+	ret = batch_one(run, &hold, i, req);
+	if (ret) {
+		nvdio_batch_fail(run, i, ret);
+		nvdio_req_abandon(q, req);
+		return 0;
+	}
+	batch_hold_end(run, &hold);
+	nvdio_queue_unlock(q);
+	return 0;
+}
+
+/*
+ * There were not enough tags for a batch that must not wait, or the queue is not
+ * live.
+ */
+static int batch_no_room(struct nvdio_batch_run *run)
+{
+	struct nvdio_queue *q = run->q;
+
+	if (nvdio_ns_gone(run->ns))
+		return -ENODEV;
+	spin_lock(&q->sq_lock);
+	/* Commands may be waiting for the doorbell. */
+	if (q->state == NVDIO_QUEUE_LIVE && q->sq_tail != q->sq_db_written)
+		nvdio_queue_ring(q);
+	spin_unlock(&q->sq_lock);
+	return nvdio_queue_reap_some(q) ? 0 : -EAGAIN;
+}
+
+/**
+ * nvdio_batch_send() - send a chunk
+ * @run: batch, with its next chunk
+ * @nowait: do not wait, unless something was sent already
+ *
+ * Context: may sleep: a batch of which something was sent cannot be left to another
+ * task. It then waits for nothing that depends on the caller.
+ * Return: 0, and all of it was sent or has failed; or, if nothing of the batch was
+ * sent, -EAGAIN under @nowait, or -ENODEV.
+ */
+int nvdio_batch_send(struct nvdio_batch_run *run, bool nowait)
+{
+	u32 i = batch_at_once(run, 0);
+	int ret;
+
+	if (unlikely(i < run->nr && run->want)) {
+		ret = batch_no_room(run);
+		if (ret)
+			return ret;
+		i = batch_at_once(run, 0);
+		if (run->want)
+			return nvdio_ns_gone(run->ns) ? -ENODEV : -EAGAIN;
+	}
+	while (unlikely(i < run->nr)) {
+		ret = batch_wait(run, i, nowait && !run->sent);
+		if (ret)
+			return ret;
+		i = batch_at_once(run, i + 1);
+	}
+	return 0;
+}
+
+/**
+ * nvdio_batch_sent() - all chunks of a batch were sent
+ * @run: batch
+ *
+ * Unless something of it was not sent, it may have ended: nothing of it is touched
+ * then.
+ *
+ * Context: task.
+ * Return: true if it has ended without a call of @end; it is the caller's again, and
+ * @kept_q is set.
+ */
+bool nvdio_batch_sent(struct nvdio_batch_run *run)
+{
+	const u32 rest = run->bad + run->done;
+	struct nvdio_batch_op *op = run->op;
+	struct nvdio_queue *q = run->q;
+	bool ended;
+
+	if (likely(!rest))
+		return false;
+	spin_lock_irq(&q->cq_lock);
+	op->bad += run->bad;
+	op->left -= rest;
+	ended = !op->left;
+	spin_unlock_irq(&q->cq_lock);
+	if (ended)
+		op->kept_q = q;
+	return ended;
+}

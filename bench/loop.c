@@ -141,7 +141,7 @@ static void identify(int fd)
 
 static void open_device(struct thread *t)
 {
-	int flags = o.write ? O_RDWR : O_RDONLY;
+	int flags = o.write || o.mode == BATCH ? O_RDWR : O_RDONLY;
 	uint64_t size;
 
 	if (o.mode == NOP)

@@ -281,35 +281,6 @@ static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 }
 
 /**
- * nvdio_queue_stage() - submit a command of several, except for the doorbell
- * @q: queue
- * @req: as for nvdio_queue_submit_sqe()
- * @cmd: as for nvdio_queue_submit_sqe()
- * @tail: as for nvdio_queue_submit_sqe()
- * @deadline: of @req
- *
- * Before sq_lock is released, nvdio_queue_ring() is called, and writes are added to
- * @q's @writes.
- *
- * Context: sq_lock held.
- */
-static __always_inline void nvdio_queue_stage(struct nvdio_queue *q,
-					      struct nvdio_request *req,
-					      struct nvme_command *cmd,
-					      u16 tail, u32 deadline)
-{
-	const u16 next = tail + 1;
-
-	req->cid += 1 << NVDIO_TAG_BITS;
-	cmd->common.command_id = (__force u16)cpu_to_le16(req->cid);
-	WRITE_ONCE(req->deadline, deadline);
-	/* Publishes the request; pairs with nvdio_queue_expired(). */
-	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
-	/* Read without the lock by nvdio_queue_in_flight(). */
-	WRITE_ONCE(q->sq_tail, unlikely(next == q->depth) ? 0 : next);
-}
-
-/**
  * nvdio_queue_submit() - submit the command in nvdio_queue_sqe()
  * @q: queue
  * @req: as for nvdio_queue_submit_sqe()

@@ -26,30 +26,6 @@
 #include "io/map_find.h"
 
 /**
- * struct batch_hold - what is known during one hold of sq_lock
- * @map_id: identifier of @map, or 0
- * @map: map that was looked up last
- * @map_bytes: its size
- * @deadline: of the commands
- * @first: number of commands sent before
- * @mapped: number of those for mapped memory
- * @writes: number of writes
- * @read_bytes: bytes read
- * @write_bytes: bytes written
- */
-struct batch_hold {
-	u32 map_id;
-	u32 deadline;
-	struct nvdio_map *map;
-	u64 map_bytes;
-	u32 first;
-	u32 mapped;
-	u32 writes;
-	u64 read_bytes;
-	u64 write_bytes;
-};
-
-/**
  * nvdio_batch_most() - most I/Os of a batch
  * @ns: namespace
  *
@@ -113,47 +89,19 @@ void nvdio_batch_begin(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 	run->registered = false;
 }
 
-/* Look up the map of a descriptor; sq_lock is held, so that it stays until then. */
-static noinline bool batch_map(const struct nvdio_batch_run *run,
-			       struct batch_hold *hold, u32 id)
-{
-	struct nvdio_map *map;
-
-	hold->map_id = 0;
-	map = nvdio_map_find(run->q, id);
-	if (!map)
-		return false;
-	hold->map_id = id;
-	hold->map = map;
-	hold->map_bytes = (u64)nvdio_map_pages(map) << PAGE_SHIFT;
-	return true;
-}
-
 /*
  * The memory of a descriptor, by the identifier of its map.
- * Return: 0 with @req->map and @req->offset set; or -errno as nvdio_map_find_id(),
- * and -EINVAL if it is more than a command for mapped memory may have.
+ * Return: 0; or -errno as nvdio_map_find_id(), and -EINVAL if it is more than a
+ * command for mapped memory may have.
  */
-static __always_inline int batch_mapped(const struct nvdio_batch_run *run,
-					struct batch_hold *hold,
-					const struct nvdio_io *io,
-					const bool write,
-					struct nvdio_mapped *mapped)
+static int batch_mapped(const struct nvdio_batch_run *run,
+			const struct nvdio_io *io, bool write,
+			struct nvdio_mapped *mapped)
 {
-	const u64 at = io->addr;
-	const u32 len = io->len;
-
-	if (unlikely(io->map != hold->map_id) &&
-	    !batch_map(run, hold, io->map))
-		return -ENOENT;
-	if (unlikely(at & NVDIO_DMA_MASK || at >= hold->map_bytes ||
-		     len > hold->map_bytes - at || len > run->ns->map_max))
+	if (io->len > run->ns->map_max)
 		return -EINVAL;
-	if (!write && unlikely(hold->map->flags & NVDIO_MAP_READ_ONLY))
-		return -EACCES;
-	mapped->map = hold->map;
-	mapped->offset = array_index_nospec(at, hold->map_bytes);
-	return 0;
+	return nvdio_map_find_id(run->q, io->map, io->addr, io->len, !write,
+				 mapped);
 }
 
 /*
@@ -227,102 +175,83 @@ static noinline int batch_api(const struct nvdio_batch_run *run,
  * Return: flags of the request, of which NVDIO_REQ_MAPPED means that @mapped is set;
  * else the data pointer of @cmd, and that of @req, are; or -errno.
  */
-static __always_inline int
-batch_registered(const struct nvdio_batch_run *run,
-		 const struct nvdio_batch_mem *mem, u32 len, const bool write,
-		 struct nvdio_mapped *mapped, struct nvme_command *cmd,
-		 struct nvdio_request *req)
+static int batch_registered(const struct nvdio_batch_run *run, u32 i,
+			    bool write, struct nvdio_mapped *mapped,
+			    struct nvme_command *cmd,
+			    struct nvdio_request *req)
 {
-	const struct nvdio_queue *q = run->q;
+	const struct nvdio_batch_mem *mem = &run->mem[i];
+	const u32 len = run->io[i].len;
 	int flags;
 
-	if (unlikely(mem->err))
+	if (!run->registered)
+		return -EINVAL;
+	if (mem->err)
 		return mem->err;
-	if (unlikely(mem->pieces)) {
-		flags = batch_pieces(run, mem, len, write, mapped, cmd);
-		if (flags == NVDIO_REQ_PRPS)
-			req->dptr = cmd->common.dptr;
-		return flags;
-	}
-	if (unlikely(!q->linear || len > run->ns->single_max))
+	if (!mem->pieces)
 		return batch_api(run, mem, len, write, mapped, cmd, req);
-	req->dma = mem->phys + q->dma_offset;
-	nvdio_cmd_dptr_run(cmd, req->dma, len);
-	return 0;
+	flags = batch_pieces(run, mem, len, write, mapped, cmd);
+	if (flags == NVDIO_REQ_PRPS)
+		req->dptr = cmd->common.dptr;
+	return flags;
 }
 
-/*
- * Send a read or write, which is valid, as @req; sq_lock is held. The doorbell is
- * left to the caller.
- * Return: 0; or -errno, and @req is free still.
- */
-static __always_inline int batch_rw(struct nvdio_batch_run *run,
-				    struct batch_hold *hold, u32 i,
-				    struct nvdio_request *req, const bool write)
+/* Fill in a flush. */
+static void batch_flush(const struct nvdio_batch_run *run, u32 i,
+			struct nvdio_request *req, struct nvme_command *cmd)
 {
-	const struct nvdio_io *io = &run->io[i];
-	struct nvdio_ns *ns = run->ns;
-	struct nvdio_queue *q = run->q;
-	const u64 slba = io->off >> ns->lba_shift;
-	const u32 len = io->len;
-	const u16 tail = q->sq_tail;
-	struct nvme_command *cmd = &q->sqes[tail];
-	unsigned int control = 0;
-	struct nvdio_mapped mapped;
-	int flags;
-
-	if (io->map == NVDIO_MAP_RING_BUF) {
-		flags = run->registered ?
-			batch_registered(run, &run->mem[i], len, write,
-					 &mapped, cmd, req) : -EINVAL;
-	} else {
-		flags = batch_mapped(run, hold, io, write, &mapped);
-		if (likely(!flags))
-			flags = NVDIO_REQ_MAPPED;
-	}
-	if (unlikely(flags < 0))
-		return flags;
-	if (flags & NVDIO_REQ_MAPPED) {
-		req->map = mapped.map;
-		req->offset = mapped.offset;
-		nvdio_cmd_dptr_map(cmd, &mapped.map->table, mapped.offset, len);
-		hold->mapped++;
-	}
-	if (write) {
-		flags |= NVDIO_REQ_WRITE;
-		if (io->flags & NVDIO_IO_FUA && ns->fua)
-			control = NVME_RW_FUA;
-		hold->write_bytes += len;
-		hold->writes++;
-	} else {
-		hold->read_bytes += len;
-	}
-	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
-		     nvdio_rw_cdw12(len >> ns->lba_shift, control), 0);
-	req->nr_pages = run->base + i;
-	nvdio_req_fill(req, run->op, NULL, ns, slba, len,
-		       flags | NVDIO_REQ_COUNTED);
-	nvdio_queue_stage(q, req, cmd, tail, hold->deadline);
-	run->sent++;
-	return 0;
-}
-
-/* The same of a flush. */
-static noinline void batch_flush(struct nvdio_batch_run *run,
-				 const struct batch_hold *hold, u32 i,
-				 struct nvdio_request *req)
-{
-	struct nvdio_queue *q = run->q;
-	const u16 tail = q->sq_tail;
-	struct nvme_command *cmd = &q->sqes[tail];
-
 	nvdio_cmd_flush(cmd, run->ns->nsid);
 	req->nr_pages = run->base + i;
 	nvdio_req_fill(req, run->op, NULL, run->ns, 0, 0,
 		       NVDIO_REQ_COUNTED | NVDIO_REQ_PRIVATE);
 	this_cpu_inc(run->ns->stats->flush);
-	nvdio_queue_stage(q, req, cmd, tail, hold->deadline);
-	run->sent++;
+}
+
+/*
+ * Fill in the command of a descriptor that is valid, whatever it is. sq_lock is held.
+ * Return: 0; or -errno, and @req is free still.
+ */
+static noinline int batch_fill(const struct nvdio_batch_run *run, u32 i,
+			       struct nvdio_request *req,
+			       struct nvme_command *cmd)
+{
+	const struct nvdio_io *io = &run->io[i];
+	const bool write = io->op == NVDIO_IO_WRITE;
+	struct nvdio_ns *ns = run->ns;
+	const u64 slba = io->off >> ns->lba_shift;
+	struct nvdio_mapped mapped;
+	unsigned int control = 0;
+	int flags;
+
+	if (io->op == NVDIO_IO_FLUSH) {
+		batch_flush(run, i, req, cmd);
+		return 0;
+	}
+	if (io->map == NVDIO_MAP_RING_BUF)
+		flags = batch_registered(run, i, write, &mapped, cmd, req);
+	else
+		flags = batch_mapped(run, io, write, &mapped) ?:
+			NVDIO_REQ_MAPPED;
+	if (flags < 0)
+		return flags;
+	if (flags & NVDIO_REQ_MAPPED) {
+		req->map = mapped.map;
+		req->offset = mapped.offset;
+		nvdio_cmd_dptr_map(cmd, &mapped.map->table, mapped.offset,
+				   io->len);
+		this_cpu_inc(ns->stats->direct_mapped);
+	} else {
+		this_cpu_inc(ns->stats->direct);
+	}
+	nvdio_stats_bytes(ns->stats, write, io->len);
+	if (io->flags & NVDIO_IO_FUA && ns->fua)
+		control = NVME_RW_FUA;
+	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
+		     nvdio_rw_cdw12(io->len >> ns->lba_shift, control), 0);
+	req->nr_pages = run->base + i;
+	nvdio_req_fill(req, run->op, NULL, ns, slba, io->len, flags |
+		       NVDIO_REQ_COUNTED | (write ? NVDIO_REQ_WRITE : 0));
+	return 0;
 }
 
 /*
@@ -345,59 +274,198 @@ static noinline bool batch_unusual(struct nvdio_batch_run *run, u32 i)
 	return true;
 }
 
-static __always_inline void batch_hold_init(const struct nvdio_batch_run *run,
-					    struct batch_hold *hold)
+/* Must a write wait for a claim? */
+static __always_inline bool batch_stops(struct nvdio_ns *ns,
+					const struct nvdio_io *io)
 {
-	hold->map_id = 0;
-	hold->deadline = (u32)jiffies + run->q->timeout;
-	hold->first = run->sent;
-	hold->mapped = 0;
-	hold->writes = 0;
-	hold->read_bytes = 0;
-	hold->write_bytes = 0;
+	return io->op == NVDIO_IO_WRITE &&
+	       nvdio_claim_stops(ns, io->off >> ns->lba_shift,
+				 io->len >> ns->lba_shift);
+}
+
+/**
+ * struct batch_hold - what is found out once for a hold of sq_lock
+ * @ns: namespace
+ * @q: queue
+ * @nsid: namespace identifier, in the high half
+ * @deadline: of the commands
+ * @map_id: identifier of @map, or NVDIO_MAP_RING_BUF: there is none
+ * @map: map that was looked up last; it stays while sq_lock is held
+ * @map_bytes: its size
+ * @tail: next SQE
+ * @sent: number of commands
+ * @mapped: number of those that were counted here, for mapped memory
+ * @registered: the same for registered memory
+ * @writes: number of writes
+ * @bytes: bytes of those that were counted here, read and written
+ *
+ * Only inline functions have its address: its members are in registers.
+ */
+struct batch_hold {
+	struct nvdio_ns *ns;
+	struct nvdio_queue *q;
+	u64 nsid;
+	u32 deadline;
+	u32 map_id;
+	struct nvdio_map *map;
+	u64 map_bytes;
+	u32 tail;
+	u32 sent;
+	u32 mapped;
+	u32 registered;
+	u32 writes;
+	u64 bytes[2];
+};
+
+static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
+					     struct batch_hold *hold)
+{
+	*hold = (struct batch_hold){
+		.ns = run->ns,
+		.q = run->q,
+		.nsid = (u64)run->ns->nsid << 32,
+		.deadline = (u32)jiffies + run->q->timeout,
+		.map_id = NVDIO_MAP_RING_BUF,
+		.tail = run->q->sq_tail,
+	};
 }
 
 /* Before sq_lock is released: count, and write the doorbell. */
-static __always_inline void batch_hold_end(const struct nvdio_batch_run *run,
+static __always_inline void batch_hold_end(struct nvdio_batch_run *run,
 					   const struct batch_hold *hold)
 {
-	struct nvdio_stats __percpu *stats = run->ns->stats;
-	const u32 sent = run->sent - hold->first;
+	struct nvdio_stats __percpu *stats = hold->ns->stats;
+	struct nvdio_queue *q = hold->q;
 
-	if (!sent)
+	if (unlikely(!hold->sent))
 		return;
+	run->sent += hold->sent;
 	this_cpu_add(stats->direct_mapped, hold->mapped);
-	this_cpu_add(stats->direct, sent - hold->mapped);
-	this_cpu_add(stats->read_bytes, hold->read_bytes);
-	if (hold->writes) {
-		this_cpu_add(stats->write_bytes, hold->write_bytes);
-		run->q->writes += hold->writes;
-	}
-	nvdio_queue_ring(run->q);
+	this_cpu_add(stats->direct, hold->registered);
+	this_cpu_add(stats->read_bytes, hold->bytes[0]);
+	this_cpu_add(stats->write_bytes, hold->bytes[1]);
+	q->writes += hold->writes;
+	/* Read without the lock by nvdio_queue_in_flight(). */
+	WRITE_ONCE(q->sq_tail, hold->tail);
+	nvdio_queue_ring(q);
 }
 
-/* Must a write wait for a claim? */
-static __always_inline bool batch_stops(const struct nvdio_batch_run *run,
-					u32 i)
+/* @req, whose SQE is @cmd, is sent; the doorbell is left to batch_hold_end(). */
+static __always_inline void batch_sent(struct batch_hold *hold,
+				       struct nvdio_request *req, bool write)
+{
+	const u32 next = hold->tail + 1;
+
+	WRITE_ONCE(req->deadline, hold->deadline);
+	/* Publishes the request; pairs with nvdio_queue_expired(). */
+	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
+	hold->tail = unlikely(next == hold->q->depth) ? 0 : next;
+	hold->writes += write;
+	hold->sent++;
+}
+
+/*
+ * Find the memory of a read or write, and fill in what is different for each kind.
+ * Return: false: batch_fill() does it, or knows what is wrong.
+ */
+static __always_inline bool batch_memory(const struct nvdio_batch_run *run,
+					 struct batch_hold *hold, u32 i,
+					 struct nvdio_request *req,
+					 const bool write,
+					 struct nvdio_cmd_dptr *dptr,
+					 unsigned int *flags)
 {
 	const struct nvdio_io *io = &run->io[i];
-	const u8 lba_shift = run->ns->lba_shift;
+	const u64 at = io->addr;
+	const u32 len = io->len;
 
-	return io->op == NVDIO_IO_WRITE &&
-	       nvdio_claim_stops(run->ns, io->off >> lba_shift,
-				 io->len >> lba_shift);
+	if (unlikely(io->map != hold->map_id)) {
+		hold->map_id = NVDIO_MAP_RING_BUF;
+		hold->map = nvdio_map_find(hold->q, io->map);
+		if (!hold->map)
+			return false;
+		hold->map_id = io->map;
+		hold->map_bytes = (u64)nvdio_map_pages(hold->map) << PAGE_SHIFT;
+	}
+	if (unlikely(at & NVDIO_DMA_MASK || at >= hold->map_bytes ||
+		     len > hold->map_bytes - at || len > hold->ns->map_max))
+		return false;
+	if (!write && unlikely(hold->map->flags & NVDIO_MAP_READ_ONLY))
+		return false;
+	req->map = hold->map;
+	req->offset = array_index_nospec(at, hold->map_bytes);
+	nvdio_cmd_dptr_of_map(dptr, &hold->map->table, req->offset, len);
+	*flags = NVDIO_REQ_COUNTED | NVDIO_REQ_MAPPED;
+	hold->mapped++;
+	return true;
 }
 
-/* Send descriptor @i, which is valid, as @req. Return: 0; or -errno, @req is free. */
-static __always_inline int batch_one(struct nvdio_batch_run *run,
+/* The same of registered memory that is contiguous, as bus addresses are computed. */
+static __always_inline bool batch_linear(const struct nvdio_batch_run *run,
+					 struct batch_hold *hold, u32 i,
+					 struct nvdio_request *req,
+					 struct nvdio_cmd_dptr *dptr,
+					 unsigned int *flags)
+{
+	const struct nvdio_batch_mem *mem = &run->mem[i];
+	const u32 len = run->io[i].len;
+
+	if (unlikely(!run->registered || mem->err || mem->pieces ||
+		     !hold->q->linear || len > hold->ns->single_max))
+		return false;
+	req->dma = mem->phys + hold->q->dma_offset;
+	nvdio_cmd_dptr_of_run(dptr, req->dma, len);
+	*flags = NVDIO_REQ_COUNTED;
+	hold->registered++;
+	return true;
+}
+
+/*
+ * Send a read or write without flags, which is valid, as @req.
+ * Return: false: nothing was done; batch_fill() knows more.
+ */
+static __always_inline bool batch_usual(const struct nvdio_batch_run *run,
+					struct batch_hold *hold, u32 i,
+					struct nvdio_request *req,
+					const bool write)
+{
+	const struct nvdio_io *io = &run->io[i];
+	const u8 lba_shift = hold->ns->lba_shift;
+	const u64 slba = io->off >> lba_shift;
+	struct nvdio_cmd_dptr dptr;
+	unsigned int flags;
+
+	if (io->map != NVDIO_MAP_RING_BUF ?
+	    !batch_memory(run, hold, i, req, write, &dptr, &flags) :
+	    !batch_linear(run, hold, i, req, &dptr, &flags))
+		return false;
+	hold->bytes[write] += io->len;
+	req->nr_pages = run->base + i;
+	nvdio_req_fill(req, run->op, NULL, hold->ns, slba, io->len,
+		       flags | (write ? NVDIO_REQ_WRITE : 0));
+	/* A new generation: a stray CQE from the previous use is detected. */
+	req->cid += 1 << NVDIO_TAG_BITS;
+	nvdio_cmd_rw_whole(&hold->q->sqes[hold->tail],
+			   hold->nsid | (u32)req->cid << 16 |
+			   (write ? NVDIO_IO_WRITE : NVDIO_IO_READ), slba,
+			   nvdio_rw_cdw12(io->len >> lba_shift, 0), &dptr);
+	batch_sent(hold, req, write);
+	return true;
+}
+
+/* Send any descriptor that is valid as @req. Return: 0; or -errno, @req is free. */
+static __always_inline int batch_any(const struct nvdio_batch_run *run,
 				     struct batch_hold *hold, u32 i,
 				     struct nvdio_request *req)
 {
-	if (likely(run->io[i].op == NVDIO_IO_READ))
-		return batch_rw(run, hold, i, req, false);
-	if (run->io[i].op == NVDIO_IO_WRITE)
-		return batch_rw(run, hold, i, req, true);
-	batch_flush(run, hold, i, req);
+	struct nvme_command *cmd = &hold->q->sqes[hold->tail];
+	int ret = batch_fill(run, i, req, cmd);
+
+	if (ret)
+		return ret;
+	req->cid += 1 << NVDIO_TAG_BITS;
+	cmd->common.command_id = (__force u16)cpu_to_le16(req->cid);
+	batch_sent(hold, req, run->io[i].op == NVDIO_IO_WRITE);
 	return 0;
 }
 
@@ -407,30 +475,39 @@ static __always_inline int batch_one(struct nvdio_batch_run *run,
  */
 static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
 {
+	const struct nvdio_desc_limits limits = run->limits;
 	struct nvdio_queue *q = run->q;
-	struct batch_hold hold;
 	u32 tag = NVDIO_TAG_NONE;
+	struct batch_hold hold;
 
 	spin_lock(&q->sq_lock);
 	if (unlikely(q->state != NVDIO_QUEUE_LIVE || run->ns->dead ||
 		     !nvdio_tags_have(&q->tags, run->want)))
 		goto unlock;
 	run->want = 0;
-	batch_hold_init(run, &hold);
+	batch_hold_begin(run, &hold);
 	for (; i < run->nr; i++) {
+		const struct nvdio_io *io = &run->io[i];
+		const bool usual = nvdio_desc_is_usual(&limits, io);
 		int ret;
 
-		if (unlikely(!nvdio_desc_is_usual(&run->limits, &run->io[i])) &&
-		    !batch_unusual(run, i))
+		if (unlikely(!usual) && !batch_unusual(run, i))
 			continue;
-		if (batch_stops(run, i))
+		if (batch_stops(hold.ns, io))
 			break;
 		if (likely(tag == NVDIO_TAG_NONE))
 			tag = nvdio_tags_get(&q->tags);
 		if (unlikely(tag == NVDIO_TAG_NONE))
 			break;
-		ret = batch_one(run, &hold, i, &q->reqs[tag]);
-		if (unlikely(ret))
+		if (likely(usual) &&
+		    (io->op == NVDIO_IO_READ ?
+		     batch_usual(run, &hold, i, &q->reqs[tag], false) :
+		     batch_usual(run, &hold, i, &q->reqs[tag], true))) {
+			tag = NVDIO_TAG_NONE;
+			continue;
+		}
+		ret = batch_any(run, &hold, i, &q->reqs[tag]);
+		if (ret)
 			nvdio_batch_fail(run, i, ret);
 		else
 			tag = NVDIO_TAG_NONE;
@@ -469,9 +546,8 @@ static int batch_wait(struct nvdio_batch_run *run, u32 i, bool nowait)
 		nvdio_batch_fail(run, i, ret);
 		return 0;
 	}
-	run->want = 0;
-	batch_hold_init(run, &hold);
-	ret = batch_one(run, &hold, i, req);
+	batch_hold_begin(run, &hold);
+	ret = batch_any(run, &hold, i, req);
 	if (ret) {
 		nvdio_batch_fail(run, i, ret);
 		nvdio_req_abandon(q, req);

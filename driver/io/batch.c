@@ -255,10 +255,10 @@ static noinline int batch_fill(const struct nvdio_batch_run *run, u32 i,
 }
 
 /*
- * A descriptor that is not usual.
- * Return: true if it has to be sent; false if it has failed, or is done.
+ * Is a descriptor something to be sent?
+ * Return: false if it has failed, or is done.
  */
-static noinline bool batch_unusual(struct nvdio_batch_run *run, u32 i)
+static bool batch_is_valid(struct nvdio_batch_run *run, u32 i)
 {
 	int ret = nvdio_desc_check(&run->limits, &run->io[i]);
 
@@ -274,59 +274,77 @@ static noinline bool batch_unusual(struct nvdio_batch_run *run, u32 i)
 	return true;
 }
 
-/* Must a write wait for a claim? */
-static __always_inline bool batch_stops(struct nvdio_ns *ns,
-					const struct nvdio_io *io)
-{
-	return io->op == NVDIO_IO_WRITE &&
-	       nvdio_claim_stops(ns, io->off >> ns->lba_shift,
-				 io->len >> ns->lba_shift);
-}
-
 /**
  * struct batch_hold - what is found out once for a hold of sq_lock
+ * @sizes: by operation: bytes that descriptors may reach without a closer look; of
+ *	writes 0 if there are claims: one that is made now waits for this hold, and
+ *	finds the writes in flight (io/claim.h)
  * @ns: namespace
- * @q: queue
+ * @op: batch
  * @nsid: namespace identifier, in the high half
+ * @lba_mask: LBA size minus 1
+ * @map_max: most bytes of a command for mapped memory
  * @deadline: of the commands
+ * @lba_shift: log2 of the LBA size
  * @map_id: identifier of @map, or NVDIO_MAP_RING_BUF: there is none
  * @map: map that was looked up last; it stays while sq_lock is held
  * @map_bytes: its size
- * @tail: next SQE
- * @sent: number of commands
- * @mapped: number of those that were counted here, for mapped memory
- * @registered: the same for registered memory
- * @writes: number of writes
- * @bytes: bytes of those that were counted here, read and written
+ * @reqs: requests of the queue
+ * @links: of its tags
+ * @free: its top free tag, in place of that in struct nvdio_tags
+ * @cmd: next SQE
+ * @stop: end of the SQ
+ * @registered: number of commands for registered memory
+ * @unusual: number of commands that were counted already
+ * @bytes: bytes of usual descriptors, by operation
  *
- * Only inline functions have its address: its members are in registers.
+ * Only inline functions have its address: most of it is in registers.
  */
 struct batch_hold {
+	u64 sizes[NVDIO_IO_READ + 1];
 	struct nvdio_ns *ns;
-	struct nvdio_queue *q;
+	struct nvdio_batch_op *op;
 	u64 nsid;
+	u32 lba_mask;
+	u32 map_max;
 	u32 deadline;
+	u8 lba_shift;
 	u32 map_id;
 	struct nvdio_map *map;
 	u64 map_bytes;
-	u32 tail;
-	u32 sent;
-	u32 mapped;
+	struct nvdio_request *reqs;
+	u16 *links;
+	u32 free;
+	struct nvme_command *cmd;
+	struct nvme_command *stop;
 	u32 registered;
-	u32 writes;
-	u64 bytes[2];
+	u32 unusual;
+	u64 bytes[NVDIO_IO_READ + 1];
 };
 
 static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
 					     struct batch_hold *hold)
 {
+	struct nvdio_queue *q = run->q;
+	struct nvdio_ns *ns = run->ns;
+
 	*hold = (struct batch_hold){
-		.ns = run->ns,
-		.q = run->q,
-		.nsid = (u64)run->ns->nsid << 32,
-		.deadline = (u32)jiffies + run->q->timeout,
+		.sizes[NVDIO_IO_READ] = run->limits.read_size,
+		.sizes[NVDIO_IO_WRITE] = READ_ONCE(ns->claims_held) ? 0 :
+					 run->limits.write_size,
+		.ns = ns,
+		.op = run->op,
+		.nsid = (u64)ns->nsid << 32,
+		.lba_mask = ns->lba_mask,
+		.map_max = ns->map_max,
+		.deadline = (u32)jiffies + q->timeout,
+		.lba_shift = ns->lba_shift,
 		.map_id = NVDIO_MAP_RING_BUF,
-		.tail = run->q->sq_tail,
+		.reqs = q->reqs,
+		.links = q->tags.next,
+		.free = q->tags.free,
+		.cmd = &q->sqes[q->sq_tail],
+		.stop = &q->sqes[q->depth],
 	};
 }
 
@@ -335,138 +353,193 @@ static __always_inline void batch_hold_end(struct nvdio_batch_run *run,
 					   const struct batch_hold *hold)
 {
 	struct nvdio_stats __percpu *stats = hold->ns->stats;
-	struct nvdio_queue *q = hold->q;
+	struct nvdio_queue *q = run->q;
+	const u32 tail = hold->cmd - q->sqes;
+	u32 sent = tail - q->sq_tail;
 
-	if (unlikely(!hold->sent))
+	WRITE_ONCE(q->tags.free, hold->free);
+	if (unlikely(!sent))
 		return;
-	run->sent += hold->sent;
-	this_cpu_add(stats->direct_mapped, hold->mapped);
-	this_cpu_add(stats->direct, hold->registered);
-	this_cpu_add(stats->read_bytes, hold->bytes[0]);
-	this_cpu_add(stats->write_bytes, hold->bytes[1]);
-	q->writes += hold->writes;
+	if (unlikely((s32)sent < 0))
+		sent += q->depth;
+	run->sent += sent;
+	this_cpu_add(stats->direct_mapped,
+		     sent - hold->registered - hold->unusual);
+	if (hold->registered)
+		this_cpu_add(stats->direct, hold->registered);
+	this_cpu_add(stats->read_bytes, hold->bytes[NVDIO_IO_READ]);
+	if (hold->bytes[NVDIO_IO_WRITE]) {
+		this_cpu_add(stats->write_bytes, hold->bytes[NVDIO_IO_WRITE]);
+		/* It is only compared. */
+		q->writes++;
+	}
 	/* Read without the lock by nvdio_queue_in_flight(). */
-	WRITE_ONCE(q->sq_tail, hold->tail);
+	WRITE_ONCE(q->sq_tail, tail);
 	nvdio_queue_ring(q);
 }
 
-/* @req, whose SQE is @cmd, is sent; the doorbell is left to batch_hold_end(). */
+/* @req, whose SQE is next, is sent; the doorbell is left to batch_hold_end(). */
 static __always_inline void batch_sent(struct batch_hold *hold,
-				       struct nvdio_request *req, bool write)
+				       struct nvdio_request *req, u32 tag,
+				       const struct nvdio_queue *q)
 {
-	const u32 next = hold->tail + 1;
-
 	WRITE_ONCE(req->deadline, hold->deadline);
 	/* Publishes the request; pairs with nvdio_queue_expired(). */
 	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
-	hold->tail = unlikely(next == hold->q->depth) ? 0 : next;
-	hold->writes += write;
-	hold->sent++;
+	hold->free = hold->links[tag];
+	if (unlikely(++hold->cmd == hold->stop))
+		hold->cmd = q->sqes;
 }
 
 /*
- * Find the memory of a read or write, and fill in what is different for each kind.
- * Return: false: batch_fill() does it, or knows what is wrong.
+ * Is it a read or write without flags, which nvdio_desc_check() would find to be
+ * valid? It decides about others.
  */
-static __always_inline bool batch_memory(const struct nvdio_batch_run *run,
-					 struct batch_hold *hold, u32 i,
-					 struct nvdio_request *req,
-					 const bool write,
-					 struct nvdio_cmd_dptr *dptr,
-					 unsigned int *flags)
+static __always_inline bool batch_is_usual(const struct batch_hold *hold,
+					   const struct nvdio_io *io)
 {
-	const struct nvdio_io *io = &run->io[i];
+	const u32 op = io->op | io->flags << 8;
+	const u64 off = io->off;
+	const u32 len = io->len;
+	u64 size;
+
+	if (unlikely(op - 1 > 1 || io->stream || io->resv))
+		return false;
+	size = hold->sizes[op];
+	return likely(!((off | len) & hold->lba_mask) && len && off < size &&
+		      len <= size - off);
+}
+
+/*
+ * The memory of a usual descriptor, if it is mapped: fill in what is different for
+ * each kind.
+ * Return: flags of the request; 0: batch_fill() does it, or knows what is wrong.
+ */
+static __always_inline unsigned int
+batch_usual_mapped(const struct nvdio_batch_run *run, struct batch_hold *hold,
+		   const struct nvdio_io *io, struct nvdio_request *req,
+		   struct nvdio_cmd_dptr *dptr)
+{
 	const u64 at = io->addr;
 	const u32 len = io->len;
+	struct nvdio_map *map;
 
 	if (unlikely(io->map != hold->map_id)) {
-		hold->map_id = NVDIO_MAP_RING_BUF;
-		hold->map = nvdio_map_find(hold->q, io->map);
-		if (!hold->map)
-			return false;
+		map = nvdio_map_find(run->q, io->map);
+		if (!map || map->flags & NVDIO_MAP_READ_ONLY)
+			return 0;
+		hold->map = map;
 		hold->map_id = io->map;
-		hold->map_bytes = (u64)nvdio_map_pages(hold->map) << PAGE_SHIFT;
+		hold->map_bytes = (u64)nvdio_map_pages(map) << PAGE_SHIFT;
 	}
 	if (unlikely(at & NVDIO_DMA_MASK || at >= hold->map_bytes ||
-		     len > hold->map_bytes - at || len > hold->ns->map_max))
-		return false;
-	if (!write && unlikely(hold->map->flags & NVDIO_MAP_READ_ONLY))
-		return false;
+		     len > hold->map_bytes - at || len > hold->map_max))
+		return 0;
 	req->map = hold->map;
 	req->offset = array_index_nospec(at, hold->map_bytes);
 	nvdio_cmd_dptr_of_map(dptr, &hold->map->table, req->offset, len);
-	*flags = NVDIO_REQ_COUNTED | NVDIO_REQ_MAPPED;
-	hold->mapped++;
-	return true;
+	return NVDIO_REQ_COUNTED | NVDIO_REQ_MAPPED;
 }
 
 /* The same of registered memory that is contiguous, as bus addresses are computed. */
-static __always_inline bool batch_linear(const struct nvdio_batch_run *run,
-					 struct batch_hold *hold, u32 i,
-					 struct nvdio_request *req,
-					 struct nvdio_cmd_dptr *dptr,
-					 unsigned int *flags)
+static __always_inline unsigned int
+batch_usual_linear(const struct nvdio_batch_run *run, struct batch_hold *hold,
+		   const struct nvdio_io *io, struct nvdio_request *req,
+		   struct nvdio_cmd_dptr *dptr)
 {
-	const struct nvdio_batch_mem *mem = &run->mem[i];
-	const u32 len = run->io[i].len;
+	const struct nvdio_batch_mem *mem = &run->mem[io - run->io];
+	const struct nvdio_queue *q = run->q;
 
 	if (unlikely(!run->registered || mem->err || mem->pieces ||
-		     !hold->q->linear || len > hold->ns->single_max))
-		return false;
-	req->dma = mem->phys + hold->q->dma_offset;
-	nvdio_cmd_dptr_of_run(dptr, req->dma, len);
-	*flags = NVDIO_REQ_COUNTED;
+		     !q->linear || io->len > hold->ns->single_max))
+		return 0;
+	req->dma = mem->phys + q->dma_offset;
+	nvdio_cmd_dptr_of_run(dptr, req->dma, io->len);
 	hold->registered++;
-	return true;
+	return NVDIO_REQ_COUNTED;
 }
 
 /*
- * Send a read or write without flags, which is valid, as @req.
- * Return: false: nothing was done; batch_fill() knows more.
+ * Send a usual descriptor with the tag that is free.
+ * Return: false: nothing was done, batch_unusual() does it.
  */
-static __always_inline bool batch_usual(const struct nvdio_batch_run *run,
-					struct batch_hold *hold, u32 i,
-					struct nvdio_request *req,
-					const bool write)
+static __always_inline bool batch_usual(struct nvdio_batch_run *run,
+					struct batch_hold *hold,
+					const struct nvdio_io *io)
 {
-	const struct nvdio_io *io = &run->io[i];
-	const u8 lba_shift = hold->ns->lba_shift;
-	const u64 slba = io->off >> lba_shift;
+	struct nvdio_request *req;
 	struct nvdio_cmd_dptr dptr;
+	const u32 tag = hold->free;
+	const u32 len = io->len;
 	unsigned int flags;
+	u64 slba;
 
-	if (io->map != NVDIO_MAP_RING_BUF ?
-	    !batch_memory(run, hold, i, req, write, &dptr, &flags) :
-	    !batch_linear(run, hold, i, req, &dptr, &flags))
+	if (unlikely(!batch_is_usual(hold, io) || tag == NVDIO_TAG_NONE))
 		return false;
-	hold->bytes[write] += io->len;
-	req->nr_pages = run->base + i;
-	nvdio_req_fill(req, run->op, NULL, hold->ns, slba, io->len,
-		       flags | (write ? NVDIO_REQ_WRITE : 0));
+	req = &hold->reqs[tag];
+	flags = io->map != NVDIO_MAP_RING_BUF ?
+		batch_usual_mapped(run, hold, io, req, &dptr) :
+		batch_usual_linear(run, hold, io, req, &dptr);
+	if (unlikely(!flags))
+		return false;
+	slba = io->off >> hold->lba_shift;
+	hold->bytes[io->op] += len;
+	req->nr_pages = run->base + (io - run->io);
+	static_assert(NVDIO_REQ_WRITE == (NVDIO_IO_WRITE & 1));
+	nvdio_req_fill(req, hold->op, NULL, hold->ns, slba, len,
+		       flags | (io->op & 1));
 	/* A new generation: a stray CQE from the previous use is detected. */
 	req->cid += 1 << NVDIO_TAG_BITS;
-	nvdio_cmd_rw_whole(&hold->q->sqes[hold->tail],
-			   hold->nsid | (u32)req->cid << 16 |
-			   (write ? NVDIO_IO_WRITE : NVDIO_IO_READ), slba,
-			   nvdio_rw_cdw12(io->len >> lba_shift, 0), &dptr);
-	batch_sent(hold, req, write);
+	nvdio_cmd_rw_whole(hold->cmd,
+			   hold->nsid | (u32)req->cid << 16 | io->op, slba,
+			   nvdio_rw_cdw12(len >> hold->lba_shift, 0), &dptr);
+	batch_sent(hold, req, tag, run->q);
 	return true;
 }
 
-/* Send any descriptor that is valid as @req. Return: 0; or -errno, @req is free. */
-static __always_inline int batch_any(const struct nvdio_batch_run *run,
-				     struct batch_hold *hold, u32 i,
-				     struct nvdio_request *req)
-{
-	struct nvme_command *cmd = &hold->q->sqes[hold->tail];
-	int ret = batch_fill(run, i, req, cmd);
+/* What has become of a descriptor. */
+enum batch_did {
+	BATCH_SENT,		/* its SQE is filled in */
+	BATCH_NOT_SENT,		/* it has failed, or there was nothing to do */
+	BATCH_STOP,		/* it has to wait */
+};
 
-	if (ret)
-		return ret;
+/*
+ * Send any descriptor, but for what batch_sent() does.
+ * @cmd: the next SQE.
+ * Return: what became of it; if it was sent, the tag of its request is the top one of
+ * the free tags still.
+ */
+static noinline enum batch_did batch_unusual(struct nvdio_batch_run *run, u32 i,
+					     struct nvme_command *cmd)
+{
+	const struct nvdio_io *io = &run->io[i];
+	struct nvdio_tags *tags = &run->q->tags;
+	struct nvdio_request *req;
+	u32 tag;
+	int ret;
+
+	if (!batch_is_valid(run, i))
+		return BATCH_NOT_SENT;
+	if (io->op == NVDIO_IO_WRITE &&
+	    nvdio_claim_stops(run->ns, io->off >> run->ns->lba_shift,
+			      io->len >> run->ns->lba_shift))
+		return BATCH_STOP;
+	tag = nvdio_tags_get(tags);
+	if (tag == NVDIO_TAG_NONE)
+		return BATCH_STOP;
+	nvdio_tags_unget(tags, tag);
+	req = &run->q->reqs[tag];
+	ret = batch_fill(run, i, req, cmd);
+	if (ret) {
+		nvdio_batch_fail(run, i, ret);
+		return BATCH_NOT_SENT;
+	}
 	req->cid += 1 << NVDIO_TAG_BITS;
 	cmd->common.command_id = (__force u16)cpu_to_le16(req->cid);
-	batch_sent(hold, req, run->io[i].op == NVDIO_IO_WRITE);
-	return 0;
+	if (io->op == NVDIO_IO_WRITE)
+		run->q->writes++;
+	return BATCH_SENT;
 }
 
 /*
@@ -475,9 +548,10 @@ static __always_inline int batch_any(const struct nvdio_batch_run *run,
  */
 static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
 {
-	const struct nvdio_desc_limits limits = run->limits;
+	const struct nvdio_io *const end = &run->io[run->nr];
+	const struct nvdio_io *io = &run->io[i];
 	struct nvdio_queue *q = run->q;
-	u32 tag = NVDIO_TAG_NONE;
+	enum batch_did did;
 	struct batch_hold hold;
 
 	spin_lock(&q->sq_lock);
@@ -486,38 +560,23 @@ static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
 		goto unlock;
 	run->want = 0;
 	batch_hold_begin(run, &hold);
-	for (; i < run->nr; i++) {
-		const struct nvdio_io *io = &run->io[i];
-		const bool usual = nvdio_desc_is_usual(&limits, io);
-		int ret;
-
-		if (unlikely(!usual) && !batch_unusual(run, i))
+	for (; io < end; io++) {
+		if (likely(batch_usual(run, &hold, io)))
 			continue;
-		if (batch_stops(hold.ns, io))
+		q->tags.free = hold.free;
+		did = batch_unusual(run, io - run->io, hold.cmd);
+		hold.free = q->tags.free;
+		if (did == BATCH_STOP)
 			break;
-		if (likely(tag == NVDIO_TAG_NONE))
-			tag = nvdio_tags_get(&q->tags);
-		if (unlikely(tag == NVDIO_TAG_NONE))
-			break;
-		if (likely(usual) &&
-		    (io->op == NVDIO_IO_READ ?
-		     batch_usual(run, &hold, i, &q->reqs[tag], false) :
-		     batch_usual(run, &hold, i, &q->reqs[tag], true))) {
-			tag = NVDIO_TAG_NONE;
+		if (did != BATCH_SENT)
 			continue;
-		}
-		ret = batch_any(run, &hold, i, &q->reqs[tag]);
-		if (ret)
-			nvdio_batch_fail(run, i, ret);
-		else
-			tag = NVDIO_TAG_NONE;
+		hold.unusual++;
+		batch_sent(&hold, &hold.reqs[hold.free], hold.free, q);
 	}
 	batch_hold_end(run, &hold);
-	if (unlikely(tag != NVDIO_TAG_NONE))
-		nvdio_req_put(q, &q->reqs[tag]);
 unlock:
 	spin_unlock(&q->sq_lock);
-	return i;
+	return io - run->io;
 }
 
 /*
@@ -531,10 +590,9 @@ static int batch_wait(struct nvdio_batch_run *run, u32 i, bool nowait)
 	const u8 lba_shift = run->ns->lba_shift;
 	struct nvdio_queue *q = run->q;
 	struct nvdio_request *req;
-	struct batch_hold hold;
 	int ret;
 
-	if (!nvdio_desc_is_usual(&run->limits, io) && !batch_unusual(run, i))
+	if (!batch_is_valid(run, i))
 		return 0;
 	req = nvdio_req_get(q, run->ns, io->off >> lba_shift,
 			    io->op == NVDIO_IO_WRITE ? io->len >> lba_shift : 0,
@@ -546,14 +604,16 @@ static int batch_wait(struct nvdio_batch_run *run, u32 i, bool nowait)
 		nvdio_batch_fail(run, i, ret);
 		return 0;
 	}
-	batch_hold_begin(run, &hold);
-	ret = batch_any(run, &hold, i, req);
+	ret = batch_fill(run, i, req, nvdio_queue_sqe(q));
 	if (ret) {
 		nvdio_batch_fail(run, i, ret);
 		nvdio_req_abandon(q, req);
 		return 0;
 	}
-	batch_hold_end(run, &hold);
+	run->sent++;
+	nvdio_queue_submit(q, req);
+	if (q->sq_tail != q->sq_db_written)
+		nvdio_queue_ring(q);
 	nvdio_queue_unlock(q);
 	return 0;
 }

@@ -36,26 +36,4 @@ struct nvdio_desc_limits {
 int nvdio_desc_check(const struct nvdio_desc_limits *limits,
 		     const struct nvdio_io *io);
 
-/**
- * nvdio_desc_is_usual() - is a descriptor a valid read or write without flags?
- * @limits: limits
- * @io: descriptor, a copy that nobody else can change
- *
- * Context: any.
- * Return: false if nvdio_desc_check() has to be asked.
- */
-static __always_inline bool
-nvdio_desc_is_usual(const struct nvdio_desc_limits *limits,
-		    const struct nvdio_io *io)
-{
-	const bool write = io->op == NVDIO_IO_WRITE;
-	const u64 size = write ? limits->write_size : limits->read_size;
-	const u64 off = io->off;
-	const u32 len = io->len;
-
-	return (write || io->op == NVDIO_IO_READ) && !io->flags &&
-	       !(io->stream | io->resv) && !((off | len) & limits->lba_mask) &&
-	       len - 1 < limits->len_max && off < size && len <= size - off;
-}
-
 #endif /* NVDIO_DESC_H */

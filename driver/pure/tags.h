@@ -61,6 +61,19 @@ static inline u32 nvdio_tags_get(struct nvdio_tags *tags)
 }
 
 /**
+ * nvdio_tags_unget() - take back nvdio_tags_get()
+ * @tags: the queue's tags
+ * @tag: the tag that was taken last; it is the next that is taken
+ *
+ * Context: as nvdio_tags_get(), and the lock was held since.
+ */
+static inline void nvdio_tags_unget(struct nvdio_tags *tags, u32 tag)
+{
+	tags->next[tag] = tags->free;
+	WRITE_ONCE(tags->free, tag);
+}
+
+/**
  * nvdio_tags_have() - are there so many free tags?
  * @tags: the queue's tags
  * @nr: number

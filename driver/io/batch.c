@@ -474,7 +474,7 @@ static __always_inline bool batch_usual(struct nvdio_batch_run *run,
 	unsigned int flags;
 	u64 slba;
 
-	if (unlikely(!batch_is_usual(hold, io) || tag == NVDIO_TAG_NONE))
+	if (unlikely(!batch_is_usual(hold, io)))
 		return false;
 	req = &hold->reqs[tag];
 	flags = io->map != NVDIO_MAP_RING_BUF ?
@@ -497,6 +497,18 @@ static __always_inline bool batch_usual(struct nvdio_batch_run *run,
 	return true;
 }
 
+/* There is no free tag known: collect those that were returned, or take a new one. */
+static noinline u32 batch_refill(struct nvdio_tags *tags)
+{
+	u32 tag;
+
+	tags->free = NVDIO_TAG_NONE;
+	tag = nvdio_tags_refill(tags);
+	if (tag != NVDIO_TAG_NONE)
+		nvdio_tags_unget(tags, tag);
+	return tag;
+}
+
 /* What has become of a descriptor. */
 enum batch_did {
 	BATCH_SENT,		/* its SQE is filled in */
@@ -506,17 +518,14 @@ enum batch_did {
 
 /*
  * Send any descriptor, but for what batch_sent() does.
- * @cmd: the next SQE.
- * Return: what became of it; if it was sent, the tag of its request is the top one of
- * the free tags still.
+ * @tag: the free tag to use; @cmd: the next SQE.
+ * Return: what became of it.
  */
 static noinline enum batch_did batch_unusual(struct nvdio_batch_run *run, u32 i,
-					     struct nvme_command *cmd)
+					     u32 tag, struct nvme_command *cmd)
 {
 	const struct nvdio_io *io = &run->io[i];
-	struct nvdio_tags *tags = &run->q->tags;
 	struct nvdio_request *req;
-	u32 tag;
 	int ret;
 
 	if (!batch_is_valid(run, i))
@@ -525,10 +534,6 @@ static noinline enum batch_did batch_unusual(struct nvdio_batch_run *run, u32 i,
 	    nvdio_claim_stops(run->ns, io->off >> run->ns->lba_shift,
 			      io->len >> run->ns->lba_shift))
 		return BATCH_STOP;
-	tag = nvdio_tags_get(tags);
-	if (tag == NVDIO_TAG_NONE)
-		return BATCH_STOP;
-	nvdio_tags_unget(tags, tag);
 	req = &run->q->reqs[tag];
 	ret = batch_fill(run, i, req, cmd);
 	if (ret) {
@@ -561,11 +566,14 @@ static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
 	run->want = 0;
 	batch_hold_begin(run, &hold);
 	for (; io < end; io++) {
+		if (unlikely(hold.free == NVDIO_TAG_NONE)) {
+			hold.free = batch_refill(&q->tags);
+			if (hold.free == NVDIO_TAG_NONE)
+				break;
+		}
 		if (likely(batch_usual(run, &hold, io)))
 			continue;
-		q->tags.free = hold.free;
-		did = batch_unusual(run, io - run->io, hold.cmd);
-		hold.free = q->tags.free;
+		did = batch_unusual(run, io - run->io, hold.free, hold.cmd);
 		if (did == BATCH_STOP)
 			break;
 		if (did != BATCH_SENT)

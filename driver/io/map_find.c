@@ -293,6 +293,14 @@ bool nvdio_map_find_bvec(const struct nvdio_queue *q,
 	return true;
 }
 
+/* May the caller use the identifier of a map? */
+static __always_inline bool map_is_for_caller(const struct nvdio_map *map)
+{
+	/* Pairs with nvdio_map_publish(). */
+	return smp_load_acquire(&map->owner) &&
+	       (map->mm == current->mm || map->flags & NVDIO_MAP_SHARED);
+}
+
 /**
  * nvdio_map_find() - find a map by its identifier
  * @q: queue of the map's controller
@@ -308,16 +316,19 @@ struct nvdio_map *nvdio_map_find(const struct nvdio_queue *q, u32 id)
 {
 	struct nvdio_map *map;
 
-	if (id > NVDIO_MAPS_MAX)
+	if (unlikely(id > NVDIO_MAPS_MAX))
 		return NULL;
-	/* One that is hidden may be freed at any moment. */
+	id = array_index_nospec(id, NVDIO_MAPS_MAX + 1);
+	/* Who hides one takes it out of there, and then sq_lock. */
+	if (likely(q->pfns)) {
+		map = READ_ONCE(q->pfns->maps[id]);
+		if (likely(map))
+			return map_is_for_caller(map) ? map : NULL;
+	}
+	/* Those without pages. One that is hidden may be freed at any moment. */
 	rcu_read_lock();
-	map = xa_load(&q->ctrl->maps.ids,
-		      array_index_nospec(id, NVDIO_MAPS_MAX + 1));
-	/* Pairs with nvdio_map_publish(). */
-	if (map &&
-	    (!smp_load_acquire(&map->owner) || READ_ONCE(map->hidden) ||
-	     (map->mm != current->mm && !(map->flags & NVDIO_MAP_SHARED))))
+	map = xa_load(&q->ctrl->maps.ids, id);
+	if (map && (READ_ONCE(map->hidden) || !map_is_for_caller(map)))
 		map = NULL;
 	rcu_read_unlock();
 	return map;

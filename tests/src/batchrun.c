@@ -162,7 +162,7 @@ static void check(struct worker *w, unsigned int b, int res)
 	w->wrong += wrong;
 }
 
-static void send(struct worker *w, unsigned int b)
+static void launch(struct worker *w, unsigned int b)
 {
 	struct flying *f = &w->f[b];
 
@@ -182,7 +182,7 @@ static void *work(void *arg)
 	unsigned int left = BATCHES;
 
 	for (unsigned int b = 0; b < BATCHES; b++)
-		send(w, b);
+		launch(w, b);
 	while (left) {
 		unsigned int b;
 
@@ -192,7 +192,7 @@ static void *work(void *arg)
 		check(w, b, cqe->res);
 		io_uring_cqe_seen(&w->ring, cqe);
 		if (now() < end && w->wrong < 10)
-			send(w, b);
+			launch(w, b);
 		else
 			left--;
 	}

@@ -200,8 +200,10 @@ def quick(kinds: Sequence[str]) -> list[Plan]:
     if NVDIO in kinds:
         scattered(plan, 2000, 2)
         mapped(plan, 2000, 2)
+        batches(plan, 4000, 3)
         plans.append(Plan(iommu="strict"))
         mapped(plans[-1], 2000, 2)
+        batches(plans[-1], 4000, 3)
     return plans
 
 

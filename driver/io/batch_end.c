@@ -17,7 +17,7 @@
 #include "core/request.h"
 #include "core/stats.h"
 #include "hw/queue.h"
-#include "io/batch.h"
+#include "io/batch_end.h"
 #include "io/dma.h"
 #include "io/retry.h"
 
@@ -71,7 +71,8 @@ enum nvdio_end nvdio_batch_end(struct nvdio_request *req, u16 status)
 			ret = NVDIO_END_LATER;
 		}
 	}
-	nvdio_batch_ended(op);
+	if (!--op->left)
+		op->end(op);
 	return ret;
 }
 
@@ -102,10 +103,9 @@ static void batch_kept(struct nvdio_batch_op *op, u64 results,
  * Frees what is kept for it.
  *
  * Context: that of @fn.
- * Return: what was @results.
  */
-u64 nvdio_batch_failed(struct nvdio_batch_op *op,
-		       void (*fn)(u64 results, unsigned int place, u16 status))
+void nvdio_batch_failed(struct nvdio_batch_op *op,
+			void (*fn)(u64 results, unsigned int place, u16 status))
 {
 	struct nvdio_batch_failures *failures = op->failures;
 	u64 results = op->results;
@@ -121,5 +121,4 @@ u64 nvdio_batch_failed(struct nvdio_batch_op *op,
 		op->failed = false;
 	}
 	batch_kept(op, results, fn);
-	return results;
 }

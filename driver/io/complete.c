@@ -21,7 +21,7 @@
 #include "core/stats.h"
 #include "hw/dbbuf.h"
 #include "hw/queue.h"
-#include "io/batch.h"
+#include "io/batch_end.h"
 #include "io/claim.h"
 #include "io/complete.h"
 #include "io/direct_end.h"
@@ -127,8 +127,11 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 	}
 	/* Of those of a batch not even that. */
 	if ((flags & NVDIO_REQ_MORE) == NVDIO_REQ_COUNTED && likely(!status)) {
+		struct nvdio_batch_op *op = req->owner;
+
 		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
-		nvdio_batch_ended(req->owner);
+		if (unlikely(!--op->left))
+			op->end(op);
 		return NVDIO_END_NONE;
 	}
 	if (unlikely(flags & (NVDIO_REQ_UNMAP | NVDIO_REQ_WATCHED))) {

@@ -177,12 +177,13 @@ static __always_inline int batch_import(struct io_uring_cmd *ioucmd,
 	bv = iter.bvec;
 	if (unlikely((bv->bv_offset + iter.iov_offset) & NVDIO_DMA_MASK))
 		return -EINVAL;
-	mem->pieces = bv->bv_len < iter.iov_offset + io->len;
-	if (unlikely(mem->pieces)) {
+	*mem = (struct nvdio_batch_mem){
+		.phys = bvec_phys(bv) + iter.iov_offset,
+	};
+	if (unlikely(bv->bv_len < iter.iov_offset + io->len)) {
 		mem->bvec = bv;
 		mem->skip = iter.iov_offset;
-	} else {
-		mem->phys = bvec_phys(bv) + iter.iov_offset;
+		mem->pieces = true;
 	}
 	return 0;
 }
@@ -197,11 +198,14 @@ static noinline void batch_import_all(struct nvdio_batch_run *run,
 	for (i = 0; i < run->nr; i++) {
 		const struct nvdio_io *io = &run->io[i];
 		struct nvdio_batch_mem *mem = &run->mem[i];
+		int ret;
 
-		if (io->map != NVDIO_MAP_RING_BUF)
+		if (unlikely(io->map != NVDIO_MAP_RING_BUF))
 			continue;
-		mem->err = io->len ? batch_import(ioucmd, io, mem,
-						  issue_flags) : -EINVAL;
+		ret = io->len ? batch_import(ioucmd, io, mem, issue_flags) :
+				-EINVAL;
+		if (unlikely(ret))
+			mem->err = ret;
 	}
 }
 

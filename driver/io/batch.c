@@ -328,24 +328,28 @@ static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
 	struct nvdio_queue *q = run->q;
 	struct nvdio_ns *ns = run->ns;
 
-	*hold = (struct batch_hold){
-		.sizes[NVDIO_IO_READ] = run->limits.read_size,
-		.sizes[NVDIO_IO_WRITE] = READ_ONCE(ns->claims_held) ? 0 :
-					 run->limits.write_size,
-		.ns = ns,
-		.op = run->op,
-		.nsid = (u64)ns->nsid << 32,
-		.lba_mask = ns->lba_mask,
-		.map_max = ns->map_max,
-		.deadline = (u32)jiffies + q->timeout,
-		.lba_shift = ns->lba_shift,
-		.map_id = NVDIO_MAP_RING_BUF,
-		.reqs = q->reqs,
-		.links = q->tags.next,
-		.free = q->tags.free,
-		.cmd = &q->sqes[q->sq_tail],
-		.stop = &q->sqes[q->depth],
-	};
+	/* One by one: to clear all of it first would cost more than the rest. */
+	hold->sizes[NVDIO_IO_READ] = run->limits.read_size;
+	hold->sizes[NVDIO_IO_WRITE] = READ_ONCE(ns->claims_held) ?
+				      0 : run->limits.write_size;
+	hold->bytes[NVDIO_IO_READ] = 0;
+	hold->bytes[NVDIO_IO_WRITE] = 0;
+	hold->ns = ns;
+	hold->op = run->op;
+	hold->nsid = (u64)ns->nsid << 32;
+	hold->lba_mask = ns->lba_mask;
+	hold->map_max = ns->map_max;
+	hold->deadline = (u32)jiffies + q->timeout;
+	hold->lba_shift = ns->lba_shift;
+	hold->map_id = NVDIO_MAP_RING_BUF;
+	hold->map_bytes = 0;
+	hold->reqs = q->reqs;
+	hold->links = q->tags.next;
+	hold->free = q->tags.free;
+	hold->cmd = &q->sqes[q->sq_tail];
+	hold->stop = &q->sqes[q->depth];
+	hold->registered = 0;
+	hold->unusual = 0;
 }
 
 /* Before sq_lock is released: count, and write the doorbell. */

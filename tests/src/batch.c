@@ -143,7 +143,6 @@ static void flushes(void)
 	is(counter("stats/flush") - before, 21, "all of them were sent");
 }
 
-
 static void wrong_headers(void)
 {
 	struct { unsigned int nr, size, flags, resv, len; int want; } t[] = {
@@ -317,7 +316,8 @@ static void lost_results(void)
 
 	for (unsigned int i = 0; i < 64; i++)
 		ios[i] = one(NVDIO_IO_READ, i, 0);
-	ios[1].map = ios[60].map = 700;
+	ios[1].map = 700;
+	ios[60].map = 700;
 	is(batch(&ring, fd, ios, 64, NULL, NVDIO_BATCH_ALL_RESULTS, 0), 62, "no results");
 	is(batch(&ring, fd, ios, 64, (void *)16, NVDIO_BATCH_ALL_RESULTS, 0), 62, "nowhere");
 	munmap((char *)half + PG, PG);
@@ -359,7 +359,8 @@ static void rings(void)
 		there_and_back(arena, 1, 100);
 		for (unsigned int j = 0; j < 64; j++)
 			ios[j] = one(NVDIO_IO_READ, j, 0);
-		ios[33].map = ios[0].map = 700;
+		ios[33].map = 700;
+		ios[0].map = 700;
 		ios[5].op = NVDIO_IO_FLUSH;
 		forget();
 		is(batch(&ring, fd, ios, 64, res, 0, 0), 61, "with wrong ones among them");

@@ -9,8 +9,10 @@ from typing import Any
 NVDIO, BLOCK, PASSTHROUGH, NONE = "nvdio", "blk", "ng", "none"
 KINDS = (NVDIO, BLOCK, PASSTHROUGH)
 LINUX_NAMES = {BLOCK: "nvmeXnY", PASSTHROUGH: "ngXnY", NVDIO: "nvdioXnY", NONE: "-"}
-MODES = ("nop", "uring", "uring-fixed", "cmd", "cmd-fixed", "libaio", "pread", "preadv")
+MODES = ("nop", "uring", "uring-fixed", "cmd", "cmd-fixed", "batch", "batch-fixed", "libaio",
+         "pread", "preadv")
 CMD_MODES = ("cmd", "cmd-fixed")
+BATCH_MODES = ("batch", "batch-fixed")  # only nvdio has them
 SYNC_MODES = ("pread", "preadv")
 # Fields of a Job that are not numbers, in bench/budget.tsv.
 TEXT_FIELDS = ("mode", "kernel", "iommu")
@@ -172,10 +174,18 @@ def mapped(plan: Plan, n: int, repeat: int) -> None:
         plan.add([NVDIO], job(mode, bs=bs, mapped=1), n if bs < 1 << 20 else n // 2, repeat)
 
 
+def batches(plan: Plan, n: int, repeat: int) -> None:
+    """Many I/Os in one request: in mapped memory, in a registered arena."""
+    for depth, batch in ((32, 8), (128, 32), (512, 128)):
+        plan.add([NVDIO], job("batch", depth=depth, batch=batch, mapped=1), n, repeat)
+        plan.add([NVDIO], job("batch-fixed", depth=depth, batch=batch), n, repeat)
+        plan.add([NVDIO], job("batch-fixed", depth=depth, batch=batch, mapped=1), n, repeat)
+
+
 def ordinary(plan: Plan) -> None:
     """The same as in mapped(), in memory that is not mapped."""
     plan.runs += [Run(r.kind, r.job.but(mapped=0), r.count // 2, r.repeat)
-                  for r in plan.runs if r.job.mapped]
+                  for r in plan.runs if r.job.mapped and r.job.mode not in BATCH_MODES]
 
 
 def without_shadow(kinds: Sequence[str]) -> Plan:
@@ -209,8 +219,10 @@ def quick(kinds: Sequence[str]) -> list[Plan]:
     if NVDIO in kinds:
         scattered(plan, 2000, 2)
         mapped(plan, 2000, 2)
+        batches(plan, 4000, 3)
         plans.append(Plan(iommu="strict"))
         mapped(plans[-1], 2000, 2)
+        batches(plans[-1], 4000, 3)
     plans.append(traced(kinds))
     return plans
 

@@ -39,11 +39,12 @@
 #define NVME_READ	0x02
 #define NVME_WRITE	0x01
 
-enum mode { NOP, URING, URING_FIXED, CMD, CMD_FIXED, LIBAIO, PREAD, PREADV };
+enum mode { NOP, URING, URING_FIXED, CMD, CMD_FIXED, BATCH, BATCH_FIXED, LIBAIO, PREAD, PREADV };
 
 static const char * const mode_names[] = {
 	[NOP] = "nop", [URING] = "uring", [URING_FIXED] = "uring-fixed",
-	[CMD] = "cmd", [CMD_FIXED] = "cmd-fixed", [LIBAIO] = "libaio",
+	[CMD] = "cmd", [CMD_FIXED] = "cmd-fixed", [BATCH] = "batch",
+	[BATCH_FIXED] = "batch-fixed", [LIBAIO] = "libaio",
 	[PREAD] = "pread", [PREADV] = "preadv",
 };
 
@@ -76,6 +77,8 @@ struct thread {
 	io_context_t aio;
 	struct iocb *iocbs, **free;
 	unsigned int nfree;
+	struct nvdio_io *ios;		/* of each I/O in flight */
+	uint32_t map_id;
 };
 
 static pthread_barrier_t barrier;
@@ -100,12 +103,18 @@ static bool is_cmd(void)
 
 static bool is_ring(void)
 {
-	return o.mode <= CMD_FIXED;
+	return o.mode <= BATCH_FIXED;
+}
+
+/* Each turn is one request to the kernel. */
+static bool is_batch(void)
+{
+	return o.mode == BATCH || o.mode == BATCH_FIXED;
 }
 
 static bool is_fixed(void)
 {
-	return o.mode == URING_FIXED || o.mode == CMD_FIXED;
+	return o.mode == URING_FIXED || o.mode == CMD_FIXED || o.mode == BATCH_FIXED;
 }
 
 /* Size and block size as the passthrough commands see them. */
@@ -132,7 +141,7 @@ static void identify(int fd)
 
 static void open_device(struct thread *t)
 {
-	int flags = o.write ? O_RDWR : O_RDONLY;
+	int flags = o.write || o.mode == BATCH ? O_RDWR : O_RDONLY;
 	uint64_t size;
 
 	if (o.mode == NOP)
@@ -153,6 +162,22 @@ static void open_device(struct thread *t)
 	}
 	if (!o.blocks)
 		die("%s: smaller than one block of %lu", o.dev, o.bs);
+}
+
+/* The same with an identifier. */
+static char *map_batch(struct thread *t, size_t size)
+{
+	struct nvdio_map_add add = { .len = size, .flags = NVDIO_MAP_ALLOC };
+	char *p;
+
+	if (ioctl(t->fd, NVDIO_IOC_MAP_ADD, &add))
+		die("%s: NVDIO_IOC_MAP_ADD: %s", o.dev, strerror(errno));
+	t->map_id = add.id;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, add.mmap_offset);
+	if (p == MAP_FAILED)
+		die("%s: mmap: %s", o.dev, strerror(errno));
+	memset(p, 0x5a, size);
+	return p;
 }
 
 /* Memory of the node itself (docs/mapped.md). */
@@ -184,6 +209,10 @@ static void make_buffers(struct thread *t)
 	t->stride = (o.bs + 4095) & ~4095ul;
 	size = t->stride * o.depth;
 	size = (size + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1);
+	if (o.mode == BATCH) {
+		t->buf = map_batch(t, size);
+		return;
+	}
 	if (o.mapped) {
 		t->buf = map_buffers(size);
 		return;
@@ -217,6 +246,24 @@ static void make_buffers(struct thread *t)
 	t->buf = p;
 }
 
+/* All that does not change of a descriptor. */
+static void make_batch(struct thread *t)
+{
+	t->ios = calloc(o.depth, sizeof(*t->ios));
+	if (!t->ios)
+		die("no memory");
+	for (unsigned int i = 0; i < o.depth; i++) {
+		t->ios[i].op = o.write ? NVDIO_IO_WRITE : NVDIO_IO_READ;
+		t->ios[i].len = o.bs;
+		t->ios[i].addr = i * t->stride;
+		t->ios[i].map = t->map_id;
+		if (o.mode == BATCH_FIXED) {
+			t->ios[i].addr += (uintptr_t)t->buf;
+			t->ios[i].map = NVDIO_MAP_RING_BUF;
+		}
+	}
+}
+
 static void make_ring(struct thread *t)
 {
 	struct io_uring_params p = { .flags = IORING_SETUP_CQSIZE };
@@ -241,13 +288,20 @@ static void make_ring(struct thread *t)
 	ret = io_uring_register_ring_fd(&t->ring);
 	if (ret != 1)
 		die("io_uring_register_ring_fd: %s", strerror(-ret));
-	if (!is_fixed())
+	if (is_batch())
+		make_batch(t);
+	if (is_fixed()) {
+		for (unsigned int i = 0; i < o.depth; i++)
+			iov[i] = (struct iovec){ t->buf + i * t->stride, o.bs };
+		/* An arena. */
+		if (is_batch())
+			iov[0].iov_len = o.depth * t->stride;
+		ret = io_uring_register_buffers(&t->ring, iov, is_batch() ? 1 : o.depth);
+		if (ret)
+			die("register buffers: %s", strerror(-ret));
+	}
+	if (!is_fixed() && !is_batch())
 		return;
-	for (unsigned int i = 0; i < o.depth; i++)
-		iov[i] = (struct iovec){ t->buf + i * t->stride, o.bs };
-	ret = io_uring_register_buffers(&t->ring, iov, o.depth);
-	if (ret)
-		die("register buffers: %s", strerror(-ret));
 	ret = io_uring_register_files(&t->ring, &t->fd, 1);
 	if (ret)
 		die("register file: %s", strerror(-ret));
@@ -360,6 +414,51 @@ static void turn_ring(struct thread *t, unsigned int n, bool refill)
 		prep_ring(t, slots[i]);
 }
 
+/* Prepare batch number @nr, of o.batch descriptors. */
+static void prep_batch(struct thread *t, unsigned int nr)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&t->ring);
+	struct nvdio_io *ios = t->ios + nr * o.batch;
+	struct nvdio_batch *b;
+
+	if (!sqe)
+		die("submission queue is full");
+	for (unsigned int i = 0; i < o.batch; i++)
+		ios[i].off = next_block(t) * o.bs;
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->cmd_op = NVDIO_URING_BATCH;
+	sqe->addr = (uintptr_t)ios;
+	if (o.mode == BATCH_FIXED)
+		sqe->uring_cmd_flags = IORING_URING_CMD_FIXED;
+	b = (void *)sqe->cmd;
+	b->nr = o.batch;
+	b->io_size = sizeof(*ios);
+	sqe->user_data = nr;
+}
+
+/* Submit the batch that is prepared, wait for one, prepare it again. */
+static void turn_batch(struct thread *t, bool refill)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int nr;
+	int ret;
+
+	do {
+		ret = io_uring_submit_and_wait(&t->ring, 1);
+		if (ret < 0)
+			die("io_uring_enter: %s", strerror(-ret));
+		ret = io_uring_peek_cqe(&t->ring, &cqe);
+	} while (ret == -EAGAIN);
+	if (cqe->res != (int)o.batch)
+		die("%s: batch: completion %d instead of %u", o.dev, cqe->res, o.batch);
+	nr = cqe->user_data;
+	io_uring_cqe_seen(&t->ring, cqe);
+	if (refill)
+		prep_batch(t, nr);
+}
+
 static void submit_aio(struct thread *t, struct iocb **list, unsigned int n)
 {
 	while (n) {
@@ -451,9 +550,17 @@ static void fill(struct thread *t)
 			prep_aio(t, i);
 			continue;
 		}
-		prep_ring(t, i);
+		if (is_batch()) {
+			if (i % o.batch)
+				continue;
+			prep_batch(t, i / o.batch);
+			if (i + o.batch == o.depth)
+				break;
+		} else {
+			prep_ring(t, i);
+		}
 		/* The last batch is left to the first turn. */
-		if ((i + 1) % o.batch == 0 && i + 1 < o.depth)
+		if (is_batch() || ((i + 1) % o.batch == 0 && i + 1 < o.depth))
 			if (io_uring_submit(&t->ring) < 0)
 				die("io_uring_enter: %s", strerror(errno));
 	}
@@ -461,7 +568,9 @@ static void fill(struct thread *t)
 
 static void turn(struct thread *t, bool refill)
 {
-	if (is_ring())
+	if (is_batch())
+		turn_batch(t, refill);
+	else if (is_ring())
 		turn_ring(t, o.batch, refill);
 	else if (o.mode == LIBAIO)
 		turn_aio(t, o.batch, refill);
@@ -598,7 +707,7 @@ static void *thread_main(void *arg)
 
 static const char help[] =
 	"usage: loop --mode MODE --dev NODE [options]\n"
-	"  --mode M      nop uring uring-fixed cmd cmd-fixed libaio pread preadv\n"
+	"  --mode M      nop uring uring-fixed cmd cmd-fixed batch batch-fixed libaio pread preadv\n"
 	"  --dev NODE    /dev/nvdio0n1, /dev/nvme0n1, /dev/ng0n1 (cmd modes)\n"
 	"  --bs N        bytes per I/O (4096)\n"
 	"  --depth N     I/Os in flight per thread (32)\n"

@@ -18,6 +18,12 @@ for name in nvdio_info nvdio_map_add nvdio_range nvdio_rw; do
 	[ -s "$tap_dir/page" ] && cmp -s "$tap_dir/header" "$tap_dir/page"
 	tap_ok $? "ioctl_$name(2) has struct $name as the header"
 done
+for name in nvdio_batch nvdio_io nvdio_result; do
+	sed -n "/^struct $name {/,/^}/p" driver/uapi/nvdio.h | tr -s ' \t' ' ' >"$tap_dir/header"
+	sed -n "/^struct $name {/,/^}/p" docs/man/nvdio_uring_batch.2 | tr -s ' \t' ' ' >"$tap_dir/page"
+	[ -s "$tap_dir/page" ] && cmp -s "$tap_dir/header" "$tap_dir/page"
+	tap_ok $? "nvdio_uring_batch(2) has struct $name as the header"
+done
 # All that the header defines, and a page is about, is in some page.
 missing=$(sed -n 's/^#define \(NVDIO_[A-Z0-9_]*\).*/\1/p' driver/uapi/nvdio.h | grep -vx NVDIO_UAPI_H |
 	while read -r name; do grep -qw "$name" docs/man/*.2 || echo "$name"; done)

@@ -32,6 +32,9 @@ struct nvdio_queue;
  * @write_max: @single_max, or 0 if the namespace is read-only
  * @claims_held: number of exclusive claims held; read without a lock
  * @lba_shift: log2 of the LBA size
+ * @atomic_max: most bytes that a write changes all or not at all, even if power
+ *	fails; 0: the controller does not say
+ * @atomic_boundary: such a write crosses no multiple of so many bytes, unless 0
  * @fua: writes may need FUA, because there is a volatile write cache
  * @dead: the namespace is gone, or its format changed: nothing may be
  *	submitted. Set under the controller's lock; after that each sq_lock is
@@ -92,6 +95,8 @@ struct nvdio_ns {
 	struct list_head draining;
 
 	struct nvdio_dptr_limits p2p_limits;
+	u32 atomic_max;
+	u32 atomic_boundary;
 	const struct file *excl;
 };
 

@@ -80,7 +80,7 @@ enum nvdio_req_state {
 #define NVDIO_REQ_WATCHED	0x0008	/* a claim waits for its completion */
 #define NVDIO_REQ_BLOCKS	0x0010	/* @len counts blocks, not bytes */
 #define NVDIO_REQ_ALL		0x0020	/* changes unknown blocks */
-#define NVDIO_REQ_NO_TIMEOUT	0x0040	/* never times out */
+#define NVDIO_REQ_COUNTED	0x0040	/* of a batch (io/batch.h) */
 #define NVDIO_REQ_END		0x0080	/* has @end */
 #define NVDIO_REQ_PRIVATE	0x0100	/* what it means is known to @end */
 #define NVDIO_REQ_ABORTED	0x0200	/* timed out; an Abort was sent */
@@ -93,7 +93,8 @@ enum nvdio_req_state {
 /**
  * struct nvdio_request - the request of a tag; one cache line
  * @iocb: kiocb to complete, of a single-command direct read or write
- * @owner: private data of @end, for NVDIO_REQ_END
+ * @owner: private data of @end, for NVDIO_REQ_END; the batch, for
+ *	NVDIO_REQ_COUNTED
  * @end: called when the command has ended, for NVDIO_REQ_END
  * @dma: bus address of direct reads and writes; to unmap, for NVDIO_REQ_UNMAP
  * @page: first of the pinned pages, which are contiguous
@@ -106,7 +107,8 @@ enum nvdio_req_state {
  *	of blocks changed
  * @cid: command identifier: the tag, and a generation in the bits above it
  * @state: enum nvdio_req_state, under cq_lock once the command is submitted
- * @nr_pages: number of pinned pages
+ * @nr_pages: number of pinned pages; its place in the batch, for
+ *	NVDIO_REQ_COUNTED
  * @deadline: jiffies after which the command is considered lost; for RETRYING,
  *	from which on it may be sent again
  * @flags: NVDIO_REQ_*

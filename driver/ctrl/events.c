@@ -63,7 +63,7 @@ static void events_arm(struct nvdio_ctrl *ctrl)
 	WRITE_ONCE(ctrl->event_armed, true);
 	cmd.common.opcode = nvme_admin_async_event;
 	if (!nvdio_admin_submit(ctrl, NVDIO_RESERVED_EVENT, &cmd, ctrl,
-				events_end, NVDIO_REQ_NO_TIMEOUT))
+				events_end, 0))
 		WRITE_ONCE(ctrl->event_armed, false);
 }
 

@@ -58,13 +58,43 @@ static void ns_release(struct device *dev)
  * @lba_shift: log2 of the LBA size
  * @ids: identifiers
  * @read_only: write protected
+ * @atomic_max: as in struct nvdio_ns
+ * @atomic_boundary: as in struct nvdio_ns
  */
 struct nvdio_ns_format {
 	u64 blocks;
 	u8 lba_shift;
 	struct nvdio_ns_ids ids;
 	bool read_only;
+	u32 atomic_max;
+	u32 atomic_boundary;
 };
+
+/* Bit 1 of NSFEAT: NAWUPF and others are of this namespace. */
+#define NS_FEAT_ATOMICS		BIT(1)
+
+/*
+ * What the namespace writes atomically even if power fails (NVM Command Set 1.0,
+ * 2.1.4). As in the nvme driver, the controller's AWUPF, of which it is not known
+ * for which format it holds, counts for nothing, and neither do boundaries that do
+ * not begin at block 0.
+ */
+static void ns_parse_atomic(const struct nvme_id_ns *id,
+			    struct nvdio_ns_format *format)
+{
+	const u64 max = (le16_to_cpu(id->nawupf) + 1ULL) << format->lba_shift;
+	const u64 boundary = (le16_to_cpu(id->nabspf) + 1ULL) <<
+			     format->lba_shift;
+
+	format->atomic_max = 0;
+	format->atomic_boundary = 0;
+	if (!(id->nsfeat & NS_FEAT_ATOMICS) || !id->nawupf || id->nabo)
+		return;
+	/* Shifts of 64 KiB blocks are refused before. */
+	format->atomic_max = min_t(u64, max, U32_MAX);
+	if (id->nabspf)
+		format->atomic_boundary = min_t(u64, boundary, BIT(31));
+}
 
 /*
  * Extract size and LBA format from Identify Namespace data, checking them
@@ -101,6 +131,7 @@ static bool ns_parse(struct nvdio_ctrl *ctrl, u32 nsid,
 	format->blocks = nsze;
 	format->lba_shift = lbaf->ds;
 	format->read_only = id->nsattr & NVME_NS_ATTR_RO;
+	ns_parse_atomic(id, format);
 	return true;
 }
 
@@ -192,6 +223,8 @@ static void ns_set_format(struct nvdio_ns *ns,
 	ns->p2p_limits.max_descs = 0;
 
 	ns->ro_ctrl = format->read_only;
+	ns->atomic_max = format->atomic_max;
+	ns->atomic_boundary = format->atomic_boundary;
 	nvdio_ns_update_writable(ns);
 }
 
@@ -301,6 +334,8 @@ static void ns_update(struct nvdio_ns *ns,
 	if (format->ids.listed)
 		ns->ids = format->ids;
 	ns->ro_ctrl = format->read_only;
+	WRITE_ONCE(ns->atomic_max, format->atomic_max);
+	WRITE_ONCE(ns->atomic_boundary, format->atomic_boundary);
 	if (size == ns->size) {
 		nvdio_ns_update_writable(ns);
 		return;

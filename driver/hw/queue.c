@@ -164,8 +164,7 @@ enum nvdio_timeout nvdio_queue_expired(struct nvdio_queue *q, u16 *cid)
 		if (smp_load_acquire(&req->state) != NVDIO_REQ_IN_FLIGHT)
 			continue;
 		flags = READ_ONCE(req->flags);
-		if (flags & NVDIO_REQ_NO_TIMEOUT ||
-		    (s32)(now - READ_ONCE(req->deadline)) <= 0)
+		if ((s32)(now - READ_ONCE(req->deadline)) <= 0)
 			continue;
 		if (cid)
 			*cid = READ_ONCE(req->cid);

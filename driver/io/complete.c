@@ -21,6 +21,7 @@
 #include "core/stats.h"
 #include "hw/dbbuf.h"
 #include "hw/queue.h"
+#include "io/batch_end.h"
 #include "io/claim.h"
 #include "io/complete.h"
 #include "io/direct_end.h"
@@ -35,7 +36,8 @@
 
 /* More is to be done for a command that has ended than to complete a kiocb. */
 #define NVDIO_REQ_MORE		(NVDIO_REQ_UNMAP | NVDIO_REQ_WATCHED | \
-				 NVDIO_REQ_PINNED | NVDIO_REQ_END)
+				 NVDIO_REQ_PINNED | NVDIO_REQ_END | \
+				 NVDIO_REQ_COUNTED)
 
 /*
  * CQE Dword 3: command identifier, phase and status, read in one load, so that the
@@ -123,6 +125,15 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 		done->res = req->len;
 		return NVDIO_END_KIOCB;
 	}
+	/* Of those of a batch not even that. */
+	if ((flags & NVDIO_REQ_MORE) == NVDIO_REQ_COUNTED && likely(!status)) {
+		struct nvdio_batch_op *op = req->owner;
+
+		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+		if (unlikely(!--op->left))
+			op->end(op);
+		return NVDIO_END_NONE;
+	}
 	if (unlikely(flags & (NVDIO_REQ_UNMAP | NVDIO_REQ_WATCHED))) {
 		/* A direct request that has failed may be sent again. */
 		if (flags & NVDIO_REQ_UNMAP &&
@@ -133,6 +144,8 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 			nvdio_claim_write_ended(req->ns);
 	}
 	WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+	if (unlikely(flags & NVDIO_REQ_COUNTED))
+		return nvdio_batch_end(req, status);
 	if (likely(!(flags & NVDIO_REQ_END)))
 		return direct_end(req, status, done);
 	done->result = cqe ? le64_to_cpu(cqe->result.u64) : 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Finding mapped memory where nothing is known of its address. */
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/pkeys.h>
 
 #include "pure/pfn_index.h"
@@ -292,6 +293,47 @@ bool nvdio_map_find_bvec(const struct nvdio_queue *q,
 	return true;
 }
 
+/* May the caller use the identifier of a map? */
+static __always_inline bool map_is_for_caller(const struct nvdio_map *map)
+{
+	/* Pairs with nvdio_map_publish(). */
+	return smp_load_acquire(&map->owner) &&
+	       (map->mm == current->mm || map->flags & NVDIO_MAP_SHARED);
+}
+
+/**
+ * nvdio_map_find() - find a map by its identifier
+ * @q: queue of the map's controller
+ * @id: identifier, of user space
+ *
+ * No reference is taken. A map that is not hidden now stays until sq_lock is
+ * released, and then for as long as the command that is submitted for it.
+ *
+ * Context: sq_lock held.
+ * Return: the map; NULL if there is no such identifier, or none for the caller.
+ */
+struct nvdio_map *nvdio_map_find(const struct nvdio_queue *q, u32 id)
+{
+	struct nvdio_map *map;
+
+	if (unlikely(id > NVDIO_MAPS_MAX))
+		return NULL;
+	id = array_index_nospec(id, NVDIO_MAPS_MAX + 1);
+	/* Who hides one takes it out of there, and then sq_lock. */
+	if (likely(q->pfns)) {
+		map = READ_ONCE(q->pfns->maps[id]);
+		if (likely(map))
+			return map_is_for_caller(map) ? map : NULL;
+	}
+	/* Those without pages. One that is hidden may be freed at any moment. */
+	rcu_read_lock();
+	map = xa_load(&q->ctrl->maps.ids, id);
+	if (map && (READ_ONCE(map->hidden) || !map_is_for_caller(map)))
+		map = NULL;
+	rcu_read_unlock();
+	return map;
+}
+
 /**
  * nvdio_map_find_id() - find memory by the identifier of its map
  * @q: queue of the map's controller
@@ -301,8 +343,7 @@ bool nvdio_map_find_bvec(const struct nvdio_queue *q,
  * @dest: for a Read
  * @mapped: set
  *
- * No reference is taken. A map that is not hidden now stays until sq_lock is
- * released, and then for as long as the command that is submitted for it.
+ * The map stays as that of nvdio_map_find().
  *
  * Context: sq_lock held.
  * Return: 0; -ENOENT if there is no such identifier, or none for the caller;
@@ -312,28 +353,17 @@ bool nvdio_map_find_bvec(const struct nvdio_queue *q,
 int nvdio_map_find_id(const struct nvdio_queue *q, u32 id, u64 offset, u64 len,
 		      bool dest, struct nvdio_mapped *mapped)
 {
-	struct nvdio_map *map;
-	int ret = -ENOENT;
+	struct nvdio_map *map = nvdio_map_find(q, id);
 	u64 size;
 
-	/* One that is hidden may be freed at any moment. */
-	rcu_read_lock();
-	map = xa_load(&q->ctrl->maps.ids, id);
-	/* Pairs with nvdio_map_publish(). */
-	if (!map || !smp_load_acquire(&map->owner) || READ_ONCE(map->hidden) ||
-	    (map->mm != current->mm && !(map->flags & NVDIO_MAP_SHARED)))
-		goto unlock;
+	if (!map)
+		return -ENOENT;
 	size = (u64)nvdio_map_pages(map) << PAGE_SHIFT;
-	if (offset & NVDIO_DMA_MASK || offset >= size || len > size - offset) {
-		ret = -EINVAL;
-	} else if (dest && map->flags & NVDIO_MAP_READ_ONLY) {
-		ret = -EACCES;
-	} else {
-		mapped->map = map;
-		mapped->offset = offset;
-		ret = 0;
-	}
-unlock:
-	rcu_read_unlock();
-	return ret;
+	if (offset & NVDIO_DMA_MASK || offset >= size || len > size - offset)
+		return -EINVAL;
+	if (dest && map->flags & NVDIO_MAP_READ_ONLY)
+		return -EACCES;
+	mapped->map = map;
+	mapped->offset = offset;
+	return 0;
 }

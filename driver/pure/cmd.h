@@ -61,6 +61,20 @@ static __always_inline void nvdio_cmd_rw(struct nvme_command *cmd, bool write,
 }
 
 /**
+ * nvdio_cmd_flush() - fill a Flush
+ * @cmd: SQE; the command identifier is left to the queue
+ * @nsid: namespace identifier
+ *
+ * Context: any.
+ */
+static inline void nvdio_cmd_flush(struct nvme_command *cmd, u32 nsid)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->common.opcode = nvme_cmd_flush;
+	cmd->common.nsid = cpu_to_le32(nsid);
+}
+
+/**
  * nvdio_cmd_dptr_run() - data pointer for contiguous memory
  * @cmd: SQE; its flags (PSDT) are set as well
  * @dma: bus address, dword aligned
@@ -153,6 +167,101 @@ nvdio_cmd_dptr_map(struct nvme_command *cmd,
 	cmd->common.flags = 0;
 	cmd->common.dptr.prp1 = *prps | cpu_to_le64(in_page);
 	cmd->common.dptr.prp2 = prp2;
+}
+
+/**
+ * struct nvdio_cmd_dptr - a data pointer that is not in an SQE yet
+ * @flags: PSDT, where it is in Dword 0
+ * @prp1: PRP1, or the first half of an SGL descriptor
+ * @prp2: the other one
+ */
+struct nvdio_cmd_dptr {
+	u32 flags;
+	__le64 prp1;
+	__le64 prp2;
+};
+
+/**
+ * nvdio_cmd_dptr_of_run() - as nvdio_cmd_dptr_run(), to a data pointer
+ * @dptr: data pointer
+ * @dma: as for nvdio_cmd_dptr_run()
+ * @len: as for nvdio_cmd_dptr_run()
+ *
+ * Context: any.
+ */
+static __always_inline void
+nvdio_cmd_dptr_of_run(struct nvdio_cmd_dptr *dptr, u64 dma, u32 len)
+{
+	const u32 end = (dma & NVDIO_MPS_MASK) + len;
+
+	dptr->flags = 0;
+	dptr->prp1 = cpu_to_le64(dma);
+	dptr->prp2 = 0;
+	if (unlikely(end > 2 * NVDIO_MPS)) {
+		dptr->flags = NVME_CMD_SGL_METABUF << 8;
+		dptr->prp2 = cpu_to_le64(len);
+	} else if (unlikely(end > NVDIO_MPS)) {
+		dptr->prp2 = cpu_to_le64((dma | NVDIO_MPS_MASK) + 1);
+	}
+}
+
+/**
+ * nvdio_cmd_dptr_of_map() - as nvdio_cmd_dptr_map(), to a data pointer
+ * @dptr: data pointer
+ * @table: as for nvdio_cmd_dptr_map()
+ * @offset: as for nvdio_cmd_dptr_map()
+ * @len: as for nvdio_cmd_dptr_map()
+ *
+ * Context: any.
+ */
+static __always_inline void
+nvdio_cmd_dptr_of_map(struct nvdio_cmd_dptr *dptr,
+		      const struct nvdio_map_table *table, u64 offset, u32 len)
+{
+	const u32 page = offset >> NVDIO_MPS_SHIFT;
+	const u32 in_page = offset & NVDIO_MPS_MASK;
+	const u32 end = in_page + len;
+	const __le64 *prps;
+
+	if (!table->lists) {
+		nvdio_cmd_dptr_of_run(dptr, table->base + offset, len);
+		return;
+	}
+	prps = table->lists[page / NVDIO_MAP_LIST_PAGES] +
+	       page % NVDIO_MAP_LIST_PAGES;
+	dptr->flags = 0;
+	dptr->prp1 = *prps | cpu_to_le64(in_page);
+	dptr->prp2 = 0;
+	if (unlikely(end > NVDIO_MPS))
+		dptr->prp2 = end > 2 * NVDIO_MPS ?
+			cpu_to_le64(nvdio_map_table_prp(table, page + 1)) :
+			prps[1];
+}
+
+/**
+ * nvdio_cmd_rw_whole() - fill all of a Read or Write, in eight stores
+ * @cmd: SQE
+ * @head: opcode, command identifier and, in the high half, namespace identifier
+ * @slba: first block
+ * @cdw12: Command Dword 12 (nvdio_rw_cdw12()) and, in the high half, Dword 13
+ * @dptr: data pointer
+ *
+ * Context: any.
+ */
+static __always_inline void
+nvdio_cmd_rw_whole(struct nvme_command *cmd, u64 head, u64 slba, u64 cdw12,
+		   const struct nvdio_cmd_dptr *dptr)
+{
+	__le64 *words = (__le64 *)cmd;
+
+	words[0] = cpu_to_le64(head | dptr->flags);
+	words[1] = 0;
+	words[2] = 0;
+	words[3] = dptr->prp1;
+	words[4] = dptr->prp2;
+	words[5] = cpu_to_le64(slba);
+	words[6] = cpu_to_le64(cdw12);
+	words[7] = 0;
 }
 
 /**

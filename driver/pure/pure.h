@@ -15,6 +15,7 @@
 #include <linux/cache.h>
 #include <linux/errno.h>
 #include <linux/math.h>
+#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/nvme.h>
 #include <linux/scatterlist.h>

@@ -45,6 +45,29 @@ u32 nvdio_tags_refill(struct nvdio_tags *tags)
 }
 
 /**
+ * nvdio_tags_have_returned() - are so many tags free that were used before?
+ * @tags: the queue's tags
+ * @nr: number, more than 0
+ *
+ * Context: as nvdio_tags_have().
+ * Return: true if there are.
+ */
+bool nvdio_tags_have_returned(const struct nvdio_tags *tags, u32 nr)
+{
+	u32 tag;
+
+	for (tag = tags->free; tag != NVDIO_TAG_NONE; tag = tags->next[tag])
+		if (!--nr)
+			return true;
+	/* Others may put new ones on top meanwhile; what is below stays. */
+	for (tag = READ_ONCE(tags->returned); tag != NVDIO_TAG_NONE;
+	     tag = tags->next[tag])
+		if (!--nr)
+			return true;
+	return false;
+}
+
+/**
  * nvdio_tags_in_use() - count the tags that are taken
  * @tags: the queue's tags
  *

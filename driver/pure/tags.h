@@ -40,6 +40,7 @@ struct nvdio_tags {
 void nvdio_tags_init(struct nvdio_tags *tags, u16 *next, u32 depth);
 u32 nvdio_tags_refill(struct nvdio_tags *tags);
 u32 nvdio_tags_in_use(struct nvdio_tags *tags);
+bool nvdio_tags_have_returned(const struct nvdio_tags *tags, u32 nr);
 
 /**
  * nvdio_tags_get() - take a tag
@@ -57,6 +58,34 @@ static inline u32 nvdio_tags_get(struct nvdio_tags *tags)
 	/* Others look, without the lock, whether there is one. */
 	WRITE_ONCE(tags->free, tags->next[tag]);
 	return tag;
+}
+
+/**
+ * nvdio_tags_unget() - take back nvdio_tags_get()
+ * @tags: the queue's tags
+ * @tag: the tag that was taken last; it is the next that is taken
+ *
+ * Context: as nvdio_tags_get(), and the lock was held since.
+ */
+static inline void nvdio_tags_unget(struct nvdio_tags *tags, u32 tag)
+{
+	tags->next[tag] = tags->free;
+	WRITE_ONCE(tags->free, tag);
+}
+
+/**
+ * nvdio_tags_have() - are there so many free tags?
+ * @tags: the queue's tags
+ * @nr: number
+ *
+ * Context: any; the caller holds the lock that serialises takers, and while it does
+ * they stay free.
+ * Return: true if nvdio_tags_get() will succeed so many times.
+ */
+static inline bool nvdio_tags_have(const struct nvdio_tags *tags, u32 nr)
+{
+	return likely(tags->depth - tags->fresh >= nr) ||
+	       nvdio_tags_have_returned(tags, nr - (tags->depth - tags->fresh));
 }
 
 #endif /* NVDIO_TAGS_H */

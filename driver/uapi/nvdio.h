@@ -21,6 +21,7 @@
 #define NVDIO_FEATURE_SGLS	0x2ULL	/* the controller takes SGLs */
 #define NVDIO_FEATURE_DMABUF	0x4ULL	/* so are maps of dma-bufs */
 #define NVDIO_FEATURE_CMB_IO	0x8ULL	/* O_DIRECT can use NVDIO_MMAP_CMB */
+#define NVDIO_FEATURE_BATCH	0x10ULL	/* NVDIO_URING_BATCH is possible */
 
 /**
  * struct nvdio_info - NVDIO_IOC_INFO: what a node can do
@@ -33,6 +34,12 @@
  * @map_io_max: most bytes of one command for mapped memory that is scattered
  * @maps_max: most maps of a controller
  * @map_bytes_max: most bytes of one map
+ * @batch_max: most I/Os of one batch; 0: there are no batches
+ * @batch_len_max: most bytes of one I/O of a batch
+ * @atomic_max: most bytes that are written all or not at all, whatever happens
+ *	(NVDIO_IO_ATOMIC); 0: the controller promises nothing
+ * @atomic_boundary: such a write may not cross a multiple of so many bytes; 0: it
+ *	may
  */
 struct nvdio_info {
 	__u32 abi;
@@ -44,6 +51,10 @@ struct nvdio_info {
 	__u32 map_io_max;
 	__u32 maps_max;
 	__u64 map_bytes_max;
+	__u32 batch_max;
+	__u32 batch_len_max;
+	__u32 atomic_max;
+	__u32 atomic_boundary;
 };
 
 /* Flags of struct nvdio_map_add */
@@ -121,6 +132,80 @@ struct nvdio_range {
 #define NVDIO_IOC_MAP_DEL	_IOW('N', 0xb2, __u32)
 #define NVDIO_IOC_RW		_IOW('N', 0xb3, struct nvdio_rw)
 #define NVDIO_IOC_RANGE		_IOW('N', 0xb4, struct nvdio_range)
+
+/* Memory of struct nvdio_io: the ring's registered buffer, not a map */
+#define NVDIO_MAP_RING_BUF	0xffffU
+
+/* Operations of struct nvdio_io: NVMe's opcodes */
+#define NVDIO_IO_FLUSH		0x00U
+#define NVDIO_IO_WRITE		0x01U
+#define NVDIO_IO_READ		0x02U
+
+/* Flags of struct nvdio_io, of writes */
+#define NVDIO_IO_FUA		0x01U	/* on the medium when it ends */
+#define NVDIO_IO_ATOMIC		0x02U	/* as a whole, or not at all */
+
+/**
+ * struct nvdio_io - one I/O of a batch
+ * @off: where on the disk, in bytes, a multiple of the block size
+ * @addr: bytes from the start of the map; or, with NVDIO_MAP_RING_BUF, an address in
+ *	the registered buffer; a multiple of 4
+ * @len: bytes, a multiple of the block size
+ * @map: identifier of a map, or NVDIO_MAP_RING_BUF
+ * @op: NVDIO_IO_READ, _WRITE or _FLUSH; of a flush all else is 0
+ * @flags: NVDIO_IO_FUA, _ATOMIC
+ * @stream: 0
+ * @resv: 0
+ * @cookie: of the program; a batch does not look at it
+ */
+struct nvdio_io {
+	__u64 off;
+	__u64 addr;
+	__u32 len;
+	__u16 map;
+	__u8 op;
+	__u8 flags;
+	__u16 stream;
+	__u16 resv;
+	__u32 cookie;
+};
+
+/**
+ * struct nvdio_result - what became of an I/O
+ * @res: bytes that were moved, which are all of them, or -errno
+ * @status: NVMe status, without the phase bit; 0 if the controller gave none
+ * @resv: 0
+ */
+struct nvdio_result {
+	__s32 res;
+	__u16 status;
+	__u16 resv;
+};
+
+/* Flags of struct nvdio_batch */
+#define NVDIO_BATCH_ALL_RESULTS	0x1U	/* not only those of I/Os that failed */
+
+/**
+ * struct nvdio_batch - NVDIO_URING_BATCH: many I/Os
+ * @results: address of an array of @nr struct nvdio_result, or 0
+ * @nr: number of I/Os, 1 to nvdio_info.batch_max
+ * @io_size: sizeof(struct nvdio_io)
+ * @flags: NVDIO_BATCH_*
+ * @resv: 0
+ *
+ * In the cmd of an SQE of IORING_OP_URING_CMD, whose addr is the address of an array
+ * of @nr struct nvdio_io. The CQE has the number of those that succeeded; or
+ * -errno, and nothing was done.
+ */
+struct nvdio_batch {
+	__u64 results;
+	__u16 nr;
+	__u8 io_size;
+	__u8 flags;
+	__u32 resv;
+};
+
+#define NVDIO_URING_BATCH	_IOWR('N', 0xb8, struct nvdio_batch)
 
 /*
  * Offsets for mmap(). Each call with NVDIO_MMAP_ALLOC maps new memory; so does

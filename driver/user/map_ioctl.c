@@ -15,6 +15,7 @@
 #include "core/ctrl.h"
 #include "core/map.h"
 #include "core/ns.h"
+#include "io/batch.h"
 #include "io/map.h"
 #include "io/map_dma.h"
 #include "io/map_rw.h"
@@ -56,6 +57,13 @@ static int ioctl_info(const struct nvdio_ctrl *ctrl, const struct nvdio_ns *ns,
 		info.lba_size = ns->lba_mask + 1;
 		info.size = nvdio_span_size(span, nvdio_ns_size(ns));
 		info.io_max = ns->limits.max_bytes;
+		info.batch_max = nvdio_batch_most(ns);
+		info.atomic_max = READ_ONCE(ns->atomic_max);
+		info.atomic_boundary = READ_ONCE(ns->atomic_boundary);
+	}
+	if (info.batch_max) {
+		info.features |= NVDIO_FEATURE_BATCH;
+		info.batch_len_max = ns->map_max & ~ns->lba_mask;
 	}
 	if (READ_ONCE(ctrl->sgls))
 		info.features |= NVDIO_FEATURE_SGLS;

@@ -30,7 +30,9 @@
 #include "io/map_find.h"
 #include "io/pages.h"
 #include "user/passthru.h"
+#include "user/uring_batch.h"
 #include "user/uring_cmd.h"
+#include "uapi/nvdio.h"
 
 /* A ring with 128-byte SQEs and 32-byte CQEs. */
 #define URING_BIG	(IO_URING_F_SQE128 | IO_URING_F_CQE32)
@@ -40,9 +42,9 @@
 
 /**
  * struct nvdio_uring_pdu - private data of a command in struct io_uring_cmd
- * @result: CQE Dwords 0 and 1
- * @queue: queue to poll
+ * @queue: queue to poll; as the next in the same place for batches
  * @next: next command that its own ring found by polling
+ * @result: CQE Dwords 0 and 1
  * @pt: the command, on the slow path
  * @page: first pinned page, on the fast path
  * @status: the controller's, or NVDIO_SC_*
@@ -50,11 +52,11 @@
  * @write: the controller only read the pages
  */
 struct nvdio_uring_pdu {
-	u64 result;
 	union {
 		struct nvdio_queue *queue;
 		struct io_uring_cmd *next;
 	};
+	u64 result;
 	union {
 		struct nvdio_passthru *pt;
 		struct page *page;
@@ -642,8 +644,8 @@ static noinline int uring_other(struct nvdio_ns *ns,
 
 /**
  * nvdio_ns_uring_cmd() - ->uring_cmd() of namespace nodes
- * @ioucmd: command: NVME_URING_CMD_IO, NVME_URING_CMD_IO_VEC or
- *	BLOCK_URING_CMD_DISCARD
+ * @ioucmd: command: NVME_URING_CMD_IO, NVME_URING_CMD_IO_VEC,
+ *	NVDIO_URING_BATCH or BLOCK_URING_CMD_DISCARD
  * @issue_flags: from io_uring
  *
  * Context: may sleep, unless @issue_flags forbid it.
@@ -665,6 +667,8 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 			ret = uring_rw(ns, ioucmd, ucmd, false, issue_flags);
 		else if (op == nvme_cmd_write)
 			ret = uring_rw(ns, ioucmd, ucmd, true, issue_flags);
+	} else if (ioucmd->cmd_op == NVDIO_URING_BATCH) {
+		ret = nvdio_uring_batch(ns, ioucmd, issue_flags);
 	}
 	if (likely(ret == -EIOCBQUEUED))
 		return ret;
@@ -704,6 +708,10 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 	found = nvdio_queue_poll_for(uring_pdu(ioucmd)->queue,
 				     nvdio_uring_ring(ioucmd), &ended);
 	for (ioucmd = ended; ioucmd; ioucmd = next) {
+		if (ioucmd->cmd_op == NVDIO_URING_BATCH) {
+			next = nvdio_uring_batch_polled(ioucmd);
+			continue;
+		}
 		/* The command may be reused once it is completed. */
 		next = uring_pdu(ioucmd)->next;
 		uring_rw_done(ioucmd, 0);

@@ -21,6 +21,10 @@ AT_OFFSET(nvdio_info, io_max, 28);
 AT_OFFSET(nvdio_info, map_io_max, 32);
 AT_OFFSET(nvdio_info, maps_max, 36);
 AT_OFFSET(nvdio_info, map_bytes_max, 40);
+AT_OFFSET(nvdio_info, batch_max, 48);
+AT_OFFSET(nvdio_info, batch_len_max, 52);
+AT_OFFSET(nvdio_info, atomic_max, 56);
+AT_OFFSET(nvdio_info, atomic_boundary, 60);
 
 AT_OFFSET(nvdio_map_add, len, 8);
 AT_OFFSET(nvdio_map_add, flags, 16);
@@ -38,11 +42,29 @@ AT_OFFSET(nvdio_range, len, 8);
 AT_OFFSET(nvdio_range, flags, 16);
 AT_OFFSET(nvdio_range, resv, 20);
 
-/* The numbers have the sizes in them: 48, 40, 4, 32 and 24 bytes. */
-_Static_assert(NVDIO_IOC_INFO == 0x80304eb0, "INFO");
+AT_OFFSET(nvdio_io, addr, 8);
+AT_OFFSET(nvdio_io, len, 16);
+AT_OFFSET(nvdio_io, map, 20);
+AT_OFFSET(nvdio_io, op, 22);
+AT_OFFSET(nvdio_io, flags, 23);
+AT_OFFSET(nvdio_io, stream, 24);
+AT_OFFSET(nvdio_io, resv, 26);
+AT_OFFSET(nvdio_io, cookie, 28);
+
+AT_OFFSET(nvdio_result, status, 4);
+AT_OFFSET(nvdio_result, resv, 6);
+
+AT_OFFSET(nvdio_batch, nr, 8);
+AT_OFFSET(nvdio_batch, io_size, 10);
+AT_OFFSET(nvdio_batch, flags, 11);
+AT_OFFSET(nvdio_batch, resv, 12);
+
+/* The numbers have the sizes in them: 64, 40, 4, 32, 24 and 16 bytes. */
+_Static_assert(NVDIO_IOC_INFO == 0x80404eb0, "INFO");
 _Static_assert(NVDIO_IOC_MAP_ADD == 0xc0284eb1, "MAP_ADD");
 _Static_assert(NVDIO_IOC_MAP_DEL == 0x40044eb2, "MAP_DEL");
 _Static_assert(NVDIO_IOC_RW == 0x40204eb3, "RW");
 _Static_assert(NVDIO_IOC_RANGE == 0x40184eb4, "RANGE");
+_Static_assert(NVDIO_URING_BATCH == 0xc0104eb8, "BATCH");
 
 #endif

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Batches of I/Os (NVDIO_URING_BATCH): contents, results, wrong descriptors, rings of every
+# kind, long random runs, and what fails or ends meanwhile.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+programs
+seconds=4
+full && seconds=60
+guest "6.12" --kernel 6.12 --cpus 1 --append page_poison=1 --modargs poll_queues=1 --nvme '' --ns size=256M \
+	--run "SECONDS=$seconds tests/guest/io $bin /dev/nvdio0n1 batch batchrun"
+guest "latest, strict IOMMU, 4 CPUs" --kernel latest --iommu strict --cpus 4 --nvme '' --ns size=256M \
+	--run "SECONDS=$seconds tests/guest/io $bin /dev/nvdio0n1 batch batchrun"
+# Failures one after the other, then a completion that is lost, which takes its time.
+guest "6.12, failures" --kernel 6.12 --vfu 'ns 1 size=64M' \
+	--run "tests/guest/io $bin /dev/nvdio0n1 'batchfail -t statuses -t retried -t resets -t memory_goes -t dies -t unbound'"
+guest "6.12, a lost completion" --kernel 6.12 --modargs io_timeout=1 --vfu 'ns 1 size=64M' \
+	--run "tests/guest/io $bin /dev/nvdio0n1 'batchfail -t lost'"
+if full; then
+	guest "6.12, strict IOMMU, 4 CPUs, few tags" --kernel 6.12 --iommu strict --cpus 4 --modargs io_queue_depth=33 \
+		--nvme '' --ns size=256M --run "SECONDS=$seconds tests/guest/io $bin /dev/nvdio0n1 'batch -t crowd' batchrun"
+	guest "debug" --kernel debug --cpus 4 --timeout 3000 --nvme '' --ns size=256M \
+		--run "SECONDS=$((3 * seconds)) tests/guest/io $bin /dev/nvdio0n1 batch batchrun"
+fi
+tap_end

@@ -41,6 +41,34 @@ u32 nvdio_batch_most(const struct nvdio_ns *ns)
 	       min_t(u32, ns->ctrl->io_depth - 1, NVDIO_BATCH_MAX);
 }
 
+/* Begin with the parts of @run that are the same for batches and rings. */
+static __always_inline void batch_init(struct nvdio_batch_run *run,
+				       struct nvdio_ns *ns, fmode_t mode,
+				       struct nvdio_queue *q)
+{
+	const bool may_read = mode & FMODE_READ;
+	const bool may_write = mode & FMODE_WRITE;
+
+	run->ns = ns;
+	run->q = q;
+	run->limits.read_size = may_read ? nvdio_ns_size(ns) : 0;
+	run->limits.write_size = may_write ? READ_ONCE(ns->write_size) : 0;
+	run->limits.lba_mask = ns->lba_mask;
+	run->limits.len_max = ns->limits.max_bytes;
+	run->limits.atomic_max = READ_ONCE(ns->atomic_max);
+	run->limits.atomic_boundary = READ_ONCE(ns->atomic_boundary);
+	run->limits.may_read = may_read;
+	run->limits.may_write = may_write;
+	run->limits.read_only = nvdio_ns_read_only(ns);
+	run->sent = 0;
+	run->bad = 0;
+	run->done = 0;
+	run->base = 0;
+	run->nr = 0;
+	run->failed = 0;
+	run->registered = false;
+}
+
 /**
  * nvdio_batch_begin() - begin a batch
  * @run: filled in, except for the chunk
@@ -57,9 +85,6 @@ void nvdio_batch_begin(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 		       const struct file *file, struct nvdio_queue *q,
 		       struct nvdio_batch_op *op, u32 nr, bool nowait)
 {
-	const bool may_read = file->f_mode & FMODE_READ;
-	const bool may_write = file->f_mode & FMODE_WRITE;
-
 	op->queue = q;
 	op->left = nr;
 	op->bad = 0;
@@ -67,26 +92,33 @@ void nvdio_batch_begin(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 	op->last = nr - 1;
 	op->failed = false;
 
-	run->ns = ns;
-	run->q = q;
+	batch_init(run, ns, file->f_mode, q);
 	run->op = op;
-	run->limits.read_size = may_read ? nvdio_ns_size(ns) : 0;
-	run->limits.write_size = may_write ? READ_ONCE(ns->write_size) : 0;
-	run->limits.lba_mask = ns->lba_mask;
-	run->limits.len_max = ns->limits.max_bytes;
-	run->limits.atomic_max = READ_ONCE(ns->atomic_max);
-	run->limits.atomic_boundary = READ_ONCE(ns->atomic_boundary);
-	run->limits.may_read = may_read;
-	run->limits.may_write = may_write;
-	run->limits.read_only = nvdio_ns_read_only(ns);
+	run->owner = op;
+	run->flags = NVDIO_REQ_COUNTED;
 	run->want = nowait ? nr : 0;
-	run->sent = 0;
-	run->bad = 0;
-	run->done = 0;
-	run->base = 0;
-	run->nr = 0;
-	run->failed = 0;
-	run->registered = false;
+}
+
+/**
+ * nvdio_batch_begin_ring() - begin to send I/Os of a ring
+ * @run: filled in, except for the chunk
+ * @ns: namespace
+ * @mode: what may be done
+ * @q: queue
+ * @ring: struct nvdio_ring; stays until all has ended that is sent
+ *
+ * Each ends by itself (io/ring_end.h), so that there is no nvdio_batch_sent().
+ *
+ * Context: any.
+ */
+void nvdio_batch_begin_ring(struct nvdio_batch_run *run, struct nvdio_ns *ns,
+			    fmode_t mode, struct nvdio_queue *q, void *ring)
+{
+	batch_init(run, ns, mode, q);
+	run->op = NULL;
+	run->owner = ring;
+	run->flags = NVDIO_REQ_RING;
+	run->want = 0;
 }
 
 /*
@@ -202,8 +234,9 @@ static void batch_flush(const struct nvdio_batch_run *run, u32 i,
 {
 	nvdio_cmd_flush(cmd, run->ns->nsid);
 	req->nr_pages = run->base + i;
-	nvdio_req_fill(req, run->op, NULL, run->ns, 0, 0,
-		       NVDIO_REQ_COUNTED | NVDIO_REQ_PRIVATE);
+	req->cookie = run->io[i].cookie;
+	nvdio_req_fill(req, run->owner, NULL, run->ns, 0, 0,
+		       run->flags | NVDIO_REQ_PRIVATE);
 	this_cpu_inc(run->ns->stats->flush);
 }
 
@@ -249,8 +282,9 @@ static noinline int batch_fill(const struct nvdio_batch_run *run, u32 i,
 	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
 		     nvdio_rw_cdw12(io->len >> ns->lba_shift, control), 0);
 	req->nr_pages = run->base + i;
-	nvdio_req_fill(req, run->op, NULL, ns, slba, io->len, flags |
-		       NVDIO_REQ_COUNTED | (write ? NVDIO_REQ_WRITE : 0));
+	req->cookie = io->cookie;
+	nvdio_req_fill(req, run->owner, NULL, ns, slba, io->len, flags |
+		       run->flags | (write ? NVDIO_REQ_WRITE : 0));
 	return 0;
 }
 
@@ -269,6 +303,10 @@ static bool batch_is_valid(struct nvdio_batch_run *run, u32 i)
 	/* Nothing to do if there is no volatile write cache. */
 	if (run->io[i].op == NVDIO_IO_FLUSH && !(run->ns->ctrl->vwc & 1)) {
 		run->done++;
+		if (!run->op) {
+			run->failed |= 1U << i;
+			run->err[i] = 0;
+		}
 		return false;
 	}
 	return true;
@@ -280,7 +318,8 @@ static bool batch_is_valid(struct nvdio_batch_run *run, u32 i)
  *	writes 0 if there are claims: one that is made now waits for this hold, and
  *	finds the writes in flight (io/claim.h)
  * @ns: namespace
- * @op: batch
+ * @owner: batch, or ring
+ * @flags: of the requests of either
  * @nsid: namespace identifier, in the high half
  * @lba_mask: LBA size minus 1
  * @map_max: most bytes of a command for mapped memory
@@ -303,7 +342,8 @@ static bool batch_is_valid(struct nvdio_batch_run *run, u32 i)
 struct batch_hold {
 	u64 sizes[NVDIO_IO_READ + 1];
 	struct nvdio_ns *ns;
-	struct nvdio_batch_op *op;
+	void *owner;
+	unsigned int flags;
 	u64 nsid;
 	u32 lba_mask;
 	u32 map_max;
@@ -333,7 +373,8 @@ static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
 		.sizes[NVDIO_IO_WRITE] = READ_ONCE(ns->claims_held) ? 0 :
 					 run->limits.write_size,
 		.ns = ns,
-		.op = run->op,
+		.owner = run->owner,
+		.flags = run->flags,
 		.nsid = (u64)ns->nsid << 32,
 		.lba_mask = ns->lba_mask,
 		.map_max = ns->map_max,
@@ -438,7 +479,7 @@ batch_usual_mapped(const struct nvdio_batch_run *run, struct batch_hold *hold,
 	req->map = hold->map;
 	req->offset = array_index_nospec(at, hold->map_bytes);
 	nvdio_cmd_dptr_of_map(dptr, &hold->map->table, req->offset, len);
-	return NVDIO_REQ_COUNTED | NVDIO_REQ_MAPPED;
+	return hold->flags | NVDIO_REQ_MAPPED;
 }
 
 /* The same of registered memory that is contiguous, as bus addresses are computed. */
@@ -456,7 +497,7 @@ batch_usual_linear(const struct nvdio_batch_run *run, struct batch_hold *hold,
 	req->dma = mem->phys + q->dma_offset;
 	nvdio_cmd_dptr_of_run(dptr, req->dma, io->len);
 	hold->registered++;
-	return NVDIO_REQ_COUNTED;
+	return hold->flags;
 }
 
 /*
@@ -485,8 +526,9 @@ static __always_inline bool batch_usual(struct nvdio_batch_run *run,
 	slba = io->off >> hold->lba_shift;
 	hold->bytes[io->op] += len;
 	req->nr_pages = run->base + (io - run->io);
+	req->cookie = io->cookie;
 	static_assert(NVDIO_REQ_WRITE == (NVDIO_IO_WRITE & 1));
-	nvdio_req_fill(req, hold->op, NULL, hold->ns, slba, len,
+	nvdio_req_fill(req, hold->owner, NULL, hold->ns, slba, len,
 		       flags | (io->op & 1));
 	/* A new generation: a stray CQE from the previous use is detected. */
 	req->cid += 1 << NVDIO_TAG_BITS;

@@ -18,6 +18,7 @@
 #include "user/ioctl.h"
 #include "user/map_ioctl.h"
 #include "user/passthru_ioctl.h"
+#include "user/ring.h"
 
 /* ioctl numbers of 32-bit programs that differ from the 64-bit ones. */
 #define NVDIO_BLKGETSIZE64_32	_IOR(0x12, 114, int)
@@ -174,6 +175,9 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
 	ret = nvdio_map_ioctl(ns->ctrl, ns, file, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
+	ret = nvdio_ring_ioctl(ns, file, cmd, argp);
 	if (ret != -ENOIOCTLCMD)
 		return ret;
 	ret = nvdio_pr_ioctl(ns, file, cmd, argp);

@@ -51,7 +51,7 @@ def compiled() -> tuple[str, str]:
     """The loop and the plugin, built inside the lab root; the directory's name as
     the host and as the lab sees it."""
     digest = hashlib.sha256()
-    for source in ("insn.c", "loop.c", "marker.h", "guest"):
+    for source in ("insn.c", "loop.c", "loop_ring.h", "marker.h", "guest"):
         with open(os.path.join(BENCH, source), "rb") as f:
             digest.update(f.read())
     name = f"bench-{digest.hexdigest()[:12]}"

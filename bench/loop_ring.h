@@ -47,6 +47,9 @@ static inline int own_setup(struct own_ring *r, int node, unsigned int sq, unsig
 	r->head = (void *)p;
 	r->sq = (void *)(p + c.sq_off);
 	r->cq = (void *)(p + c.cq_off);
+	r->sq_tail = r->head->sq_tail;
+	r->sent = r->sq_tail;
+	r->cq_head = r->head->cq_head;
 	r->sq_mask = c.sq_entries - 1;
 	r->cq_mask = c.cq_entries - 1;
 	return 0;

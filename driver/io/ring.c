@@ -32,6 +32,18 @@ static void ring_work(struct work_struct *work)
 	ring_free(ring);
 }
 
+/* The indices of a new ring. */
+static void ring_start(struct nvdio_ring *ring)
+{
+	ring->sq_head = NVDIO_RING_START;
+	ring->cq_tail = NVDIO_RING_START;
+	ring->posted = NVDIO_RING_START;
+	ring->head->sq_tail = NVDIO_RING_START;
+	ring->head->sq_head = NVDIO_RING_START;
+	ring->head->cq_head = NVDIO_RING_START;
+	ring->head->cq_tail = NVDIO_RING_START;
+}
+
 /**
  * nvdio_ring_create() - make a ring
  * @ns: namespace
@@ -66,6 +78,7 @@ struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, fmode_t mode,
 	ring->cqes = memory + size->cq_off;
 	ring->sq_mask = size->sq_entries - 1;
 	ring->cq_mask = size->cq_entries - 1;
+	ring_start(ring);
 	spin_lock_init(&ring->lock);
 	mutex_init(&ring->submit);
 	init_waitqueue_head(&ring->waiters);

@@ -12,6 +12,12 @@
 #include "pure/pure.h"
 #include "uapi/nvdio.h"
 
+/*
+ * What all indices of a new ring are: soon after that they wrap around, so that neither
+ * the driver nor a program gets away with a mistake about it.
+ */
+#define NVDIO_RING_START	0xffffff00U
+
 /* What the program's indices are if they make no sense. */
 #define NVDIO_RING_BROKEN	0xffffffffU
 

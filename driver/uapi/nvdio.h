@@ -229,8 +229,8 @@ struct nvdio_ring_create {
  *	driver may use again
  * @cq_tail: the driver's: number of completions so far
  *
- * An index is to be written after the entries that it is about, and read before them:
- * store-release and load-acquire.
+ * In a new ring all four are the same, but not 0. An index is to be written after the
+ * entries that it is about, and read before them: store-release and load-acquire.
  */
 struct nvdio_ring_head {
 	__u32 sq_tail;

@@ -319,7 +319,6 @@ static bool batch_is_valid(struct nvdio_batch_run *run, u32 i)
  *	finds the writes in flight (io/claim.h)
  * @ns: namespace
  * @owner: batch, or ring
- * @flags: of the requests of either
  * @nsid: namespace identifier, in the high half
  * @lba_mask: LBA size minus 1
  * @map_max: most bytes of a command for mapped memory
@@ -343,7 +342,6 @@ struct batch_hold {
 	u64 sizes[NVDIO_IO_READ + 1];
 	struct nvdio_ns *ns;
 	void *owner;
-	unsigned int flags;
 	u64 nsid;
 	u32 lba_mask;
 	u32 map_max;
@@ -374,7 +372,6 @@ static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
 					 run->limits.write_size,
 		.ns = ns,
 		.owner = run->owner,
-		.flags = run->flags,
 		.nsid = (u64)ns->nsid << 32,
 		.lba_mask = ns->lba_mask,
 		.map_max = ns->map_max,
@@ -479,7 +476,7 @@ batch_usual_mapped(const struct nvdio_batch_run *run, struct batch_hold *hold,
 	req->map = hold->map;
 	req->offset = array_index_nospec(at, hold->map_bytes);
 	nvdio_cmd_dptr_of_map(dptr, &hold->map->table, req->offset, len);
-	return hold->flags | NVDIO_REQ_MAPPED;
+	return NVDIO_REQ_COUNTED | NVDIO_REQ_MAPPED;
 }
 
 /* The same of registered memory that is contiguous, as bus addresses are computed. */
@@ -497,19 +494,21 @@ batch_usual_linear(const struct nvdio_batch_run *run, struct batch_hold *hold,
 	req->dma = mem->phys + q->dma_offset;
 	nvdio_cmd_dptr_of_run(dptr, req->dma, io->len);
 	hold->registered++;
-	return hold->flags;
+	return NVDIO_REQ_COUNTED;
 }
 
 /*
- * Send a usual descriptor with the tag that is free.
+ * Send a usual descriptor, of a batch or of a @ring, with the tag that is free.
  * Return: false: nothing was done, batch_unusual() does it.
  */
 static __always_inline bool batch_usual(struct nvdio_batch_run *run,
 					struct batch_hold *hold,
-					const struct nvdio_io *io)
+					const struct nvdio_io *io,
+					const bool ring)
 {
 	struct nvdio_request *req;
 	struct nvdio_cmd_dptr dptr;
+	const u32 op = io->op;
 	const u32 tag = hold->free;
 	const u32 len = io->len;
 	unsigned int flags;
@@ -518,22 +517,26 @@ static __always_inline bool batch_usual(struct nvdio_batch_run *run,
 	if (unlikely(!batch_is_usual(hold, io)))
 		return false;
 	req = &hold->reqs[tag];
-	flags = io->map != NVDIO_MAP_RING_BUF ?
+	flags = ring || io->map != NVDIO_MAP_RING_BUF ?
 		batch_usual_mapped(run, hold, io, req, &dptr) :
 		batch_usual_linear(run, hold, io, req, &dptr);
 	if (unlikely(!flags))
 		return false;
 	slba = io->off >> hold->lba_shift;
-	hold->bytes[io->op] += len;
-	req->nr_pages = run->base + (io - run->io);
-	req->cookie = io->cookie;
+	hold->bytes[op] += len;
+	if (ring) {
+		req->cookie = io->cookie;
+		flags |= NVDIO_REQ_RING;
+	} else {
+		req->nr_pages = run->base + (io - run->io);
+	}
 	static_assert(NVDIO_REQ_WRITE == (NVDIO_IO_WRITE & 1));
 	nvdio_req_fill(req, hold->owner, NULL, hold->ns, slba, len,
-		       flags | (io->op & 1));
+		       flags | (op & 1));
 	/* A new generation: a stray CQE from the previous use is detected. */
 	req->cid += 1 << NVDIO_TAG_BITS;
 	nvdio_cmd_rw_whole(hold->cmd,
-			   hold->nsid | (u32)req->cid << 16 | io->op, slba,
+			   hold->nsid | (u32)req->cid << 16 | op, slba,
 			   nvdio_rw_cdw12(len >> hold->lba_shift, 0), &dptr);
 	batch_sent(hold, req, tag, run->q);
 	return true;
@@ -590,16 +593,18 @@ static noinline enum batch_did batch_unusual(struct nvdio_batch_run *run, u32 i,
 }
 
 /*
- * Send descriptors from @i on for as long as nothing has to be waited for.
+ * Send descriptors, of a batch or of a @ring, from @i on for as long as nothing has to be
+ * waited for.
  * Return: the first that was not sent; the number of descriptors if all were.
  */
-static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
+static __always_inline u32 batch_hold_one(struct nvdio_batch_run *run, u32 i,
+					  const bool ring)
 {
 	const struct nvdio_io *const end = &run->io[run->nr];
 	const struct nvdio_io *io = &run->io[i];
 	struct nvdio_queue *q = run->q;
 	enum batch_did did;
-	struct batch_hold hold;
+	struct batch_hold hold __uninitialized;
 
 	spin_lock(&q->sq_lock);
 	if (unlikely(q->state != NVDIO_QUEUE_LIVE || run->ns->dead ||
@@ -613,7 +618,7 @@ static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
 			if (hold.free == NVDIO_TAG_NONE)
 				break;
 		}
-		if (likely(batch_usual(run, &hold, io)))
+		if (likely(batch_usual(run, &hold, io, ring)))
 			continue;
 		did = batch_unusual(run, io - run->io, hold.free, hold.cmd);
 		if (did == BATCH_STOP)
@@ -627,6 +632,11 @@ static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
 unlock:
 	spin_unlock(&q->sq_lock);
 	return io - run->io;
+}
+
+static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
+{
+	return batch_hold_one(run, i, false);
 }
 
 /*
@@ -716,6 +726,35 @@ int nvdio_batch_send(struct nvdio_batch_run *run, bool nowait)
 		i = batch_at_once(run, i + 1);
 	}
 	return 0;
+}
+
+/* Send what nvdio_batch_send_ring() has left, from @i on. Return: as that. */
+static noinline int batch_ring_rest(struct nvdio_batch_run *run, u32 i)
+{
+	int ret;
+
+	while (i < run->nr) {
+		ret = batch_wait(run, i, false);
+		if (ret)
+			return ret;
+		i = batch_hold_one(run, i + 1, true);
+	}
+	return 0;
+}
+
+/**
+ * nvdio_batch_send_ring() - send a chunk of a ring
+ * @run: from nvdio_batch_begin_ring(), with a chunk without registered memory
+ *
+ * Context: may sleep.
+ * Return: 0, and all of it was sent or has failed; or -ENODEV, if nothing has been
+ * sent since nvdio_batch_begin_ring().
+ */
+int nvdio_batch_send_ring(struct nvdio_batch_run *run)
+{
+	const u32 i = batch_hold_one(run, 0, true);
+
+	return likely(i == run->nr) ? 0 : batch_ring_rest(run, i);
 }
 
 /**

@@ -95,6 +95,7 @@ void nvdio_batch_begin(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 void nvdio_batch_begin_ring(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 			    fmode_t mode, struct nvdio_queue *q, void *ring);
 int nvdio_batch_send(struct nvdio_batch_run *run, bool nowait);
+int nvdio_batch_send_ring(struct nvdio_batch_run *run);
 bool nvdio_batch_sent(struct nvdio_batch_run *run);
 u32 nvdio_batch_most(const struct nvdio_ns *ns);
 

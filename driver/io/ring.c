@@ -171,7 +171,7 @@ static void ring_send(struct nvdio_ring *ring, u32 nr)
 		head += run.nr;
 		/* Before their completions, which others may wait for. */
 		WRITE_ONCE(ring->sq_head, head);
-		ret = nvdio_batch_send(&run, false);
+		ret = nvdio_batch_send_ring(&run);
 		if (unlikely(ret))
 			ring_lost(&run, ret);
 		if (unlikely(run.failed))

@@ -287,15 +287,17 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
  */
 int nvdio_ring_wait(struct nvdio_ring *ring, u32 most)
 {
-	const u32 entries = ring->cq_mask + 1;
 	/* Before @posted, which it does not exceed. */
 	const u32 reaped = smp_load_acquire(&ring->head->cq_head);
 	const u32 posted = smp_load_acquire(&ring->posted);
 	const u32 sent = READ_ONCE(ring->sq_head);
 
-	if (nvdio_ring_between(reaped, posted, entries) == NVDIO_RING_BROKEN)
+	/*
+	 * Any number of completions may have come, and been seen by another task, since
+	 * @reaped was read.
+	 */
+	if (!nvdio_ring_reached(posted, reaped))
 		return -EINVAL;
-	/* If the program's index went back, there may seem to be more than entries. */
 	most = min(most, sent - reaped);
 	if (posted - reaped >= most)
 		return 0;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "ownring.h"
@@ -323,6 +324,58 @@ static void enter_rules(void)
 	own_close(&r);
 }
 
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Send reads and wait for all of them. Returns how the wait, alone, has ended. */
+static long wait_for_many(struct own *r)
+{
+	long ret;
+
+	for (unsigned int i = 0; i < 64; i++) {
+		const struct nvdio_io io = read_of(AT, 0, LEN / 2, i);
+
+		own_put(r, &io);
+	}
+	own_publish(r);
+	if (own_enter(r, 64, 0) != 64)
+		bail("64 reads");
+	ret = own_enter(r, 0, 64);
+	r->head->timeout = 0;
+	while (own_ready(r) < 64)
+		own_enter(r, 0, 64);
+	while (own_ready(r))
+		own_get(r);
+	return ret;
+}
+
+/* By a timeout and a signal, one of which will come before the I/O has ended. */
+static void ends_of_waits(void)
+{
+	const struct itimerval often = { { 0, 200 }, { 0, 200 } }, never = {};
+	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	long ret = 0;
+	struct own r;
+
+	own_open(&r, node, 64, 0);
+	for (int i = 0; i < 1000 && ret != -ETIME; i++) {
+		r.head->timeout = 1;
+		ret = wait_for_many(&r);
+	}
+	fails("RING_ENTER", ret, ETIME, "a wait of a nanosecond");
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < 1000 && ret != -EINTR; i++)
+		ret = wait_for_many(&r);
+	setitimer(ITIMER_REAL, &never, NULL);
+	signal(SIGALRM, SIG_DFL);
+	alarm(400);
+	fails("RING_ENTER", ret, EINTR, "a wait that a signal ends");
+	own_close(&r);
+}
+
 static void full(void)
 {
 	struct nvdio_io io = read_of(AT, 0, PG, 0);
@@ -561,6 +614,11 @@ static void unbound(void)
 	is(r.tail - r.head->sq_head, 1, "nothing was taken");
 	fails("RING_CREATE", create(node, &c), ENODEV, "the controller is gone");
 	own_close(&r);
+	snprintf(command, sizeof(command), "echo %s >/sys/bus/pci/drivers/nvdio/bind",
+		 getenv("NVDIO_PCI"));
+	is(system(command), 0, "it is bound again");
+	for (int i = 0; i < 300 && access(dev.path, F_OK); i++)
+		usleep(100000);
 }
 
 /* With swiotlb=force. */
@@ -580,6 +638,7 @@ static const struct t_case cases[] = {
 	{ "maps_of_others", maps_of_others },
 	{ "enter_rules", enter_rules },
 	{ "full", full },
+	{ "ends_of_waits", ends_of_waits },
 	{ "broken_indices", broken_indices },
 	{ "polls", polls },
 	{ "epoll_level", epoll_level },

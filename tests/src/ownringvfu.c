@@ -117,7 +117,6 @@ static void signals(void)
 	struct own r;
 
 	own_open(&r, node, 8, 0);
-	sigaction(SIGVTALRM, &action, NULL);
 	sigaction(SIGALRM, &action, &before);
 	vfu("hold read count=all");
 	put_reads(&r, 1);

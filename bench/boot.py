@@ -54,7 +54,7 @@ def compiled() -> tuple[str, str]:
     """The loop and the plugin, built inside the lab root; the directory's name as
     the host and as the lab sees it."""
     digest = hashlib.sha256()
-    for source in ("insn.c", "trace.c", "plugin.h", "x86.h", "loop.c", "marker.h",
+    for source in ("insn.c", "trace.c", "plugin.h", "x86.h", "loop.c", "loop_ring.h", "marker.h",
                    "guest"):
         with open(os.path.join(BENCH, source), "rb") as f:
             digest.update(f.read())

@@ -10,10 +10,12 @@ NVDIO, BLOCK, PASSTHROUGH, NONE = "nvdio", "blk", "ng", "none"
 KINDS = (NVDIO, BLOCK, PASSTHROUGH)
 LINUX_NAMES = {BLOCK: "nvmeXnY", PASSTHROUGH: "ngXnY", NVDIO: "nvdioXnY", NONE: "-"}
 MODES = ("nop", "uring", "uring-fixed", "cmd", "cmd-fixed", "batch", "batch-fixed", "libaio",
-         "pread", "preadv")
+         "pread", "preadv", "ring", "ring-watch")
 CMD_MODES = ("cmd", "cmd-fixed")
 BATCH_MODES = ("batch", "batch-fixed")  # only nvdio has them
 SYNC_MODES = ("pread", "preadv")
+# Without io_uring; always in memory of the node, of which only nvdio's has any.
+RING_MODES = ("ring", "ring-watch")
 # Fields of a Job that are not numbers, in bench/budget.tsv.
 TEXT_FIELDS = ("mode", "kernel", "iommu")
 
@@ -182,10 +184,18 @@ def batches(plan: Plan, n: int, repeat: int) -> None:
         plan.add([NVDIO], job("batch-fixed", depth=depth, batch=batch, mapped=1), n, repeat)
 
 
+def rings(plan: Plan, n: int, repeat: int) -> None:
+    """Without io_uring, each I/O with its own completion."""
+    for mode in RING_MODES:
+        for d, b in ((32, 8), (128, 32), (512, 128)):
+            plan.add([NVDIO], job(mode, mapped=1, depth=d, batch=b), n, repeat)
+
+
 def ordinary(plan: Plan) -> None:
     """The same as in mapped(), in memory that is not mapped."""
     plan.runs += [Run(r.kind, r.job.but(mapped=0), r.count // 2, r.repeat)
-                  for r in plan.runs if r.job.mapped and r.job.mode not in BATCH_MODES]
+                  for r in plan.runs
+                  if r.job.mapped and r.job.mode not in BATCH_MODES + RING_MODES]
 
 
 def without_shadow(kinds: Sequence[str]) -> Plan:
@@ -220,9 +230,11 @@ def quick(kinds: Sequence[str]) -> list[Plan]:
         scattered(plan, 2000, 2)
         mapped(plan, 2000, 2)
         batches(plan, 4000, 3)
+        rings(plan, 4096, 2)
         plans.append(Plan(iommu="strict"))
         mapped(plans[-1], 2000, 2)
         batches(plans[-1], 4000, 3)
+        rings(plans[-1], 4096, 2)
     plans.append(traced(kinds))
     return plans
 
@@ -249,6 +261,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     if NVDIO in kinds:
         scattered(first, 2000, 2)
         mapped(first, 2000, 2)
+        rings(first, 4096, 2)
     plans = [first, without_shadow(kinds)]
     polled = Plan(iopoll=1)
     for mode in ("uring-fixed", "cmd-fixed"):
@@ -261,6 +274,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
                 plan.add_peers(kinds, job(mode, bs=bs, huge=huge), 2000, 2)
         if NVDIO in kinds:
             mapped(plan, 2000, 2)
+            rings(plan, 4096, 2)
         plans.append(plan)
     for plan in (plans[0], plans[-1]):      # no IOMMU, and a strict one
         ordinary(plan)
@@ -271,6 +285,8 @@ def full(kinds: Sequence[str]) -> list[Plan]:
         plans.append(plan)
     latest = Plan(kernel="latest")
     main_modes(latest, 3000, 2, kinds)
+    if NVDIO in kinds:
+        rings(latest, 4096, 2)
     plans.append(latest)
     plans += [traced(kinds, cpus=cpus) for cpus in (1, 2, 16)]
     return plans

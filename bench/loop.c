@@ -33,19 +33,24 @@
 #include <unistd.h>
 
 #include "../driver/uapi/nvdio.h"
+#include "loop_ring.h"
 #include "marker.h"
 
 #define HUGE_SIZE	(2ul << 20)
 #define NVME_READ	0x02
 #define NVME_WRITE	0x01
 
-enum mode { NOP, URING, URING_FIXED, CMD, CMD_FIXED, BATCH, BATCH_FIXED, LIBAIO, PREAD, PREADV };
+enum mode {
+	NOP, URING, URING_FIXED, CMD, CMD_FIXED, BATCH, BATCH_FIXED, LIBAIO, PREAD, PREADV,
+	RING, RING_WATCH,
+};
 
 static const char * const mode_names[] = {
 	[NOP] = "nop", [URING] = "uring", [URING_FIXED] = "uring-fixed",
 	[CMD] = "cmd", [CMD_FIXED] = "cmd-fixed", [BATCH] = "batch",
 	[BATCH_FIXED] = "batch-fixed", [LIBAIO] = "libaio",
 	[PREAD] = "pread", [PREADV] = "preadv",
+	[RING] = "ring", [RING_WATCH] = "ring-watch",
 };
 
 static struct {
@@ -79,6 +84,7 @@ struct thread {
 	unsigned int nfree;
 	struct nvdio_io *ios;		/* of each I/O in flight */
 	uint32_t map_id;
+	struct own_ring own;
 };
 
 static pthread_barrier_t barrier;
@@ -110,6 +116,18 @@ static bool is_ring(void)
 static bool is_batch(void)
 {
 	return o.mode == BATCH || o.mode == BATCH_FIXED;
+}
+
+/* One without io_uring. */
+static bool is_own(void)
+{
+	return o.mode == RING || o.mode == RING_WATCH;
+}
+
+/* Are there several I/Os in flight? */
+static bool is_queued(void)
+{
+	return is_ring() || is_own() || o.mode == LIBAIO;
 }
 
 static bool is_fixed(void)
@@ -211,6 +229,12 @@ static void make_buffers(struct thread *t)
 	size = (size + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1);
 	if (o.mode == BATCH) {
 		t->buf = map_batch(t, size);
+		return;
+	}
+	if (is_own()) {
+		t->buf = own_buffers(&t->own, t->fd, size);
+		if (!t->buf)
+			die("%s: memory of the node: %s", o.dev, strerror(errno));
 		return;
 	}
 	if (o.mapped) {
@@ -503,6 +527,42 @@ static void turn_aio(struct thread *t, unsigned int n, bool refill)
 	}
 }
 
+static void prep_own(struct thread *t, unsigned int i)
+{
+	*own_next(&t->own) = (struct nvdio_io){
+		.off = next_block(t) * o.bs,
+		.addr = i * t->stride,
+		.len = o.bs,
+		.map = t->own.map,
+		.op = o.write ? NVDIO_IO_WRITE : NVDIO_IO_READ,
+		.cookie = i,
+	};
+}
+
+static void submit_own(struct thread *t, unsigned int wait)
+{
+	if (own_enter(&t->own, wait))
+		die("NVDIO_IOC_RING_ENTER: %s", strerror(errno));
+}
+
+/* Submit what is prepared, wait for n completions, or watch for them; prepare n again. */
+static void turn_own(struct thread *t, unsigned int n, bool refill)
+{
+	const struct nvdio_ring_cqe *cqe;
+
+	submit_own(t, o.mode == RING ? n : 0);
+	while (own_ready(&t->own) < n)
+		;
+	for (unsigned int i = 0; i < n; i++) {
+		cqe = own_cqe(&t->own, i);
+		if (!good(cqe->res))
+			die("%s: completion %d instead of %lu", o.dev, cqe->res, o.bs);
+		if (refill)
+			prep_own(t, cqe->cookie);
+	}
+	own_seen(&t->own, n);
+}
+
 static void one_sync(struct thread *t)
 {
 	uint64_t off = next_block(t) * o.bs;
@@ -531,6 +591,9 @@ static void setup(struct thread *t)
 	make_buffers(t);
 	if (is_ring()) {
 		make_ring(t);
+	} else if (is_own()) {
+		if (own_setup(&t->own, t->fd, o.batch, o.depth))
+			die("NVDIO_IOC_RING_CREATE: %s", strerror(errno));
 	} else if (o.mode == LIBAIO) {
 		int ret = io_setup(o.depth * 2, &t->aio);
 
@@ -543,26 +606,29 @@ static void setup(struct thread *t)
 
 static void fill(struct thread *t)
 {
-	if (!is_ring() && o.mode != LIBAIO)
+	if (!is_queued())
 		return;
 	for (unsigned int i = 0; i < o.depth; i++) {
 		if (o.mode == LIBAIO) {
 			prep_aio(t, i);
 			continue;
 		}
-		if (is_batch()) {
-			if (i % o.batch)
-				continue;
+		if (is_batch() && i % o.batch)
+			continue;
+		if (is_batch())
 			prep_batch(t, i / o.batch);
-			if (i + o.batch == o.depth)
-				break;
-		} else {
+		else if (is_own())
+			prep_own(t, i);
+		else
 			prep_ring(t, i);
-		}
 		/* The last batch is left to the first turn. */
-		if (is_batch() || ((i + 1) % o.batch == 0 && i + 1 < o.depth))
-			if (io_uring_submit(&t->ring) < 0)
-				die("io_uring_enter: %s", strerror(errno));
+		if (is_batch() ? i + o.batch == o.depth :
+				 (i + 1) % o.batch || i + 1 == o.depth)
+			continue;
+		if (is_own())
+			submit_own(t, 0);
+		else if (io_uring_submit(&t->ring) < 0)
+			die("io_uring_enter: %s", strerror(errno));
 	}
 }
 
@@ -572,6 +638,8 @@ static void turn(struct thread *t, bool refill)
 		turn_batch(t, refill);
 	else if (is_ring())
 		turn_ring(t, o.batch, refill);
+	else if (is_own())
+		turn_own(t, o.batch, refill);
 	else if (o.mode == LIBAIO)
 		turn_aio(t, o.batch, refill);
 	else
@@ -580,7 +648,7 @@ static void turn(struct thread *t, bool refill)
 
 static void run(struct thread *t, unsigned long count)
 {
-	unsigned long step = is_ring() || o.mode == LIBAIO ? o.batch : 1;
+	unsigned long step = is_queued() ? o.batch : 1;
 	unsigned long n = 0;
 
 	while (count ? n < count : !expired) {
@@ -593,7 +661,7 @@ static void run(struct thread *t, unsigned long count)
 
 static void drain(struct thread *t)
 {
-	if (!is_ring() && o.mode != LIBAIO)
+	if (!is_queued())
 		return;
 	for (unsigned int left = o.depth; left; left -= o.batch)
 		turn(t, false);
@@ -708,6 +776,7 @@ static void *thread_main(void *arg)
 static const char help[] =
 	"usage: loop --mode MODE --dev NODE [options]\n"
 	"  --mode M      nop uring uring-fixed cmd cmd-fixed batch batch-fixed libaio pread preadv\n"
+	"                ring ring-watch\n"
 	"  --dev NODE    /dev/nvdio0n1, /dev/nvme0n1, /dev/ng0n1 (cmd modes)\n"
 	"  --bs N        bytes per I/O (4096)\n"
 	"  --depth N     I/Os in flight per thread (32)\n"
@@ -740,7 +809,7 @@ static void on_alarm(int sig)
 
 static void set_mode(const char *name)
 {
-	for (o.mode = 0; o.mode <= PREADV; o.mode++)
+	for (o.mode = 0; o.mode < sizeof(mode_names) / sizeof(mode_names[0]); o.mode++)
 		if (!strcmp(mode_names[o.mode], name))
 			return;
 	die("no mode %s", name);

@@ -10,6 +10,7 @@
 #include "core/params.h"
 #include "hw/mmio.h"
 #include "io/map.h"
+#include "io/ring_end.h"
 #include "ctrl/node.h"
 #include "ctrl/pci.h"
 #include "ctrl/queues.h"
@@ -31,9 +32,12 @@ static int __init nvdio_init(void)
 	ret = nvdio_maps_wq_init();
 	if (ret)
 		goto cpuhp;
-	ret = nvdio_mmio_init();
+	ret = nvdio_ring_wq_init();
 	if (ret)
 		goto maps;
+	ret = nvdio_mmio_init();
+	if (ret)
+		goto rings;
 	ret = pci_register_driver(&nvdio_pci_driver);
 	if (ret)
 		goto mmio;
@@ -41,6 +45,8 @@ static int __init nvdio_init(void)
 
 mmio:
 	nvdio_mmio_exit();
+rings:
+	nvdio_ring_wq_exit();
 maps:
 	nvdio_maps_wq_exit();
 cpuhp:
@@ -53,6 +59,7 @@ class:
 static void __exit nvdio_exit(void)
 {
 	pci_unregister_driver(&nvdio_pci_driver);
+	nvdio_ring_wq_exit();
 	nvdio_maps_wq_exit();
 	nvdio_mmio_exit();
 	/*

@@ -18,12 +18,20 @@ for name in nvdio_info nvdio_map_add nvdio_range nvdio_rw; do
 	[ -s "$tap_dir/page" ] && cmp -s "$tap_dir/header" "$tap_dir/page"
 	tap_ok $? "ioctl_$name(2) has struct $name as the header"
 done
-for name in nvdio_batch nvdio_io nvdio_result; do
-	sed -n "/^struct $name {/,/^}/p" driver/uapi/nvdio.h | tr -s ' \t' ' ' >"$tap_dir/header"
-	sed -n "/^struct $name {/,/^}/p" docs/man/nvdio_uring_batch.2 | tr -s ' \t' ' ' >"$tap_dir/page"
+# same STRUCTURE PAGE
+same() {
+	sed -n "/^struct $1 {/,/^}/p" driver/uapi/nvdio.h | tr -s ' \t' ' ' >"$tap_dir/header"
+	sed -n "/^struct $1 {/,/^}/p" "docs/man/$2.2" | tr -s ' \t' ' ' >"$tap_dir/page"
 	[ -s "$tap_dir/page" ] && cmp -s "$tap_dir/header" "$tap_dir/page"
-	tap_ok $? "nvdio_uring_batch(2) has struct $name as the header"
+	tap_ok $? "$2(2) has struct $1 as the header"
+}
+for name in nvdio_batch nvdio_io nvdio_result; do
+	same $name nvdio_uring_batch
 done
+for name in nvdio_ring_create nvdio_ring_head nvdio_ring_cqe; do
+	same $name ioctl_nvdio_ring_create
+done
+same nvdio_io ioctl_nvdio_ring_enter
 # All that the header defines, and a page is about, is in some page.
 missing=$(sed -n 's/^#define \(NVDIO_[A-Z0-9_]*\).*/\1/p' driver/uapi/nvdio.h | grep -vx NVDIO_UAPI_H |
 	while read -r name; do grep -qw "$name" docs/man/*.2 || echo "$name"; done)
@@ -43,11 +51,14 @@ seen=/build/$id/seen-errors
 guest "6.12" --kernel 6.12 --append page_poison=1 --nvme '' --ns size=64M \
 	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 mapcompat \
 	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t range -t by_mmap -t many -t unbound'"
+guest "6.12, rings" --kernel 6.12 --nvme '' --ns size=64M \
+	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 \
+	'ownring -t create_errors -t enter_rules -t full -t ends_of_waits -t children -t unbound'"
 guest "latest, strict IOMMU" --kernel latest --iommu strict --nvme '' --ns size=64M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 mapcompat \
 	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t range -t by_mmap -t many -t unbound'"
 guest "6.12, all DMA bounces" --kernel 6.12 --append swiotlb=force --nvme '' --ns size=64M \
-	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 'maperrors -t bounces'"
+	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 'maperrors -t bounces' 'ownring -t bounces'"
 
 # errors CALL PAGE: those that were seen, and no others, are in the section ERRORS.
 errors() {
@@ -63,5 +74,7 @@ errors MAP_ADD ioctl_nvdio_map_add
 errors MAP_DEL ioctl_nvdio_map_del
 errors RW ioctl_nvdio_rw
 errors RANGE ioctl_nvdio_range
+errors RING_CREATE ioctl_nvdio_ring_create
+errors RING_ENTER ioctl_nvdio_ring_enter
 errors mmap mmap_nvdio
 tap_end

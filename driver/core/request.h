@@ -90,12 +90,16 @@ enum nvdio_req_state {
 #define NVDIO_REQ_RETRY		0x1000
 #define NVDIO_RETRIES_MAX	15U
 
+/* Of a ring (io/ring_end.h): no @end, but a @cookie. */
+#define NVDIO_REQ_RING		(NVDIO_REQ_COUNTED | NVDIO_REQ_END)
+
 /**
  * struct nvdio_request - the request of a tag; one cache line
  * @iocb: kiocb to complete, of a single-command direct read or write
  * @owner: private data of @end, for NVDIO_REQ_END; the batch, for
- *	NVDIO_REQ_COUNTED
+ *	NVDIO_REQ_COUNTED; the ring, for NVDIO_REQ_RING
  * @end: called when the command has ended, for NVDIO_REQ_END
+ * @cookie: that of the descriptor, for NVDIO_REQ_RING, in place of @end
  * @dma: bus address of direct reads and writes; to unmap, for NVDIO_REQ_UNMAP
  * @page: first of the pinned pages, which are contiguous
  * @offset: for NVDIO_REQ_MAPPED, in place of @dma: offset of the data in @map
@@ -122,7 +126,10 @@ struct nvdio_request {
 		struct kiocb *iocb;
 		void *owner;
 	};
-	nvdio_end_fn *end;
+	union {
+		nvdio_end_fn *end;
+		u32 cookie;
+	};
 	union {
 		struct {
 			dma_addr_t dma;

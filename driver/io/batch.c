@@ -41,6 +41,34 @@ u32 nvdio_batch_most(const struct nvdio_ns *ns)
 	       min_t(u32, ns->ctrl->io_depth - 1, NVDIO_BATCH_MAX);
 }
 
+/* Begin with the parts of @run that are the same for batches and rings. */
+static __always_inline void batch_init(struct nvdio_batch_run *run,
+				       struct nvdio_ns *ns, fmode_t mode,
+				       struct nvdio_queue *q)
+{
+	const bool may_read = mode & FMODE_READ;
+	const bool may_write = mode & FMODE_WRITE;
+
+	run->ns = ns;
+	run->q = q;
+	run->limits.read_size = may_read ? nvdio_ns_size(ns) : 0;
+	run->limits.write_size = may_write ? READ_ONCE(ns->write_size) : 0;
+	run->limits.lba_mask = ns->lba_mask;
+	run->limits.len_max = ns->limits.max_bytes;
+	run->limits.atomic_max = READ_ONCE(ns->atomic_max);
+	run->limits.atomic_boundary = READ_ONCE(ns->atomic_boundary);
+	run->limits.may_read = may_read;
+	run->limits.may_write = may_write;
+	run->limits.read_only = nvdio_ns_read_only(ns);
+	run->sent = 0;
+	run->bad = 0;
+	run->done = 0;
+	run->base = 0;
+	run->nr = 0;
+	run->failed = 0;
+	run->registered = false;
+}
+
 /**
  * nvdio_batch_begin() - begin a batch
  * @run: filled in, except for the chunk
@@ -57,9 +85,6 @@ void nvdio_batch_begin(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 		       const struct file *file, struct nvdio_queue *q,
 		       struct nvdio_batch_op *op, u32 nr, bool nowait)
 {
-	const bool may_read = file->f_mode & FMODE_READ;
-	const bool may_write = file->f_mode & FMODE_WRITE;
-
 	op->queue = q;
 	op->left = nr;
 	op->bad = 0;
@@ -67,26 +92,33 @@ void nvdio_batch_begin(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 	op->last = nr - 1;
 	op->failed = false;
 
-	run->ns = ns;
-	run->q = q;
+	batch_init(run, ns, file->f_mode, q);
 	run->op = op;
-	run->limits.read_size = may_read ? nvdio_ns_size(ns) : 0;
-	run->limits.write_size = may_write ? READ_ONCE(ns->write_size) : 0;
-	run->limits.lba_mask = ns->lba_mask;
-	run->limits.len_max = ns->limits.max_bytes;
-	run->limits.atomic_max = READ_ONCE(ns->atomic_max);
-	run->limits.atomic_boundary = READ_ONCE(ns->atomic_boundary);
-	run->limits.may_read = may_read;
-	run->limits.may_write = may_write;
-	run->limits.read_only = nvdio_ns_read_only(ns);
+	run->owner = op;
+	run->flags = NVDIO_REQ_COUNTED;
 	run->want = nowait ? nr : 0;
-	run->sent = 0;
-	run->bad = 0;
-	run->done = 0;
-	run->base = 0;
-	run->nr = 0;
-	run->failed = 0;
-	run->registered = false;
+}
+
+/**
+ * nvdio_batch_begin_ring() - begin to send I/Os of a ring
+ * @run: filled in, except for the chunk
+ * @ns: namespace
+ * @mode: what may be done
+ * @q: queue
+ * @ring: struct nvdio_ring; stays until all has ended that is sent
+ *
+ * Each ends by itself (io/ring_end.h), so that there is no nvdio_batch_sent().
+ *
+ * Context: any.
+ */
+void nvdio_batch_begin_ring(struct nvdio_batch_run *run, struct nvdio_ns *ns,
+			    fmode_t mode, struct nvdio_queue *q, void *ring)
+{
+	batch_init(run, ns, mode, q);
+	run->op = NULL;
+	run->owner = ring;
+	run->flags = NVDIO_REQ_RING;
+	run->want = 0;
 }
 
 /*
@@ -202,8 +234,9 @@ static void batch_flush(const struct nvdio_batch_run *run, u32 i,
 {
 	nvdio_cmd_flush(cmd, run->ns->nsid);
 	req->nr_pages = run->base + i;
-	nvdio_req_fill(req, run->op, NULL, run->ns, 0, 0,
-		       NVDIO_REQ_COUNTED | NVDIO_REQ_PRIVATE);
+	req->cookie = run->io[i].cookie;
+	nvdio_req_fill(req, run->owner, NULL, run->ns, 0, 0,
+		       run->flags | NVDIO_REQ_PRIVATE);
 	this_cpu_inc(run->ns->stats->flush);
 }
 
@@ -249,8 +282,9 @@ static noinline int batch_fill(const struct nvdio_batch_run *run, u32 i,
 	nvdio_cmd_rw(cmd, write, ns->nsid, slba, 0,
 		     nvdio_rw_cdw12(io->len >> ns->lba_shift, control), 0);
 	req->nr_pages = run->base + i;
-	nvdio_req_fill(req, run->op, NULL, ns, slba, io->len, flags |
-		       NVDIO_REQ_COUNTED | (write ? NVDIO_REQ_WRITE : 0));
+	req->cookie = io->cookie;
+	nvdio_req_fill(req, run->owner, NULL, ns, slba, io->len, flags |
+		       run->flags | (write ? NVDIO_REQ_WRITE : 0));
 	return 0;
 }
 
@@ -269,6 +303,10 @@ static bool batch_is_valid(struct nvdio_batch_run *run, u32 i)
 	/* Nothing to do if there is no volatile write cache. */
 	if (run->io[i].op == NVDIO_IO_FLUSH && !(run->ns->ctrl->vwc & 1)) {
 		run->done++;
+		if (!run->op) {
+			run->failed |= 1U << i;
+			run->err[i] = 0;
+		}
 		return false;
 	}
 	return true;
@@ -280,7 +318,7 @@ static bool batch_is_valid(struct nvdio_batch_run *run, u32 i)
  *	writes 0 if there are claims: one that is made now waits for this hold, and
  *	finds the writes in flight (io/claim.h)
  * @ns: namespace
- * @op: batch
+ * @owner: batch, or ring
  * @nsid: namespace identifier, in the high half
  * @lba_mask: LBA size minus 1
  * @map_max: most bytes of a command for mapped memory
@@ -303,7 +341,7 @@ static bool batch_is_valid(struct nvdio_batch_run *run, u32 i)
 struct batch_hold {
 	u64 sizes[NVDIO_IO_READ + 1];
 	struct nvdio_ns *ns;
-	struct nvdio_batch_op *op;
+	void *owner;
 	u64 nsid;
 	u32 lba_mask;
 	u32 map_max;
@@ -335,7 +373,7 @@ static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
 	hold->bytes[NVDIO_IO_READ] = 0;
 	hold->bytes[NVDIO_IO_WRITE] = 0;
 	hold->ns = ns;
-	hold->op = run->op;
+	hold->owner = run->owner;
 	hold->nsid = (u64)ns->nsid << 32;
 	hold->lba_mask = ns->lba_mask;
 	hold->map_max = ns->map_max;
@@ -464,15 +502,17 @@ batch_usual_linear(const struct nvdio_batch_run *run, struct batch_hold *hold,
 }
 
 /*
- * Send a usual descriptor with the tag that is free.
+ * Send a usual descriptor, of a batch or of a @ring, with the tag that is free.
  * Return: false: nothing was done, batch_unusual() does it.
  */
 static __always_inline bool batch_usual(struct nvdio_batch_run *run,
 					struct batch_hold *hold,
-					const struct nvdio_io *io)
+					const struct nvdio_io *io,
+					const bool ring)
 {
 	struct nvdio_request *req;
 	struct nvdio_cmd_dptr dptr;
+	const u32 op = io->op;
 	const u32 tag = hold->free;
 	const u32 len = io->len;
 	unsigned int flags;
@@ -481,21 +521,26 @@ static __always_inline bool batch_usual(struct nvdio_batch_run *run,
 	if (unlikely(!batch_is_usual(hold, io)))
 		return false;
 	req = &hold->reqs[tag];
-	flags = io->map != NVDIO_MAP_RING_BUF ?
+	flags = ring || io->map != NVDIO_MAP_RING_BUF ?
 		batch_usual_mapped(run, hold, io, req, &dptr) :
 		batch_usual_linear(run, hold, io, req, &dptr);
 	if (unlikely(!flags))
 		return false;
 	slba = io->off >> hold->lba_shift;
-	hold->bytes[io->op] += len;
-	req->nr_pages = run->base + (io - run->io);
+	hold->bytes[op] += len;
+	if (ring) {
+		req->cookie = io->cookie;
+		flags |= NVDIO_REQ_RING;
+	} else {
+		req->nr_pages = run->base + (io - run->io);
+	}
 	static_assert(NVDIO_REQ_WRITE == (NVDIO_IO_WRITE & 1));
-	nvdio_req_fill(req, hold->op, NULL, hold->ns, slba, len,
-		       flags | (io->op & 1));
+	nvdio_req_fill(req, hold->owner, NULL, hold->ns, slba, len,
+		       flags | (op & 1));
 	/* A new generation: a stray CQE from the previous use is detected. */
 	req->cid += 1 << NVDIO_TAG_BITS;
 	nvdio_cmd_rw_whole(hold->cmd,
-			   hold->nsid | (u32)req->cid << 16 | io->op, slba,
+			   hold->nsid | (u32)req->cid << 16 | op, slba,
 			   nvdio_rw_cdw12(len >> hold->lba_shift, 0), &dptr);
 	batch_sent(hold, req, tag, run->q);
 	return true;
@@ -552,16 +597,18 @@ static noinline enum batch_did batch_unusual(struct nvdio_batch_run *run, u32 i,
 }
 
 /*
- * Send descriptors from @i on for as long as nothing has to be waited for.
+ * Send descriptors, of a batch or of a @ring, from @i on for as long as nothing has to be
+ * waited for.
  * Return: the first that was not sent; the number of descriptors if all were.
  */
-static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
+static __always_inline u32 batch_hold_one(struct nvdio_batch_run *run, u32 i,
+					  const bool ring)
 {
 	const struct nvdio_io *const end = &run->io[run->nr];
 	const struct nvdio_io *io = &run->io[i];
 	struct nvdio_queue *q = run->q;
 	enum batch_did did;
-	struct batch_hold hold;
+	struct batch_hold hold __uninitialized;
 
 	spin_lock(&q->sq_lock);
 	if (unlikely(q->state != NVDIO_QUEUE_LIVE || run->ns->dead ||
@@ -575,7 +622,7 @@ static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
 			if (hold.free == NVDIO_TAG_NONE)
 				break;
 		}
-		if (likely(batch_usual(run, &hold, io)))
+		if (likely(batch_usual(run, &hold, io, ring)))
 			continue;
 		did = batch_unusual(run, io - run->io, hold.free, hold.cmd);
 		if (did == BATCH_STOP)
@@ -589,6 +636,11 @@ static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
 unlock:
 	spin_unlock(&q->sq_lock);
 	return io - run->io;
+}
+
+static u32 batch_at_once(struct nvdio_batch_run *run, u32 i)
+{
+	return batch_hold_one(run, i, false);
 }
 
 /*
@@ -678,6 +730,35 @@ int nvdio_batch_send(struct nvdio_batch_run *run, bool nowait)
 		i = batch_at_once(run, i + 1);
 	}
 	return 0;
+}
+
+/* Send what nvdio_batch_send_ring() has left, from @i on. Return: as that. */
+static noinline int batch_ring_rest(struct nvdio_batch_run *run, u32 i)
+{
+	int ret;
+
+	while (i < run->nr) {
+		ret = batch_wait(run, i, false);
+		if (ret)
+			return ret;
+		i = batch_hold_one(run, i + 1, true);
+	}
+	return 0;
+}
+
+/**
+ * nvdio_batch_send_ring() - send a chunk of a ring
+ * @run: from nvdio_batch_begin_ring(), with a chunk without registered memory
+ *
+ * Context: may sleep.
+ * Return: 0, and all of it was sent or has failed; or -ENODEV, if nothing has been
+ * sent since nvdio_batch_begin_ring().
+ */
+int nvdio_batch_send_ring(struct nvdio_batch_run *run)
+{
+	const u32 i = batch_hold_one(run, 0, true);
+
+	return likely(i == run->nr) ? 0 : batch_ring_rest(run, i);
 }
 
 /**

@@ -50,7 +50,9 @@ struct nvdio_batch_mem {
  * struct nvdio_batch_run - a batch while it is sent
  * @ns: namespace
  * @q: queue
- * @op: batch
+ * @op: batch; NULL: it is of a ring
+ * @owner: @op, or the ring
+ * @flags: NVDIO_REQ_COUNTED, or NVDIO_REQ_RING
  * @limits: what its descriptors may ask for
  * @want: number of tags that there have to be before the first I/O is sent, or 0
  * @sent: number of commands sent
@@ -59,7 +61,8 @@ struct nvdio_batch_mem {
  * @base: place of the chunk in the batch
  * @nr: number of descriptors in the chunk
  * @registered: there is registered memory: @mem is set where a descriptor says so
- * @failed: bit mask: those of the chunk that failed before they were sent
+ * @failed: bit mask: those of the chunk that failed before they were sent; of a ring
+ *	also those that needed no command, with an @err of 0
  * @err: why, for these
  * @io: the chunk: copies of its descriptors
  * @mem: their memory, where it is registered memory
@@ -70,6 +73,8 @@ struct nvdio_batch_run {
 	struct nvdio_ns *ns;
 	struct nvdio_queue *q;
 	struct nvdio_batch_op *op;
+	void *owner;
+	unsigned int flags;
 	struct nvdio_desc_limits limits;
 	u32 want;
 	u32 sent;
@@ -87,7 +92,10 @@ struct nvdio_batch_run {
 void nvdio_batch_begin(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 		       const struct file *file, struct nvdio_queue *q,
 		       struct nvdio_batch_op *op, u32 nr, bool nowait);
+void nvdio_batch_begin_ring(struct nvdio_batch_run *run, struct nvdio_ns *ns,
+			    fmode_t mode, struct nvdio_queue *q, void *ring);
 int nvdio_batch_send(struct nvdio_batch_run *run, bool nowait);
+int nvdio_batch_send_ring(struct nvdio_batch_run *run);
 bool nvdio_batch_sent(struct nvdio_batch_run *run);
 u32 nvdio_batch_most(const struct nvdio_ns *ns);
 

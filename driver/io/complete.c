@@ -27,6 +27,7 @@
 #include "io/direct_end.h"
 #include "io/dma.h"
 #include "io/pages.h"
+#include "io/ring_end.h"
 
 /* Number of CQEs taken before cq_lock is released. */
 #define NVDIO_BATCH	32
@@ -107,14 +108,22 @@ direct_end(struct nvdio_request *req, u16 status, struct nvdio_completion *done)
 	return NVDIO_END_KIOCB;
 }
 
+/* End a command of a batch or a ring of which more is to be done than to count it. */
+static noinline enum nvdio_end complete_counted(struct nvdio_request *req,
+						u16 status)
+{
+	return req->flags & NVDIO_REQ_END ? nvdio_ring_end(req, status) :
+					    nvdio_batch_end(req, status);
+}
+
 /*
  * End one command that the controller can no longer access: unmap, unpin, and
- * only then return the tag (invariant 3).
+ * only then return the tag (invariant 3). @held: as for nvdio_ring_ended().
  */
 static __always_inline enum nvdio_end
 complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 	     const struct nvme_completion *cqe, u16 status,
-	     struct nvdio_completion *done)
+	     struct nvdio_completion *done, struct nvdio_ring **held)
 {
 	const unsigned int flags = req->flags;
 
@@ -134,6 +143,12 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 			op->end(op);
 		return NVDIO_END_NONE;
 	}
+	/* Of those of a ring, a completion is written. */
+	if ((flags & NVDIO_REQ_MORE) == NVDIO_REQ_RING && likely(!status)) {
+		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+		nvdio_ring_ended(held, req);
+		return NVDIO_END_NONE;
+	}
 	if (unlikely(flags & (NVDIO_REQ_UNMAP | NVDIO_REQ_WATCHED))) {
 		/* A direct request that has failed may be sent again. */
 		if (flags & NVDIO_REQ_UNMAP &&
@@ -144,8 +159,10 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 			nvdio_claim_write_ended(req->ns);
 	}
 	WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
-	if (unlikely(flags & NVDIO_REQ_COUNTED))
-		return nvdio_batch_end(req, status);
+	if (unlikely(flags & NVDIO_REQ_COUNTED)) {
+		nvdio_ring_drop(held);
+		return complete_counted(req, status);
+	}
 	if (likely(!(flags & NVDIO_REQ_END)))
 		return direct_end(req, status, done);
 	done->result = cqe ? le64_to_cpu(cqe->result.u64) : 0;
@@ -166,6 +183,7 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 		cqe + min(q->cq_depth - q->cq_head, NVDIO_BATCH);
 	const u32 phase = q->cq_phase ? NVDIO_CQE_PHASE : 0;
 	struct nvdio_completion *next = done;
+	struct nvdio_ring *held = NULL;
 	unsigned int found, kept = 0;
 	struct nvdio_tag_chain chain;
 
@@ -187,7 +205,7 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 		}
 		if (polled && req->ns)
 			this_cpu_inc(req->ns->stats->polled);
-		end = complete_one(q, req, cqe, dword3 >> 17, next);
+		end = complete_one(q, req, cqe, dword3 >> 17, next, &held);
 		if (unlikely(end == NVDIO_END_LATER)) {
 			kept++;
 			continue;
@@ -196,6 +214,8 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 		if (end == NVDIO_END_KIOCB)
 			next++;
 	}
+	if (unlikely(held))
+		nvdio_ring_drop(&held);
 	found = cqe - (q->cqes + q->cq_head);
 	if (found)
 		cq_finish(q, found, ring);
@@ -397,13 +417,15 @@ static void complete_without_cqe(struct nvdio_queue *q,
 				 enum nvdio_req_state from, u16 status)
 {
 	enum nvdio_end end = NVDIO_END_LATER;
+	struct nvdio_ring *held = NULL;
 	struct nvdio_completion done;
 
 	spin_lock_irq(&q->cq_lock);
 	if (req->state == from) {
 		if (from == NVDIO_REQ_RETRYING)
 			q->retrying--;
-		end = complete_one(q, req, NULL, status, &done);
+		end = complete_one(q, req, NULL, status, &done, &held);
+		nvdio_ring_drop(&held);
 	}
 	spin_unlock_irq(&q->cq_lock);
 	if (end != NVDIO_END_LATER)

@@ -45,11 +45,11 @@ static void resend_direct(const struct nvdio_request *req,
 static void resend_fill(const struct nvdio_request *req,
 			struct nvme_command *cmd)
 {
-	/* Of a batch, and neither a read nor a write. */
+	/* Of a batch or a ring, and neither a read nor a write. */
 	if (req->flags & NVDIO_REQ_COUNTED && req->flags & NVDIO_REQ_PRIVATE)
 		nvdio_cmd_flush(cmd, req->ns->nsid);
 	else if (!(req->flags & NVDIO_REQ_END) ||
-		 req->flags & NVDIO_REQ_PRPS)
+		 req->flags & (NVDIO_REQ_PRPS | NVDIO_REQ_COUNTED))
 		resend_direct(req, cmd);
 	else if (req->end == nvdio_xfer_end)
 		nvdio_xfer_refill(req, cmd);

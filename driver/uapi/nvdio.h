@@ -22,6 +22,7 @@
 #define NVDIO_FEATURE_DMABUF	0x4ULL	/* so are maps of dma-bufs */
 #define NVDIO_FEATURE_CMB_IO	0x8ULL	/* O_DIRECT can use NVDIO_MMAP_CMB */
 #define NVDIO_FEATURE_BATCH	0x10ULL	/* NVDIO_URING_BATCH is possible */
+#define NVDIO_FEATURE_RING	0x20ULL	/* so is NVDIO_IOC_RING_CREATE */
 
 /**
  * struct nvdio_info - NVDIO_IOC_INFO: what a node can do
@@ -146,7 +147,7 @@ struct nvdio_range {
 #define NVDIO_IO_ATOMIC		0x02U	/* as a whole, or not at all */
 
 /**
- * struct nvdio_io - one I/O of a batch
+ * struct nvdio_io - one I/O of a batch, or of a ring
  * @off: where on the disk, in bytes, a multiple of the block size
  * @addr: bytes from the start of the map; or, with NVDIO_MAP_RING_BUF, an address in
  *	the registered buffer; a multiple of 4
@@ -156,7 +157,8 @@ struct nvdio_range {
  * @flags: NVDIO_IO_FUA, _ATOMIC
  * @stream: 0
  * @resv: 0
- * @cookie: of the program; a batch does not look at it
+ * @cookie: of the program: comes back in the completion of a ring; a batch does not
+ *	look at it
  */
 struct nvdio_io {
 	__u64 off;
@@ -206,6 +208,87 @@ struct nvdio_batch {
 };
 
 #define NVDIO_URING_BATCH	_IOWR('N', 0xb8, struct nvdio_batch)
+
+/* Most entries of the arrays of a ring */
+#define NVDIO_RING_SQ_MAX	8192U
+#define NVDIO_RING_CQ_MAX	32768U
+
+/**
+ * struct nvdio_ring_create - NVDIO_IOC_RING_CREATE: make a ring
+ * @sq_entries: entries of the submission array, 1 to NVDIO_RING_SQ_MAX; set to how
+ *	many there are, the next power of two
+ * @cq_entries: those of the completion array, likewise, not fewer than these, and at
+ *	most NVDIO_RING_CQ_MAX; 0: twice as many
+ * @flags: 0
+ * @sq_off: set to where the submission array begins, in bytes from the start of the
+ *	ring's memory
+ * @cq_off: set to where the completion array begins
+ * @bytes: set to the size of the memory, for mmap() at offset 0
+ *
+ * On nodes of namespaces. ioctl() returns a descriptor, close-on-exec, which has the
+ * rights to read and write that the node was opened with.
+ */
+struct nvdio_ring_create {
+	__u32 sq_entries;
+	__u32 cq_entries;
+	__u32 flags;
+	__u32 sq_off;
+	__u32 cq_off;
+	__u32 bytes;
+};
+
+/**
+ * struct nvdio_ring_head - the start of a ring's memory
+ * @sq_tail: the program's: number of struct nvdio_io that it has filled in so far,
+ *	modulo 2^32; the next is entry @sq_tail modulo sq_entries
+ * @resv: 0
+ * @timeout: the program's: nanoseconds that NVDIO_IOC_RING_ENTER waits at most; 0:
+ *	no limit
+ * @sq_head: the driver's: number of those that it has taken, whose entries may be
+ *	filled in again
+ * @cq_head: the program's: number of completions that it has seen, whose entries the
+ *	driver may use again
+ * @cq_tail: the driver's: number of completions so far
+ *
+ * In a new ring all four are the same, but not 0. An index is to be written after the
+ * entries that it is about, and read before them: store-release and load-acquire.
+ */
+struct nvdio_ring_head {
+	__u32 sq_tail;
+	__u32 resv;
+	__u64 timeout;
+	__u32 pad0[12];
+	__u32 sq_head;
+	__u32 pad1[15];
+	__u32 cq_head;
+	__u32 pad2[15];
+	__u32 cq_tail;
+	__u32 pad3[15];
+};
+
+/**
+ * struct nvdio_ring_cqe - a completion
+ * @cookie: that of the I/O
+ * @res: bytes that were moved, which are all of them, or -errno
+ * @status: NVMe status, without the phase bit; 0 if the controller gave none
+ * @resv: 0
+ */
+struct nvdio_ring_cqe {
+	__u32 cookie;
+	__s32 res;
+	__u32 status;
+	__u32 resv;
+};
+
+#define NVDIO_IOC_RING_CREATE	_IOWR('N', 0xb9, struct nvdio_ring_create)
+
+/*
+ * On a ring: take @submit I/Os from the submission array; if these were all taken, wait
+ * until there are @wait completions that the program has not seen. Each is 65535 at
+ * most. ioctl() returns how many were taken.
+ */
+#define NVDIO_IOC_RING_ENTER	_IO('N', 0xba)
+#define NVDIO_RING_ENTER(submit, wait)	((__u32)(submit) | (__u32)(wait) << 16)
 
 /*
  * Offsets for mmap(). Each call with NVDIO_MMAP_ALLOC maps new memory; so does

@@ -19,6 +19,7 @@
 #include "user/map_ioctl.h"
 #include "user/passthru_ioctl.h"
 #include "user/range.h"
+#include "user/ring.h"
 
 /* BLKROSET. Write protection set by the controller stays in effect. */
 static long ioctl_roset(struct nvdio_ns *ns, int __user *argp)
@@ -63,6 +64,9 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (ret != -ENOIOCTLCMD)
 		return ret;
 	ret = nvdio_range_new(ns, NULL, file, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
+	ret = nvdio_ring_ioctl(ns, file, cmd, argp);
 	if (ret != -ENOIOCTLCMD)
 		return ret;
 	ret = nvdio_pr_ioctl(ns, file, cmd, argp);

@@ -62,7 +62,7 @@ static int ioctl_info(const struct nvdio_ctrl *ctrl, const struct nvdio_ns *ns,
 		info.atomic_boundary = READ_ONCE(ns->atomic_boundary);
 	}
 	if (info.batch_max) {
-		info.features |= NVDIO_FEATURE_BATCH;
+		info.features |= NVDIO_FEATURE_BATCH | NVDIO_FEATURE_RING;
 		info.batch_len_max = ns->map_max & ~ns->lba_mask;
 	}
 	if (READ_ONCE(ctrl->sgls))

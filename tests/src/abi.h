@@ -59,12 +59,31 @@ AT_OFFSET(nvdio_batch, io_size, 10);
 AT_OFFSET(nvdio_batch, flags, 11);
 AT_OFFSET(nvdio_batch, resv, 12);
 
-/* The numbers have the sizes in them: 64, 40, 4, 32, 24 and 16 bytes. */
+AT_OFFSET(nvdio_ring_create, cq_entries, 4);
+AT_OFFSET(nvdio_ring_create, flags, 8);
+AT_OFFSET(nvdio_ring_create, sq_off, 12);
+AT_OFFSET(nvdio_ring_create, cq_off, 16);
+AT_OFFSET(nvdio_ring_create, bytes, 20);
+
+AT_OFFSET(nvdio_ring_head, timeout, 8);
+AT_OFFSET(nvdio_ring_head, sq_head, 64);
+AT_OFFSET(nvdio_ring_head, cq_head, 128);
+AT_OFFSET(nvdio_ring_head, cq_tail, 192);
+_Static_assert(sizeof(struct nvdio_ring_head) == 256, "head");
+
+AT_OFFSET(nvdio_ring_cqe, res, 4);
+AT_OFFSET(nvdio_ring_cqe, status, 8);
+AT_OFFSET(nvdio_ring_cqe, resv, 12);
+_Static_assert(sizeof(struct nvdio_ring_cqe) == 16, "cqe");
+
+/* The numbers have the sizes in them: 64, 40, 4, 32, 24, 16, 24 and 0 bytes. */
 _Static_assert(NVDIO_IOC_INFO == 0x80404eb0, "INFO");
 _Static_assert(NVDIO_IOC_MAP_ADD == 0xc0284eb1, "MAP_ADD");
 _Static_assert(NVDIO_IOC_MAP_DEL == 0x40044eb2, "MAP_DEL");
 _Static_assert(NVDIO_IOC_RW == 0x40204eb3, "RW");
 _Static_assert(NVDIO_IOC_RANGE == 0x40184eb4, "RANGE");
 _Static_assert(NVDIO_URING_BATCH == 0xc0104eb8, "BATCH");
+_Static_assert(NVDIO_IOC_RING_CREATE == 0xc0184eb9, "RING_CREATE");
+_Static_assert(NVDIO_IOC_RING_ENTER == 0x4eba, "RING_ENTER");
 
 #endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* NVDIO_IOC_RING_CREATE, and the descriptors that it makes. */
+#ifndef NVDIO_USER_RING_H
+#define NVDIO_USER_RING_H
+
+#include <linux/compiler_types.h>
+
+struct file;
+struct nvdio_ns;
+
+int nvdio_ring_ioctl(struct nvdio_ns *ns, const struct file *file,
+		     unsigned int cmd, void __user *argp);
+
+#endif /* NVDIO_USER_RING_H */

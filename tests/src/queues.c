@@ -80,19 +80,31 @@ static void load_init(struct load *l, unsigned int place)
 	l->why[0] = 0;
 }
 
+/* Huge pages: registered memory has to be contiguous. */
+static void *huge_pages(void)
+{
+	void *p = mmap(NULL, LOAD_MEM, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+
+	if (p == MAP_FAILED)
+		bail("no huge pages");
+	return p;
+}
+
 /* Memory of all kinds that the queue knows. */
 static unsigned int memories(struct nvdio_queue *q, struct nvdio_mem *mem)
 {
-	void *own = pages(LOAD_MEM);
+	void *own = pages(LOAD_MEM), *arena = huge_pages();
 	int ret;
 
 	mem[0] = memory(LOAD_MEM);
 	ret = nvdio_mem_add(fd, own, LOAD_MEM, 0, &mem[1]);
 	if (ret)
 		bail("nvdio_mem_add: %d", ret);
-	ret = nvdio_mem_arena(q, pages(LOAD_MEM), LOAD_MEM, &mem[2]);
+	ret = nvdio_mem_arena(q, arena, LOAD_MEM, &mem[2]);
 	if (nvdio_queue_type(q) == NVDIO_QUEUE_RING) {
 		is(ret, -EOPNOTSUPP, "a ring has no arena");
+		munmap(arena, LOAD_MEM);
 		return 2;
 	}
 	is(ret, 0, "arena");

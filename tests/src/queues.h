@@ -8,10 +8,11 @@
 
 #define CELL		(64 * KiB)	/* of the device; one I/O uses one */
 #define SLOT		(CELL + PG)	/* of memory; likewise */
+#define STRIDE		(128 * KiB)	/* from slot to slot: none is in two huge pages */
 #define CELLS		64U
 #define AREA		(CELLS * CELL)
 #define LOAD_DEPTH	48U
-#define LOAD_MEM	((LOAD_DEPTH * SLOT))
+#define LOAD_MEM	(LOAD_DEPTH * STRIDE)
 
 /**
  * struct load - random reads and writes, all contents compared

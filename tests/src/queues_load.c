@@ -75,7 +75,7 @@ static bool begin(struct state *s, unsigned int nr)
 	struct op *op = &s->op[nr];
 	int ret;
 
-	op->slot = (char *)mem->addr + nr * SLOT;
+	op->slot = (char *)mem->addr + nr * STRIDE;
 	if (!below(&l->seed, 50)) {
 		op->kind = FLUSH;
 		op->len = 0;

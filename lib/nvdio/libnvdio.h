@@ -23,6 +23,8 @@
 
 #include "nvdio.h"
 
+struct timespec;
+
 #ifdef __cplusplus
 extern "C" {
 #endif

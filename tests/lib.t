@@ -60,7 +60,7 @@ for name in nvdio_mem nvdio_done; do
 	tap_ok $? "struct $name is in a page as in the header"
 done
 
-all='queues -t contents -t threads -t errors -t opens -t full -t closes -t wrong_thread -t forbidden -t gone'
+all='queues -t contents -t threads -t errors -t opens -t full -t closes -t undisturbed -t wrong_thread -t forbidden -t gone'
 shared="LD_LIBRARY_PATH=$inst/usr/lib /build/$id/kv-shared /dev/nvdio0n1 100"
 for kernel in $(kernels 6.12); do
 	guest "$kernel, one CPU" --kernel "$kernel" --cpus 1 --nvme '' --ns size=64M \

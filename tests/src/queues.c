@@ -456,6 +456,26 @@ static void closes(void)
 	}
 }
 
+/* Closing io_uring queues work for the task some time later, which is no signal. */
+static void undisturbed(void)
+{
+	struct nvdio_queue *ring = queue(1, NVDIO_QUEUE_RING), *q;
+	struct nvdio_mem mem = memory(PG);
+	unsigned int bad = 0;
+
+	for (unsigned int i = 0; i < 2000; i++) {
+		if (i % 10 == 0) {
+			q = queue(4, NVDIO_QUEUE_BATCH);
+			bad += result(q, nvdio_prep_flush(q, 0)).res;
+			nvdio_queue_close(q);
+		}
+		bad += result(ring, nvdio_prep_read(ring, &mem, mem.addr, PG, 0, 0)).res != PG;
+	}
+	is(bad, 0, "ring: no wait ends early because a queue of batches was closed");
+	nvdio_queue_close(ring);
+	release(&mem);
+}
+
 static void *other_thread(void *q)
 {
 	return (void *)(long)nvdio_submit(q);
@@ -652,6 +672,7 @@ static const struct t_case cases[] = {
 	{ "opens", opens },
 	{ "full", full },
 	{ "closes", closes },
+	{ "undisturbed", undisturbed },
 	{ "wrong_thread", wrong_thread },
 	{ "forbidden", forbidden },
 	{ "held", held },

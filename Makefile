@@ -22,7 +22,8 @@ clean: ## remove what "make" made; the lab's cache stays
 	@find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.module-common.o' \
 		-o -name Module.symvers -o -name modules.order \
-		-o -name 'libnvdio-*.so' -o -name 'compile_commands.json*' \) -type f -exec rm -f {} +
+		-o -name 'libnvdio*.so*' -o -name libnvdio.a -o -name nvdio.pc -o -name fio-nvdio.so \
+		-o -name 'compile_commands.json*' \) ! -type d -exec rm -f {} +
 
 compile_commands.json: ## for editors and clangd, from KDIR or else from the lab's 6.12
 ifneq ($(have_headers),)
@@ -32,8 +33,8 @@ else
 	lab/compile-commands --lab >$@.new && mv $@.new $@
 endif
 
-lib: ## libnvdio-arena.so: mapped memory for programs that know nothing of it (docs/mapped.md)
-	$(MAKE) -C lib
+lib: ## libnvdio: many I/Os in one call (docs/interfaces.md); libnvdio-arena.so (docs/mapped.md)
+	$(MAKE) -C lib $(if $(O),O=$(O))
 
 lab: ## make the lab root (QEMU, kernels, tools) in ~/.cache/nvdio
 	lab/root

@@ -189,7 +189,7 @@ static void ring_send(struct nvdio_ring *ring, u32 nr)
  * Return: number of descriptors that were taken, each of which gets a completion:
  * fewer if the program has not filled in so many, or there is no room for their
  * completions; or, and nothing was taken: -EBUSY if there is room for none,
- * -EINVAL if the program's indices make no sense, -ENODEV, -EINTR.
+ * -EINVAL if the program's indices make no sense, -ENODEV, -ERESTARTNOHAND.
  */
 int nvdio_ring_submit(struct nvdio_ring *ring, u32 most)
 {
@@ -199,8 +199,9 @@ int nvdio_ring_submit(struct nvdio_ring *ring, u32 most)
 
 	if (unlikely(nvdio_ns_gone(ring->ns)))
 		return -ENODEV;
+	/* As in ring_sleep(). */
 	if (mutex_lock_interruptible(&ring->submit))
-		return -EINTR;
+		return -ERESTARTNOHAND;
 	/* Before the entries. */
 	filled = nvdio_ring_between(ring->sq_head,
 				    smp_load_acquire(&head->sq_tail),
@@ -258,8 +259,12 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
 		prepare_to_wait(&ring->waiters, &wait, TASK_INTERRUPTIBLE);
 		if (!ring_arm(ring, at))
 			break;
+		/*
+		 * If it is no signal but work for the task, as io_uring queues
+		 * when a ring is closed, the call is made again.
+		 */
 		if (signal_pending(current)) {
-			ret = -EINTR;
+			ret = -ERESTARTNOHAND;
 			break;
 		}
 		if (!timeout) {
@@ -282,7 +287,7 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
  * More than there will be without another submission are not waited for.
  *
  * Context: may sleep.
- * Return: 0; -EINVAL if the program's indices make no sense; -EINTR; -ETIME if the
+ * Return: 0; -EINVAL if the program's indices make no sense; -ERESTARTNOHAND; -ETIME if the
  * ring's timeout has passed.
  */
 int nvdio_ring_wait(struct nvdio_ring *ring, u32 most)

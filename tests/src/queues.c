@@ -1,0 +1,686 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libnvdio: queues of either kind give the same answers. Contents of long random runs, also
+ * of threads with a queue each; each error among I/Os that succeed; queues that are full;
+ * waits; what happens when io_uring is forbidden, or the controller gone.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "queues.h"
+
+#define IOS		3000U
+#define THREADS		6U
+#define THREAD_IOS	600U
+
+static const unsigned int types[] = { NVDIO_QUEUE_BATCH, NVDIO_QUEUE_RING };
+static int fd;
+
+static const char *type_name(unsigned int type)
+{
+	return type == NVDIO_QUEUE_BATCH ? "batch" : "ring";
+}
+
+static struct nvdio_queue *queue(unsigned int depth, unsigned int type)
+{
+	struct nvdio_queue *q;
+	int ret = nvdio_queue_open(&q, fd, depth, type);
+
+	if (ret)
+		bail("nvdio_queue_open: %d", ret);
+	return q;
+}
+
+static struct nvdio_mem memory(size_t len)
+{
+	struct nvdio_mem mem;
+	int ret = nvdio_mem_alloc(fd, len, 0, &mem);
+
+	if (ret)
+		bail("nvdio_mem_alloc: %d", ret);
+	return mem;
+}
+
+static void release(struct nvdio_mem *mem)
+{
+	is(nvdio_mem_free(fd, mem), 0, "memory is freed");
+}
+
+/* One I/O and its result. */
+static struct nvdio_done result(struct nvdio_queue *q, int prepared)
+{
+	struct nvdio_done done = { .res = prepared };
+
+	if (!prepared && nvdio_wait(q, &done, 1, 1, NULL) != 1)
+		done.res = -ECANCELED;
+	return done;
+}
+
+/* ---- contents ---- */
+
+static void load_init(struct load *l, unsigned int place)
+{
+	const uint32_t most = nvdio_queue_info(l->q)->batch_len_max;
+
+	l->most = (most < CELL ? most : CELL) / dev.lba * dev.lba;
+	l->base = place * AREA;
+	l->model = pages(AREA);
+	get(fd, l->model, AREA, l->base);
+	l->seed = rnd(&t_seed) | 1;
+	l->why[0] = 0;
+}
+
+/* Huge pages: registered memory has to be contiguous. */
+static void *huge_pages(void)
+{
+	void *p = mmap(NULL, LOAD_MEM, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+
+	if (p == MAP_FAILED)
+		bail("no huge pages");
+	return p;
+}
+
+/* Memory of all kinds that the queue knows. */
+static unsigned int memories(struct nvdio_queue *q, struct nvdio_mem *mem)
+{
+	void *own = pages(LOAD_MEM), *arena = huge_pages();
+	int ret;
+
+	mem[0] = memory(LOAD_MEM);
+	ret = nvdio_mem_add(fd, own, LOAD_MEM, 0, &mem[1]);
+	if (ret)
+		bail("nvdio_mem_add: %d", ret);
+	ret = nvdio_mem_arena(q, arena, LOAD_MEM, &mem[2]);
+	if (nvdio_queue_type(q) == NVDIO_QUEUE_RING) {
+		is(ret, -EOPNOTSUPP, "a ring has no arena");
+		munmap(arena, LOAD_MEM);
+		return 2;
+	}
+	is(ret, 0, "arena");
+	return 3;
+}
+
+static void forget(struct nvdio_mem *mem, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		if (mem[i].id != NVDIO_MAP_RING_BUF)
+			release(&mem[i]);
+		if (!(mem[i].flags & NVDIO_MAP_ALLOC))
+			munmap(mem[i].addr, LOAD_MEM);
+	}
+}
+
+static void contents_of(unsigned int type)
+{
+	struct nvdio_mem mem[3];
+	struct load l = { .q = queue(LOAD_DEPTH, type), .mem = mem, .ios = IOS };
+	struct paths p;
+	char *there;
+	bool good;
+
+	is(nvdio_queue_type(l.q), type, "%s: type", type_name(type));
+	l.nr_mem = memories(l.q, mem);
+	load_init(&l, 0);
+	p = path_start();
+	good = load_run(&l);
+	ok(good, "%s: %u random I/Os: %s", type_name(type), IOS, good ? "as they should be" : l.why);
+	went_by(p, O_DIRECT, 0, type_name(type));
+	nvdio_queue_close(l.q);
+	there = pages(AREA);
+	get(fd, there, AREA, 0);
+	ok(!memcmp(there, l.model, AREA), "%s: the device holds what was written",
+	   type_name(type));
+	munmap(there, AREA);
+	munmap(l.model, AREA);
+	forget(mem, l.nr_mem);
+}
+
+static void contents(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		contents_of(types[i]);
+}
+
+static void *thread(void *arg)
+{
+	struct load *l = arg;
+
+	return load_run(l) ? NULL : l;
+}
+
+/* Made and closed by one thread, used by another. */
+static void threads_of(unsigned int type)
+{
+	struct load l[THREADS];
+	struct nvdio_mem mem[THREADS];
+	pthread_t id[THREADS];
+	void *bad;
+
+	for (unsigned int i = 0; i < THREADS; i++) {
+		mem[i] = memory(LOAD_MEM);
+		l[i] = (struct load){
+			.q = queue(LOAD_DEPTH, type), .mem = &mem[i], .nr_mem = 1,
+			.ios = THREAD_IOS,
+		};
+		load_init(&l[i], i);
+		if (pthread_create(&id[i], NULL, thread, &l[i]))
+			bail("pthread_create");
+	}
+	for (unsigned int i = 0; i < THREADS; i++) {
+		pthread_join(id[i], &bad);
+		ok(!bad, "%s: thread %u: %s", type_name(type), i, bad ? l[i].why : "contents");
+		nvdio_queue_close(l[i].q);
+		munmap(l[i].model, AREA);
+		release(&mem[i]);
+	}
+}
+
+static void threads(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		threads_of(types[i]);
+}
+
+/* ---- errors ---- */
+
+struct bad {
+	const char *what;
+	int err;
+	unsigned int op;
+	long place;		/* bytes from the start of the memory */
+	uint64_t off;
+	uint32_t len;
+	uint32_t id;		/* in place of the memory's, if not 0 */
+	unsigned int flags;
+};
+
+static int prep_bad(struct nvdio_queue *q, const struct nvdio_mem *mem, const struct bad *b)
+{
+	struct nvdio_mem other = *mem;
+	char *buf = (char *)mem->addr + b->place;
+
+	if (b->id)
+		other.id = b->id;
+	if (b->op == NVDIO_IO_READ)
+		return nvdio_prep_read(q, &other, buf, b->len, b->off, 5);
+	return nvdio_prep_write(q, &other, buf, b->len, b->off, b->flags, 5);
+}
+
+/* In the middle of ten reads, which are not impressed. */
+static void bad_one(struct nvdio_queue *q, const struct nvdio_mem *mem, const struct bad *b)
+{
+	const char *name = type_name(nvdio_queue_type(q));
+	struct nvdio_done done[11];
+	unsigned int seen = 0, good = 0;
+	int ret, err = 1;
+
+	memset(mem->addr, 0, 11 * PG);
+	for (unsigned int i = 0; i < 11; i++) {
+		if (i == 5)
+			ret = prep_bad(q, mem, b);
+		else
+			ret = nvdio_prep_read(q, mem, (char *)mem->addr + i * PG, PG, i * PG, i);
+		if (ret)
+			bail("cannot be prepared: %d", ret);
+	}
+	is(nvdio_wait(q, done, 11, 11, NULL), 11, "%s: %s: all are answered", name, b->what);
+	for (unsigned int i = 0; i < 11; i++) {
+		seen |= 1U << done[i].data;
+		if (done[i].data == 5)
+			err = done[i].res;
+		else
+			good += done[i].res == (int)PG &&
+				differs((char *)mem->addr + done[i].data * PG, PG, 7,
+					done[i].data * PG) < 0;
+	}
+	is(seen, 0x7ff, "%s: %s: each once", name, b->what);
+	is(good, 10, "%s: %s: the others are read", name, b->what);
+	is(err, b->err, "%s: %s: its result", name, b->what);
+	ok(all_zero((char *)mem->addr + 5 * PG, PG), "%s: %s: its memory", name, b->what);
+}
+
+static void errors_of(unsigned int type, const char *written)
+{
+	const struct bad bad[] = {
+		{ "no bytes", -EINVAL, NVDIO_IO_READ, 5 * PG, 0, 0, 0, 0 },
+		{ "part of a block", -EINVAL, NVDIO_IO_READ, 5 * PG, 0, dev.lba - 4, 0, 0 },
+		{ "odd offset", -EINVAL, NVDIO_IO_READ, 5 * PG, 4, PG, 0, 0 },
+		{ "odd memory", -EINVAL, NVDIO_IO_READ, 5 * PG + 2, 0, PG, 0, 0 },
+		{ "behind the end", -ENOSPC, NVDIO_IO_READ, 5 * PG, dev.size, PG, 0, 0 },
+		{ "over the end", -ENOSPC, NVDIO_IO_WRITE, 5 * PG, dev.size - dev.lba,
+		  2 * dev.lba, 0, 0 },
+		{ "too long", -EINVAL, NVDIO_IO_READ, 5 * PG, 0, 1U << 30, 0, 0 },
+		{ "no such map", -ENOENT, NVDIO_IO_READ, 5 * PG, 0, PG, 999, 0 },
+		{ "behind the map", -EINVAL, NVDIO_IO_READ, 16 * PG, 0, PG, 0, 0 },
+		{ "before the map", -EINVAL, NVDIO_IO_READ, -(long)PG, 0, PG, 0, 0 },
+		{ "unknown flag", -EINVAL, NVDIO_IO_WRITE, 5 * PG, 0, PG, 0, 0x40 },
+	};
+	struct nvdio_mem mem = memory(16 * PG);
+	struct nvdio_queue *q = queue(11, type);
+	char *now = pages(16 * PG);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++)
+		bad_one(q, &mem, &bad[i]);
+	get(fd, now, 16 * PG, 0);
+	ok(!memcmp(now, written, 16 * PG), "%s: nothing was written", type_name(type));
+	munmap(now, 16 * PG);
+	nvdio_queue_close(q);
+	release(&mem);
+}
+
+/* What the descriptor, and the memory, are not for. */
+static void rights_of(unsigned int type)
+{
+	const char *name = type_name(type);
+	char *own = pages(PG);
+	struct nvdio_mem mem = memory(PG), ro;
+	struct nvdio_queue *q;
+	int other = dev_open(O_RDONLY);
+
+	is(nvdio_queue_open(&q, other, 4, type), 0, "%s: on a file that is open for reading", name);
+	close(other);
+	is(result(q, nvdio_prep_read(q, &mem, mem.addr, PG, 0, 0)).res, PG,
+	   "%s: it can be read, and the file be closed", name);
+	is(result(q, nvdio_prep_write(q, &mem, mem.addr, PG, 0, 0, 0)).res, -EBADF,
+	   "%s: and not be written", name);
+	nvdio_queue_close(q);
+	q = queue(4, type);
+	is(nvdio_mem_add(fd, own, PG, NVDIO_MAP_READ_ONLY, &ro), 0, "memory not to be written to");
+	is(result(q, nvdio_prep_read(q, &ro, own, PG, 0, 0)).res, -EACCES, "%s: read", name);
+	is(result(q, nvdio_prep_write(q, &ro, own, PG, 0, 0, 0)).res, PG, "%s: write", name);
+	is(result(q, nvdio_prep_flush(q, 0)).res, 0, "%s: flush", name);
+	nvdio_queue_close(q);
+	release(&ro);
+	release(&mem);
+	munmap(own, PG);
+}
+
+static void errors(void)
+{
+	char *p = pages(16 * PG);
+
+	fill(p, 16 * PG, 7, 0);
+	put(fd, p, 16 * PG, 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		errors_of(types[i], p);
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		rights_of(types[i]);
+	munmap(p, 16 * PG);
+}
+
+static void open_fails(int on, unsigned int depth, unsigned int flags, int err, const char *what)
+{
+	struct nvdio_queue *q = (void *)1;
+
+	is(nvdio_queue_open(&q, on, depth, flags), err, "open: %s", what);
+	ok(!q, "open: %s: no queue", what);
+}
+
+static void opens(void)
+{
+	const int ctrl = ctrl_open(O_RDWR), null = open("/dev/null", O_RDWR);
+	struct nvdio_queue *q = queue(NVDIO_QUEUE_DEPTH_MAX, 0);
+	struct nvdio_mem mem;
+
+	is(nvdio_queue_type(q), NVDIO_QUEUE_RING, "a ring, if none is asked for");
+	is(nvdio_queue_info(q)->lba_size, dev.lba, "info");
+	is(nvdio_queue_room(q), NVDIO_QUEUE_DEPTH_MAX, "room");
+	nvdio_queue_close(q);
+	nvdio_queue_close(NULL);
+	open_fails(fd, 0, 0, -EINVAL, "no I/Os");
+	open_fails(fd, NVDIO_QUEUE_DEPTH_MAX + 1, 0, -EINVAL, "too many");
+	open_fails(fd, 1, 4, -EINVAL, "unknown flag");
+	open_fails(fd, 1, 3, -EINVAL, "both");
+	open_fails(ctrl, 1, 0, -ENOTTY, "a controller");
+	open_fails(null, 1, 0, -ENOTTY, "another device");
+	open_fails(-1, 1, 0, -EBADF, "no file");
+	is(nvdio_mem_add(fd, (void *)1, PG, 0, &mem), -EINVAL, "memory: odd address");
+	is(nvdio_mem_alloc(fd, PG, 0x80, &mem), -EINVAL, "memory: unknown flag");
+	is(nvdio_mem_dmabuf(fd, null, PG, 0, &mem), -EINVAL, "memory: no dma-buf");
+	mem = (struct nvdio_mem){ .id = 999 };
+	is(nvdio_mem_free(fd, &mem), -ENOENT, "memory: no such map");
+	mem.id = NVDIO_MAP_RING_BUF;
+	is(nvdio_mem_free(fd, &mem), -EINVAL, "memory: an arena");
+	close(ctrl);
+	close(null);
+}
+
+/* ---- full queues, and waits ---- */
+
+/* Each I/O is answered once, whatever is sent and taken at once. */
+static void storm_of(unsigned int depth, unsigned int type)
+{
+	struct nvdio_queue *q = queue(depth, type);
+	struct nvdio_mem mem = memory(PG);
+	struct nvdio_done done[100];
+	bool out[100] = {};
+	unsigned int in_flight = 0, bad = 0, next = 0;
+
+	for (unsigned int turn = 0; turn < 1500; turn++) {
+		for (unsigned int n = below(&t_seed, depth + 2); n && in_flight < depth; n--) {
+			while (out[next])
+				next = (next + 1) % depth;
+			bad += !!nvdio_prep_read(q, &mem, mem.addr, dev.lba, 0, next);
+			out[next] = true;
+			in_flight++;
+		}
+		if (in_flight == depth)
+			bad += nvdio_prep_flush(q, 0) != -EBUSY;
+		bad += nvdio_queue_room(q) != depth - in_flight;
+		if (below(&t_seed, 2))
+			bad += nvdio_submit(q) < 0;
+
+		const unsigned int max = below(&t_seed, depth + 1);
+		const int n = nvdio_wait(q, done, max, below(&t_seed, max + 1), NULL);
+
+		bad += n < 0;
+		for (int i = 0; i < n; i++) {
+			bad += !out[done[i].data] || done[i].res != (int)dev.lba;
+			out[done[i].data] = false;
+			in_flight--;
+		}
+	}
+	is(bad, 0, "%s: %u at once: each is answered once", type_name(type), depth);
+	nvdio_queue_close(q);
+	release(&mem);
+}
+
+static void full_of(unsigned int type)
+{
+	const char *name = type_name(type);
+	struct nvdio_queue *q = queue(70, type);
+	struct nvdio_mem mem = memory(PG);
+	struct nvdio_done done[70];
+
+	is(nvdio_wait(q, done, 70, 70, NULL), 0, "%s: nothing to wait for", name);
+	is(nvdio_wait(q, done, 1, 2, NULL), -EINVAL, "%s: more than at most", name);
+	is(nvdio_submit(q), 0, "%s: nothing to send", name);
+	for (unsigned int i = 0; i < 70; i++) {
+		if (nvdio_prep_read(q, &mem, mem.addr, dev.lba, 0, i))
+			bail("%s: no room for %u", name, i);
+	}
+	is(nvdio_prep_read(q, &mem, mem.addr, dev.lba, 0, 70), -EBUSY, "%s: full", name);
+	is(nvdio_queue_room(q), 0, "%s: no room", name);
+	is(nvdio_submit(q), 70, "%s: sent", name);
+	is(nvdio_prep_flush(q, 70), -EBUSY, "%s: full, and sent", name);
+	is(nvdio_wait(q, done, 1, 1, NULL), 1, "%s: one result", name);
+	is(nvdio_prep_flush(q, 70), 0, "%s: room for one more", name);
+	is(nvdio_prep_flush(q, 71), -EBUSY, "%s: and no more", name);
+	is(nvdio_wait(q, done, 70, 70, NULL), 70, "%s: the others", name);
+	is(nvdio_queue_room(q), 70, "%s: empty", name);
+	nvdio_queue_close(q);
+	release(&mem);
+}
+
+static void full(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++) {
+		full_of(types[i]);
+		storm_of(1, types[i]);
+		storm_of(7, types[i]);
+		storm_of(100, types[i]);
+	}
+}
+
+/* Closed with I/O in flight, which ends before that returns. */
+static void closes(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++) {
+		struct nvdio_queue *q = queue(64, types[i]);
+		struct nvdio_mem mem = memory(64 * PG);
+		char *now = pages(64 * PG);
+
+		fill(mem.addr, 64 * PG, 11 + i, 0);
+		for (unsigned int n = 0; n < 64; n++)
+			nvdio_prep_write(q, &mem, (char *)mem.addr + n * PG, PG, n * PG, 0, n);
+		if (i)
+			is(nvdio_submit(q), 64, "%s: sent", type_name(types[i]));
+		nvdio_queue_close(q);
+		memset(mem.addr, 0, 64 * PG);
+		get(fd, now, 64 * PG, 0);
+		holds(now, 64 * PG, 11 + i, 0, "%s: closed when all is written",
+		      type_name(types[i]));
+		munmap(now, 64 * PG);
+		release(&mem);
+	}
+}
+
+/* Closing io_uring queues work for the task some time later, which is no signal. */
+static void undisturbed(void)
+{
+	struct nvdio_queue *ring = queue(1, NVDIO_QUEUE_RING), *q;
+	struct nvdio_mem mem = memory(PG);
+	unsigned int bad = 0;
+
+	for (unsigned int i = 0; i < 2000; i++) {
+		if (i % 10 == 0) {
+			q = queue(4, NVDIO_QUEUE_BATCH);
+			bad += result(q, nvdio_prep_flush(q, 0)).res;
+			nvdio_queue_close(q);
+		}
+		bad += result(ring, nvdio_prep_read(ring, &mem, mem.addr, PG, 0, 0)).res != PG;
+	}
+	is(bad, 0, "ring: no wait ends early because a queue of batches was closed");
+	nvdio_queue_close(ring);
+	release(&mem);
+}
+
+static void *other_thread(void *q)
+{
+	return (void *)(long)nvdio_submit(q);
+}
+
+static void wrong_thread(void)
+{
+	struct nvdio_queue *q = queue(4, NVDIO_QUEUE_BATCH);
+	struct nvdio_mem mem = memory(PG);
+	pthread_t id;
+	void *ret;
+
+	is(result(q, nvdio_prep_read(q, &mem, mem.addr, PG, 0, 0)).res, PG, "batch: its thread");
+	is(nvdio_prep_read(q, &mem, mem.addr, PG, 0, 1), 0, "batch: prepared");
+	if (pthread_create(&id, NULL, other_thread, q))
+		bail("pthread_create");
+	pthread_join(id, &ret);
+	is((long)ret, -EEXIST, "batch: another thread cannot send it");
+	is(result(q, 0).data, 1, "batch: its thread can");
+	nvdio_queue_close(q);
+	release(&mem);
+}
+
+/* ---- the system ---- */
+
+static void write_to(const char *path, const char *text)
+{
+	int f = open(path, O_WRONLY);
+
+	if (f < 0 || write(f, text, strlen(text)) < 0)
+		bail("%s", path);
+	close(f);
+}
+
+static void forbidden(void)
+{
+	struct nvdio_queue *q;
+
+	write_to("/proc/sys/kernel/io_uring_disabled", "2");
+	open_fails(fd, 4, NVDIO_QUEUE_BATCH, -EPERM, "io_uring is forbidden");
+	q = queue(4, 0);
+	is(nvdio_queue_type(q), NVDIO_QUEUE_RING, "a ring where io_uring is forbidden");
+	is(result(q, nvdio_prep_flush(q, 0)).res, 0, "it works");
+	nvdio_queue_close(q);
+	write_to("/proc/sys/kernel/io_uring_disabled", "0");
+}
+
+/* Commands that end when they are told to: with lab/vm --vfu. */
+static void vfu(const char *line)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "vfu '%s' >/dev/null", line);
+	is(system(command), 0, "vfu %s", line);
+}
+
+static void signalled(int signal)
+{
+	(void)signal;
+}
+
+static void held_of(unsigned int type)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 200000 };
+	const struct timespec ts = { .tv_nsec = 100000000 };
+	const struct sigaction action = { .sa_handler = signalled };
+	struct nvdio_queue *q = queue(8, type);
+	struct nvdio_mem mem = memory(8 * PG);
+	struct pollfd poller = { .fd = nvdio_queue_fd(q), .events = POLLIN };
+	const char *name = type_name(type);
+	struct nvdio_done done[8];
+
+	vfu("hold read count=all");
+	for (unsigned int i = 0; i < 8; i++)
+		nvdio_prep_read(q, &mem, (char *)mem.addr + i * PG, PG, i * PG, i);
+	is(nvdio_wait(q, done, 8, 8, &ts), 0, "%s: nothing came in time", name);
+	is(nvdio_wait(q, done, 8, 0, NULL), 0, "%s: nothing is there", name);
+	is(poll(&poller, 1, 0), 0, "%s: poll: nothing", name);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	is(nvdio_wait(q, done, 8, 8, NULL), -EINTR, "%s: a signal", name);
+	vfu("clear");
+	vfu("release");
+	is(poll(&poller, 1, 10000), 1, "%s: poll: something came", name);
+	is(poller.revents & POLLIN, POLLIN, "%s: poll: results", name);
+	is(nvdio_wait(q, done, 8, 8, NULL), 8, "%s: all came", name);
+	nvdio_queue_close(q);
+	release(&mem);
+}
+
+/* Unrecovered Read Error for one of 40. */
+static void status_of(unsigned int type)
+{
+	const char *name = type_name(type);
+	struct nvdio_queue *q = queue(40, type);
+	struct nvdio_mem mem = memory(40 * PG);
+	unsigned int good = 0, bad = 0, status = 0;
+	struct nvdio_done done[40];
+	int err = 0;
+
+	vfu("status read sc=0x281 dnr=1 skip=17");
+	for (unsigned int i = 0; i < 40; i++)
+		nvdio_prep_read(q, &mem, (char *)mem.addr + i * PG, PG, i * PG, i);
+	is(nvdio_wait(q, done, 40, 40, NULL), 40, "%s: all are answered", name);
+	for (unsigned int i = 0; i < 40; i++) {
+		if (done[i].res == (int)PG && !done[i].status) {
+			good++;
+		} else {
+			bad++;
+			err = done[i].res;
+			status = done[i].status;
+		}
+	}
+	is(good, 39, "%s: 39 are read", name);
+	is(bad, 1, "%s: one is not", name);
+	is(err, -ENODATA, "%s: its errno", name);
+	is(status & 0x7ff, 0x281, "%s: its NVMe status", name);
+	vfu("clear");
+	is(result(q, nvdio_prep_read(q, &mem, mem.addr, PG, 0, 0)).res, PG, "%s: again", name);
+	nvdio_queue_close(q);
+	release(&mem);
+}
+
+static void held(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		held_of(types[i]);
+}
+
+static void status(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		status_of(types[i]);
+}
+
+static bool is_back(const char *pci)
+{
+	char pattern[128];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%.32s/nvdio/nvdio*/nvdio*n1", pci);
+	for (int n = 0; n < 300; n++) {
+		if (!glob(pattern, 0, NULL, &found)) {
+			globfree(&found);
+			return true;
+		}
+		usleep(100 * 1000);
+	}
+	return false;
+}
+
+/* Each I/O is answered, with -ENODEV. */
+static void gone(void)
+{
+	const char *pci = getenv("NVDIO_PCI");
+	struct nvdio_queue *q[] = { queue(8, types[0]), queue(8, types[1]) };
+	struct nvdio_mem mem = memory(PG);
+	struct nvdio_done done[8];
+
+	if (!pci)
+		bail("NVDIO_PCI is not set");
+	for (unsigned int i = 0; i < 2; i++)
+		is(result(q[i], nvdio_prep_flush(q[i], 0)).res, 0, "%s: works", type_name(types[i]));
+	write_to("/sys/bus/pci/drivers/nvdio/unbind", pci);
+	for (unsigned int i = 0; i < 2; i++) {
+		const char *name = type_name(types[i]);
+		unsigned int seen = 0;
+
+		for (unsigned int n = 0; n < 8; n++)
+			is(nvdio_prep_read(q[i], &mem, mem.addr, PG, 0, n), 0, "%s: prepared", name);
+		is(nvdio_submit(q[i]), 8, "%s: sent", name);
+		is(nvdio_wait(q[i], done, 8, 8, NULL), 8, "%s: answered", name);
+		for (unsigned int n = 0; n < 8; n++)
+			seen |= done[n].res == -ENODEV ? 1U << done[n].data : 0;
+		is(seen, 0xff, "%s: each with ENODEV", name);
+		is(nvdio_wait(q[i], done, 8, 8, NULL), 0, "%s: nothing to wait for", name);
+		nvdio_queue_close(q[i]);
+	}
+	is(nvdio_mem_free(fd, &mem), -ENODEV, "memory: ENODEV");
+	close(fd);
+	write_to("/sys/bus/pci/drivers/nvdio/bind", pci);
+	ok(is_back(pci), "bound again");
+}
+
+static void setup(void)
+{
+	fd = dev_open(O_RDWR);
+}
+
+static const struct t_case cases[] = {
+	{ "contents", contents },
+	{ "threads", threads },
+	{ "errors", errors },
+	{ "opens", opens },
+	{ "full", full },
+	{ "closes", closes },
+	{ "undisturbed", undisturbed },
+	{ "wrong_thread", wrong_thread },
+	{ "forbidden", forbidden },
+	{ "held", held },
+	{ "status", status },
+	{ "gone", gone },
+};
+
+int main(int argc, char **argv)
+{
+	return t_run_setup(argc, argv, setup, cases, ARRAY_SIZE(cases));
+}

@@ -229,6 +229,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     if NVDIO in kinds:
         scattered(first, 2000, 2)
         mapped(first, 2000, 2)
+        batches(first, 4000, 3)
     plans = [first, without_shadow(kinds)]
     polled = Plan(iopoll=1)
     for mode in ("uring-fixed", "cmd-fixed"):
@@ -241,6 +242,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
                 plan.add_peers(kinds, job(mode, bs=bs, huge=huge), 2000, 2)
         if NVDIO in kinds:
             mapped(plan, 2000, 2)
+            batches(plan, 4000, 3)
         plans.append(plan)
     for plan in (plans[0], plans[-1]):      # no IOMMU, and a strict one
         ordinary(plan)

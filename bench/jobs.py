@@ -191,6 +191,13 @@ def rings(plan: Plan, n: int, repeat: int) -> None:
             plan.add([NVDIO], job(mode, mapped=1, depth=d, batch=b), n, repeat)
 
 
+def in_one_call(plan: Plan, kinds: Sequence[str]) -> None:
+    """Many I/Os in one call, as only nvdio's nodes have it."""
+    if NVDIO in kinds:
+        batches(plan, 4000, 3)
+        rings(plan, 4096, 2)
+
+
 def ordinary(plan: Plan) -> None:
     """The same as in mapped(), in memory that is not mapped."""
     plan.runs += [Run(r.kind, r.job.but(mapped=0), r.count // 2, r.repeat)
@@ -229,12 +236,10 @@ def quick(kinds: Sequence[str]) -> list[Plan]:
     if NVDIO in kinds:
         scattered(plan, 2000, 2)
         mapped(plan, 2000, 2)
-        batches(plan, 4000, 3)
-        rings(plan, 4096, 2)
+        in_one_call(plan, kinds)
         plans.append(Plan(iommu="strict"))
         mapped(plans[-1], 2000, 2)
-        batches(plans[-1], 4000, 3)
-        rings(plans[-1], 4096, 2)
+        in_one_call(plans[-1], kinds)
     plans.append(traced(kinds))
     return plans
 
@@ -261,7 +266,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     if NVDIO in kinds:
         scattered(first, 2000, 2)
         mapped(first, 2000, 2)
-        rings(first, 4096, 2)
+    in_one_call(first, kinds)
     plans = [first, without_shadow(kinds)]
     polled = Plan(iopoll=1)
     for mode in ("uring-fixed", "cmd-fixed"):
@@ -274,7 +279,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
                 plan.add_peers(kinds, job(mode, bs=bs, huge=huge), 2000, 2)
         if NVDIO in kinds:
             mapped(plan, 2000, 2)
-            rings(plan, 4096, 2)
+        in_one_call(plan, kinds)
         plans.append(plan)
     for plan in (plans[0], plans[-1]):      # no IOMMU, and a strict one
         ordinary(plan)
@@ -285,8 +290,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
         plans.append(plan)
     latest = Plan(kernel="latest")
     main_modes(latest, 3000, 2, kinds)
-    if NVDIO in kinds:
-        rings(latest, 4096, 2)
+    in_one_call(latest, kinds)
     plans.append(latest)
     plans += [traced(kinds, cpus=cpus) for cpus in (1, 2, 16)]
     return plans

@@ -8,6 +8,7 @@
  * by bench/insn.c; on real hardware it is timed, and counted by perf stat.
  * One line of JSON is printed per run. Any short or failed I/O is fatal.
  */
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -809,7 +810,7 @@ static void on_alarm(int sig)
 
 static void set_mode(const char *name)
 {
-	for (o.mode = 0; o.mode < sizeof(mode_names) / sizeof(mode_names[0]); o.mode++)
+	for (o.mode = 0; o.mode < ARRAY_SIZE(mode_names); o.mode++)
 		if (!strcmp(mode_names[o.mode], name))
 			return;
 	die("no mode %s", name);

@@ -177,6 +177,7 @@ static void ring_send(struct nvdio_ring *ring, u32 nr)
 		if (unlikely(run.failed))
 			ring_refused(ring, &run);
 	} while (head != stop);
+	/* The entries have been copied. */
 	smp_store_release(&ring->head->sq_head, head);
 }
 
@@ -194,7 +195,7 @@ static void ring_send(struct nvdio_ring *ring, u32 nr)
 int nvdio_ring_submit(struct nvdio_ring *ring, u32 most)
 {
 	struct nvdio_ring_head *head = ring->head;
-	u32 filled, reaped, room, nr;
+	u32 tail, filled, reaped, room, nr;
 	int ret;
 
 	if (unlikely(nvdio_ns_gone(ring->ns)))
@@ -203,9 +204,8 @@ int nvdio_ring_submit(struct nvdio_ring *ring, u32 most)
 	if (mutex_lock_interruptible(&ring->submit))
 		return -ERESTARTNOHAND;
 	/* Before the entries. */
-	filled = nvdio_ring_between(ring->sq_head,
-				    smp_load_acquire(&head->sq_tail),
-				    ring->sq_mask + 1);
+	tail = smp_load_acquire(&head->sq_tail);
+	filled = nvdio_ring_between(ring->sq_head, tail, ring->sq_mask + 1);
 	/* Before @posted, which it does not exceed. */
 	reaped = smp_load_acquire(&head->cq_head);
 	room = nvdio_ring_room(ring->sq_head, READ_ONCE(ring->posted), reaped,
@@ -294,6 +294,7 @@ int nvdio_ring_wait(struct nvdio_ring *ring, u32 most)
 {
 	/* Before @posted, which it does not exceed. */
 	const u32 reaped = smp_load_acquire(&ring->head->cq_head);
+	/* Before @sent, which includes all that were posted. */
 	const u32 posted = smp_load_acquire(&ring->posted);
 	const u32 sent = READ_ONCE(ring->sq_head);
 
@@ -334,7 +335,9 @@ void nvdio_ring_arm_poll(struct nvdio_ring *ring)
  */
 void nvdio_ring_ready(const struct nvdio_ring *ring, bool *in, bool *out)
 {
+	/* Before @posted, which it does not exceed. */
 	const u32 reaped = smp_load_acquire(&ring->head->cq_head);
+	/* Before what the caller does about it. */
 	const u32 posted = smp_load_acquire(&ring->posted);
 
 	*in = posted != reaped;

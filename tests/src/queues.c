@@ -134,7 +134,8 @@ static void contents_of(unsigned int type)
 	load_init(&l, 0);
 	p = path_start();
 	good = load_run(&l);
-	ok(good, "%s: %u random I/Os: %s", type_name(type), IOS, good ? "as they should be" : l.why);
+	ok(good, "%s: %u random I/Os: %s", type_name(type), IOS,
+	   good ? "as they should be" : l.why);
 	went_by(p, O_DIRECT, 0, type_name(type));
 	nvdio_queue_close(l.q);
 	there = pages(AREA);
@@ -638,14 +639,16 @@ static void gone(void)
 	if (!pci)
 		bail("NVDIO_PCI is not set");
 	for (unsigned int i = 0; i < 2; i++)
-		is(result(q[i], nvdio_prep_flush(q[i], 0)).res, 0, "%s: works", type_name(types[i]));
+		is(result(q[i], nvdio_prep_flush(q[i], 0)).res, 0, "%s: works",
+		   type_name(types[i]));
 	write_to("/sys/bus/pci/drivers/nvdio/unbind", pci);
 	for (unsigned int i = 0; i < 2; i++) {
 		const char *name = type_name(types[i]);
 		unsigned int seen = 0;
 
 		for (unsigned int n = 0; n < 8; n++)
-			is(nvdio_prep_read(q[i], &mem, mem.addr, PG, 0, n), 0, "%s: prepared", name);
+			is(nvdio_prep_read(q[i], &mem, mem.addr, PG, 0, n), 0, "%s: prepared",
+			   name);
 		is(nvdio_submit(q[i]), 8, "%s: sent", name);
 		is(nvdio_wait(q[i], done, 8, 8, NULL), 8, "%s: answered", name);
 		for (unsigned int n = 0; n < 8; n++)

@@ -8,7 +8,6 @@
  * by bench/insn.c; on real hardware it is timed, and counted by perf stat.
  * One line of JSON is printed per run. Any short or failed I/O is fatal.
  */
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +36,7 @@
 #include "loop_ring.h"
 #include "marker.h"
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define HUGE_SIZE	(2ul << 20)
 #define NVME_READ	0x02
 #define NVME_WRITE	0x01

@@ -213,7 +213,8 @@ def test_jobs() -> None:
                  (b.other and b.other not in measured)]
     equal(lacks, [], "jobs: make bench measures whatever has a budget")
     equal([j.label() for k, j in measured if j.mapped and j.iommu in ("off", "strict")
-           and j.mode not in (*jobs.BATCH_MODES, *jobs.RING_MODES) and (k, j.but(mapped=0)) not in measured], [],
+           and j.mode not in (*jobs.BATCH_MODES, *jobs.RING_MODES)
+           and (k, j.but(mapped=0)) not in measured], [],
           "jobs: and each read into mapped memory beside one into ordinary memory")
 
 

@@ -184,9 +184,9 @@ def batches(plan: Plan, n: int, repeat: int) -> None:
         plan.add([NVDIO], job("batch-fixed", depth=depth, batch=batch, mapped=1), n, repeat)
 
 
-def rings(plan: Plan, n: int, repeat: int) -> None:
+def rings(plan: Plan, n: int, repeat: int, kinds: Sequence[str] = KINDS) -> None:
     """Without io_uring, each I/O with its own completion."""
-    for mode in RING_MODES:
+    for mode in RING_MODES if NVDIO in kinds else ():
         for d, b in ((32, 8), (128, 32), (512, 128)):
             plan.add([NVDIO], job(mode, mapped=1, depth=d, batch=b), n, repeat)
 

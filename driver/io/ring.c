@@ -177,7 +177,7 @@ static void ring_send(struct nvdio_ring *ring, u32 nr)
 		if (unlikely(run.failed))
 			ring_refused(ring, &run);
 	} while (head != stop);
-	/* The entries have been copied. */
+	/* After the entries were read; pairs with the program's load-acquire. */
 	smp_store_release(&ring->head->sq_head, head);
 }
 
@@ -203,11 +203,11 @@ int nvdio_ring_submit(struct nvdio_ring *ring, u32 most)
 	/* As in ring_sleep(). */
 	if (mutex_lock_interruptible(&ring->submit))
 		return -ERESTARTNOHAND;
-	/* Before the entries. */
+	/* Before the entries; pairs with the program's store-release. */
 	tail = smp_load_acquire(&head->sq_tail);
-	filled = nvdio_ring_between(ring->sq_head, tail, ring->sq_mask + 1);
-	/* Before @posted, which it does not exceed. */
+	/* Before @posted, which it does not exceed; likewise. */
 	reaped = smp_load_acquire(&head->cq_head);
+	filled = nvdio_ring_between(ring->sq_head, tail, ring->sq_mask + 1);
 	room = nvdio_ring_room(ring->sq_head, READ_ONCE(ring->posted), reaped,
 			       ring->cq_mask + 1);
 	nr = min3(most, filled, room);
@@ -292,12 +292,13 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
  */
 int nvdio_ring_wait(struct nvdio_ring *ring, u32 most)
 {
-	/* Before @posted, which it does not exceed. */
-	const u32 reaped = smp_load_acquire(&ring->head->cq_head);
-	/* Before @sent, which includes all that were posted. */
-	const u32 posted = smp_load_acquire(&ring->posted);
-	const u32 sent = READ_ONCE(ring->sq_head);
+	u32 reaped, posted, sent;
 
+	/* Before @posted, which it does not exceed; pairs with the program's store. */
+	reaped = smp_load_acquire(&ring->head->cq_head);
+	/* Before @sq_head, which it does not exceed; pairs with nvdio_ring_tell(). */
+	posted = smp_load_acquire(&ring->posted);
+	sent = READ_ONCE(ring->sq_head);
 	/*
 	 * Any number of completions may have come, and been seen by another task, since
 	 * @reaped was read.
@@ -335,11 +336,12 @@ void nvdio_ring_arm_poll(struct nvdio_ring *ring)
  */
 void nvdio_ring_ready(const struct nvdio_ring *ring, bool *in, bool *out)
 {
-	/* Before @posted, which it does not exceed. */
-	const u32 reaped = smp_load_acquire(&ring->head->cq_head);
-	/* Before what the caller does about it. */
-	const u32 posted = smp_load_acquire(&ring->posted);
+	u32 reaped, posted;
 
+	/* As in nvdio_ring_wait(). */
+	reaped = smp_load_acquire(&ring->head->cq_head);
+	/* Likewise. */
+	posted = smp_load_acquire(&ring->posted);
 	*in = posted != reaped;
 	*out = nvdio_ring_room(READ_ONCE(ring->sq_head), posted, reaped,
 			       ring->cq_mask + 1);

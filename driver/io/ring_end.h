@@ -126,7 +126,8 @@ static __always_inline void nvdio_ring_tell(struct nvdio_ring *ring)
 
 	/* After the entries; pairs with the program's load-acquire. */
 	smp_store_release(&ring->head->cq_tail, tail);
-	WRITE_ONCE(ring->posted, tail);
+	/* After it, for those who return to the program then. */
+	smp_store_release(&ring->posted, tail);
 	if (ring->armed && (ring->armed != NVDIO_RING_WAIT ||
 			    nvdio_ring_reached(tail, ring->wait_at)))
 		nvdio_ring_event(ring);

@@ -246,6 +246,10 @@ struct nvdio_ring_create {
  *	no limit
  * @sq_head: the driver's: number of those that it has taken, whose entries may be
  *	filled in again
+ * @pad0: 0
+ * @pad1: 0
+ * @pad2: 0
+ * @pad3: 0
  * @cq_head: the program's: number of completions that it has seen, whose entries the
  *	driver may use again
  * @cq_tail: the driver's: number of completions so far

@@ -253,10 +253,6 @@ struct nvdio_ring_create {
  * @cq_head: the program's: number of completions that it has seen, whose entries the
  *	driver may use again
  * @cq_tail: the driver's: number of completions so far
- * @pad0: unused, so that each index has a cache line
- * @pad1: likewise
- * @pad2: likewise
- * @pad3: likewise
  *
  * In a new ring all four are the same, but not 0. An index is to be written after the
  * entries that it is about, and read before them: store-release and load-acquire.

@@ -206,7 +206,8 @@ struct bad {
 	unsigned int flags;
 };
 
-static int prep_bad(struct nvdio_queue *q, const struct nvdio_mem *mem, const struct bad *b)
+static int prep_bad(struct nvdio_queue *q, const struct nvdio_mem *mem, const struct bad *b,
+		    unsigned int at)
 {
 	struct nvdio_mem other = *mem;
 	char *buf = (char *)mem->addr + b->place;
@@ -214,22 +215,23 @@ static int prep_bad(struct nvdio_queue *q, const struct nvdio_mem *mem, const st
 	if (b->id)
 		other.id = b->id;
 	if (b->op == NVDIO_IO_READ)
-		return nvdio_prep_read(q, &other, buf, b->len, b->off, 5);
-	return nvdio_prep_write(q, &other, buf, b->len, b->off, b->flags, 5);
+		return nvdio_prep_read(q, &other, buf, b->len, b->off, at);
+	return nvdio_prep_write(q, &other, buf, b->len, b->off, b->flags, at);
 }
 
-/* In the middle of ten reads, which are not impressed. */
-static void bad_one(struct nvdio_queue *q, const struct nvdio_mem *mem, const struct bad *b)
+/* Among ten reads, which are not impressed; it is number @at. */
+static void bad_one(struct nvdio_queue *q, const struct nvdio_mem *mem, const struct bad *b,
+		    unsigned int at)
 {
 	const char *name = type_name(nvdio_queue_type(q));
 	struct nvdio_done done[11];
 	unsigned int seen = 0, good = 0;
 	int ret, err = 1;
 
-	memset(mem->addr, 0, 11 * PG);
+	memset(mem->addr, 0, 12 * PG);
 	for (unsigned int i = 0; i < 11; i++) {
-		if (i == 5)
-			ret = prep_bad(q, mem, b);
+		if (i == at)
+			ret = prep_bad(q, mem, b, at);
 		else
 			ret = nvdio_prep_read(q, mem, (char *)mem->addr + i * PG, PG, i * PG, i);
 		if (ret)
@@ -238,7 +240,7 @@ static void bad_one(struct nvdio_queue *q, const struct nvdio_mem *mem, const st
 	is(nvdio_wait(q, done, 11, 11, NULL), 11, "%s: %s: all are answered", name, b->what);
 	for (unsigned int i = 0; i < 11; i++) {
 		seen |= 1U << done[i].data;
-		if (done[i].data == 5)
+		if (done[i].data == at)
 			err = done[i].res;
 		else
 			good += done[i].res == (int)PG &&
@@ -248,31 +250,31 @@ static void bad_one(struct nvdio_queue *q, const struct nvdio_mem *mem, const st
 	is(seen, 0x7ff, "%s: %s: each once", name, b->what);
 	is(good, 10, "%s: %s: the others are read", name, b->what);
 	is(err, b->err, "%s: %s: its result", name, b->what);
-	ok(all_zero((char *)mem->addr + 5 * PG, PG), "%s: %s: its memory", name, b->what);
+	ok(all_zero((char *)mem->addr + 11 * PG, PG), "%s: %s: its memory", name, b->what);
 }
 
 static void errors_of(unsigned int type, const char *written)
 {
 	const struct bad bad[] = {
-		{ "no bytes", -EINVAL, NVDIO_IO_READ, 5 * PG, 0, 0, 0, 0 },
-		{ "part of a block", -EINVAL, NVDIO_IO_READ, 5 * PG, 0, dev.lba - 4, 0, 0 },
-		{ "odd offset", -EINVAL, NVDIO_IO_READ, 5 * PG, 4, PG, 0, 0 },
-		{ "odd memory", -EINVAL, NVDIO_IO_READ, 5 * PG + 2, 0, PG, 0, 0 },
-		{ "behind the end", -ENOSPC, NVDIO_IO_READ, 5 * PG, dev.size, PG, 0, 0 },
-		{ "over the end", -ENOSPC, NVDIO_IO_WRITE, 5 * PG, dev.size - dev.lba,
+		{ "no bytes", -EINVAL, NVDIO_IO_READ, 11 * PG, 0, 0, 0, 0 },
+		{ "part of a block", -EINVAL, NVDIO_IO_READ, 11 * PG, 0, dev.lba - 4, 0, 0 },
+		{ "odd offset", -EINVAL, NVDIO_IO_READ, 11 * PG, 4, PG, 0, 0 },
+		{ "odd memory", -EINVAL, NVDIO_IO_READ, 11 * PG + 2, 0, PG, 0, 0 },
+		{ "behind the end", -ENOSPC, NVDIO_IO_READ, 11 * PG, dev.size, PG, 0, 0 },
+		{ "over the end", -ENOSPC, NVDIO_IO_WRITE, 11 * PG, dev.size - dev.lba,
 		  2 * dev.lba, 0, 0 },
-		{ "too long", -EINVAL, NVDIO_IO_READ, 5 * PG, 0, 1U << 30, 0, 0 },
-		{ "no such map", -ENOENT, NVDIO_IO_READ, 5 * PG, 0, PG, 999, 0 },
+		{ "too long", -EINVAL, NVDIO_IO_READ, 11 * PG, 0, 1U << 30, 0, 0 },
+		{ "no such map", -ENOENT, NVDIO_IO_READ, 11 * PG, 0, PG, 999, 0 },
 		{ "behind the map", -EINVAL, NVDIO_IO_READ, 16 * PG, 0, PG, 0, 0 },
 		{ "before the map", -EINVAL, NVDIO_IO_READ, -(long)PG, 0, PG, 0, 0 },
-		{ "unknown flag", -EINVAL, NVDIO_IO_WRITE, 5 * PG, 0, PG, 0, 0x40 },
+		{ "unknown flag", -EINVAL, NVDIO_IO_WRITE, 11 * PG, 0, PG, 0, 0x40 },
 	};
 	struct nvdio_mem mem = memory(16 * PG);
 	struct nvdio_queue *q = queue(11, type);
 	char *now = pages(16 * PG);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++)
-		bad_one(q, &mem, &bad[i]);
+		bad_one(q, &mem, &bad[i], i * 3 % 11);
 	get(fd, now, 16 * PG, 0);
 	ok(!memcmp(now, written, 16 * PG), "%s: nothing was written", type_name(type));
 	munmap(now, 16 * PG);
@@ -338,6 +340,7 @@ static void opens(void)
 	is(nvdio_queue_info(q)->lba_size, dev.lba, "info");
 	is(nvdio_queue_room(q), NVDIO_QUEUE_DEPTH_MAX, "room");
 	nvdio_queue_close(q);
+	nvdio_queue_close(queue(NVDIO_QUEUE_DEPTH_MAX, NVDIO_QUEUE_BATCH));
 	nvdio_queue_close(NULL);
 	open_fails(fd, 0, 0, -EINVAL, "no I/Os");
 	open_fails(fd, NVDIO_QUEUE_DEPTH_MAX + 1, 0, -EINVAL, "too many");
@@ -567,6 +570,36 @@ static void held_of(unsigned int type)
 	release(&mem);
 }
 
+/* A read that ends when 200 others, one after the other, have ended. */
+static void overtaken_of(unsigned int type)
+{
+	const char *name = type_name(type);
+	struct nvdio_queue *q = queue(8, type);
+	struct nvdio_mem mem = memory(2 * PG);
+	struct nvdio_done done;
+	unsigned int good = 0;
+
+	vfu("hold read count=1");
+	nvdio_prep_read(q, &mem, mem.addr, PG, 5 * PG, 5);
+	is(nvdio_submit(q), 1, "%s: one that is held", name);
+	for (unsigned int i = 0; i < 200; i++) {
+		char *buf = (char *)mem.addr + PG;
+
+		done = result(q, nvdio_prep_read(q, &mem, buf, PG, i % 16 * PG, 1000 + i));
+		good += done.data == 1000 + i && done.res == (int)PG &&
+			differs(buf, PG, 9, i % 16 * PG) < 0;
+	}
+	is(good, 200, "%s: others overtake it", name);
+	is(nvdio_queue_room(q), 7, "%s: it is in flight", name);
+	vfu("release");
+	done = result(q, 0);
+	is(done.data, 5, "%s: its result", name);
+	is(done.res, PG, "%s: its bytes", name);
+	holds(mem.addr, PG, 9, 5 * PG, "%s: its data", name);
+	nvdio_queue_close(q);
+	release(&mem);
+}
+
 /* Unrecovered Read Error for one of 40. */
 static void status_of(unsigned int type)
 {
@@ -604,6 +637,17 @@ static void held(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
 		held_of(types[i]);
+}
+
+static void overtaken(void)
+{
+	char *p = pages(16 * PG);
+
+	fill(p, 16 * PG, 9, 0);
+	put(fd, p, 16 * PG, 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		overtaken_of(types[i]);
+	munmap(p, 16 * PG);
 }
 
 static void status(void)
@@ -679,6 +723,7 @@ static const struct t_case cases[] = {
 	{ "wrong_thread", wrong_thread },
 	{ "forbidden", forbidden },
 	{ "held", held },
+	{ "overtaken", overtaken },
 	{ "status", status },
 	{ "gone", gone },
 };

@@ -27,7 +27,7 @@
 
 /**
  * nvdio_batch_most() - most I/Os of a batch
- * @ns: namespace
+ * @ctrl: controller
  *
  * A batch that is sent without waiting needs a tag for each. Where mapping may
  * bounce, nothing can be mapped under sq_lock.
@@ -35,10 +35,10 @@
  * Context: any.
  * Return: number; 0 if there are no batches.
  */
-u32 nvdio_batch_most(const struct nvdio_ns *ns)
+u32 nvdio_batch_most(const struct nvdio_ctrl *ctrl)
 {
-	return ns->ctrl->bounces ? 0 :
-	       min_t(u32, ns->ctrl->io_depth - 1, NVDIO_BATCH_MAX);
+	return ctrl->bounces ? 0 :
+	       min_t(u32, ctrl->io_depth - 1, NVDIO_BATCH_MAX);
 }
 
 /* Begin with the parts of @run that are the same for batches and rings. */

@@ -22,6 +22,7 @@
 
 struct bio_vec;
 struct file;
+struct nvdio_ctrl;
 struct nvdio_ns;
 struct nvdio_queue;
 
@@ -97,7 +98,7 @@ void nvdio_batch_begin_ring(struct nvdio_batch_run *run, struct nvdio_ns *ns,
 int nvdio_batch_send(struct nvdio_batch_run *run, bool nowait);
 int nvdio_batch_send_ring(struct nvdio_batch_run *run);
 bool nvdio_batch_sent(struct nvdio_batch_run *run);
-u32 nvdio_batch_most(const struct nvdio_ns *ns);
+u32 nvdio_batch_most(const struct nvdio_ctrl *ctrl);
 
 /**
  * nvdio_batch_fail() - a descriptor fails before it is sent

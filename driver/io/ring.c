@@ -62,7 +62,7 @@ struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, fmode_t mode,
 	struct nvdio_ring *ring;
 	void *memory;
 
-	if (!nvdio_batch_most(ns))
+	if (!nvdio_batch_most(ns->ctrl))
 		return ERR_PTR(-EOPNOTSUPP);
 	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 	if (!ring)

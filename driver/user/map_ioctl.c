@@ -47,6 +47,8 @@ static int ioctl_info(const struct nvdio_ctrl *ctrl, const struct nvdio_ns *ns,
 		      const struct nvdio_span *span, size_t size,
 		      void __user *argp)
 {
+	/* Not through a range. */
+	const u32 batches = span ? 0 : nvdio_batch_most(ctrl);
 	struct nvdio_info info = {
 		.abi = NVDIO_ABI,
 		.dma_align = NVDIO_DMA_MASK + 1,
@@ -57,13 +59,14 @@ static int ioctl_info(const struct nvdio_ctrl *ctrl, const struct nvdio_ns *ns,
 		info.lba_size = ns->lba_mask + 1;
 		info.size = nvdio_span_size(span, nvdio_ns_size(ns));
 		info.io_max = ns->limits.max_bytes;
-		info.batch_max = nvdio_batch_most(ns);
+	}
+	if (batches)
+		info.features |= NVDIO_FEATURE_BATCH | NVDIO_FEATURE_RING;
+	if (ns && batches) {
+		info.batch_max = batches;
+		info.batch_len_max = ns->map_max & ~ns->lba_mask;
 		info.atomic_max = READ_ONCE(ns->atomic_max);
 		info.atomic_boundary = READ_ONCE(ns->atomic_boundary);
-	}
-	if (info.batch_max) {
-		info.features |= NVDIO_FEATURE_BATCH | NVDIO_FEATURE_RING;
-		info.batch_len_max = ns->map_max & ~ns->lba_mask;
 	}
 	if (READ_ONCE(ctrl->sgls))
 		info.features |= NVDIO_FEATURE_SGLS;

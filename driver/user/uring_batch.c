@@ -141,7 +141,7 @@ static int batch_header(const struct nvdio_ns *ns,
 {
 	const u64 *cmd = (const void *)ioucmd->sqe->cmd;
 	const u64 words[] = { READ_ONCE(cmd[0]), READ_ONCE(cmd[1]) };
-	const u32 most = nvdio_batch_most(ns);
+	const u32 most = nvdio_batch_most(ns->ctrl);
 
 	static_assert(sizeof(words) == sizeof(*header));
 	memcpy(header, words, sizeof(words));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What queues.c and queues_load.c share: random I/O by libnvdio. */
+/* What the files of the program "queues" share. */
 #ifndef NVDIO_TEST_QUEUES_H
 #define NVDIO_TEST_QUEUES_H
 
@@ -37,6 +37,34 @@ struct load {
 	unsigned int ios;
 	char why[120];
 };
+
+/* The kinds of queues, and the device. */
+extern const unsigned int types[2];
+extern int fd;
+
+const char *type_name(unsigned int type);
+
+/* A queue, and memory of the driver's; bail when there is none. */
+struct nvdio_queue *queue(unsigned int depth, unsigned int type);
+struct nvdio_mem memory(size_t len);
+void release(struct nvdio_mem *mem);
+
+/* The result of the only I/O, if @prepared is 0. */
+struct nvdio_done result(struct nvdio_queue *q, int prepared);
+
+/* Two tests: a queue on @on cannot be opened. */
+void open_fails(int on, unsigned int depth, unsigned int flags, int err, const char *what);
+
+/* Cases, in queues_wait.c. */
+void queues_full(void);
+void queues_closes(void);
+void queues_undisturbed(void);
+void queues_wrong_thread(void);
+void queues_forbidden(void);
+void queues_held(void);
+void queues_overtaken(void);
+void queues_status(void);
+void queues_gone(void);
 
 /* Carries it out. Threads may have one each. Returns: all was as it should be. */
 bool load_run(struct load *load);

@@ -341,14 +341,16 @@ void queues_gone(void)
 	if (!pci)
 		bail("NVDIO_PCI is not set");
 	for (unsigned int i = 0; i < 2; i++)
-		is(result(q[i], nvdio_prep_flush(q[i], 0)).res, 0, "%s: works", type_name(types[i]));
+		is(result(q[i], nvdio_prep_flush(q[i], 0)).res, 0, "%s: works",
+		   type_name(types[i]));
 	write_to("/sys/bus/pci/drivers/nvdio/unbind", pci);
 	for (unsigned int i = 0; i < 2; i++) {
 		const char *name = type_name(types[i]);
 		unsigned int seen = 0;
 
 		for (unsigned int n = 0; n < 8; n++)
-			is(nvdio_prep_read(q[i], &mem, mem.addr, PG, 0, n), 0, "%s: prepared", name);
+			is(nvdio_prep_read(q[i], &mem, mem.addr, PG, 0, n), 0, "%s: prepared",
+			   name);
 		is(nvdio_submit(q[i]), 8, "%s: sent", name);
 		is(nvdio_wait(q[i], done, 8, 8, NULL), 8, "%s: answered", name);
 		for (unsigned int n = 0; n < 8; n++)

@@ -52,8 +52,7 @@ guest "6.12" --kernel 6.12 --append page_poison=1 --nvme '' --ns size=64M \
 	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 mapcompat \
 	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t range -t by_mmap -t many -t unbound'"
 guest "6.12, rings" --kernel 6.12 --nvme '' --ns size=64M \
-	--run "NVDIO_SEEN=$seen tests/guest/io $bin /dev/nvdio0n1 \
-	'ownring -t create_errors -t enter_rules -t full -t ends_of_waits -t children -t unbound'"
+	--run "NVDIO_SEEN=$seen tests/guest/ownring $bin rules"
 guest "latest, strict IOMMU" --kernel latest --iommu strict --nvme '' --ns size=64M \
 	--run "tests/guest/io $bin /dev/nvdio0n1 mapcompat \
 	'maperrors -t info -t map_add -t map_add_dmabuf -t rights -t map_del -t read_write -t range -t by_mmap -t many -t unbound'"

@@ -614,11 +614,6 @@ static void unbound(void)
 	is(r.tail - r.head->sq_head, 1, "nothing was taken");
 	fails("RING_CREATE", create(node, &c), ENODEV, "the controller is gone");
 	own_close(&r);
-	snprintf(command, sizeof(command), "echo %s >/sys/bus/pci/drivers/nvdio/bind",
-		 getenv("NVDIO_PCI"));
-	is(system(command), 0, "it is bound again");
-	for (int i = 0; i < 300 && access(dev.path, F_OK); i++)
-		usleep(100000);
 }
 
 /* With swiotlb=force. */

@@ -81,8 +81,10 @@ static int engine_init(struct thread_data *td)
 	d->done = calloc(td->o.iodepth, sizeof(*d->done));
 	/* The driver's memory can be written to if the file can. */
 	d->fd = open(td->files[0]->file_name, O_RDWR | O_CLOEXEC);
-	if (d->fd < 0 && !td_write(td))
+	if (d->fd < 0 && !td_write(td)) {
 		d->fd = open(td->files[0]->file_name, O_RDONLY | O_CLOEXEC);
+		d->own = true;
+	}
 	if (!d->done || d->fd < 0) {
 		ret = failed(td, -errno, "open");
 		goto out;
@@ -103,14 +105,14 @@ static int engine_iomem_alloc(struct thread_data *td, size_t len)
 	void *own;
 	int ret;
 
-	ret = nvdio_mem_alloc(d->fd, len, 0, &d->mem);
-	if (ret == -EACCES) {
+	if (d->own) {
 		own = mmap(NULL, round, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (own == MAP_FAILED)
-			return 1;
-		d->own = true;
+			return failed(td, -errno, "mmap");
 		ret = nvdio_mem_add(d->fd, own, round, 0, &d->mem);
+	} else {
+		ret = nvdio_mem_alloc(d->fd, len, 0, &d->mem);
 	}
 	if (ret)
 		return failed(td, ret, "nvdio: memory");

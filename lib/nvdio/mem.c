@@ -37,11 +37,15 @@ PUBLIC int nvdio_mem_alloc(int fd, size_t len, unsigned int flags,
 		return ret;
 	mem->addr = mmap(NULL, mem->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 			 (off_t)add.mmap_offset);
+	/* The file is open for reading only: what is read can be seen. */
+	if (mem->addr == MAP_FAILED && errno == EACCES)
+		mem->addr = mmap(NULL, mem->len, PROT_READ, MAP_SHARED, fd,
+				 (off_t)add.mmap_offset);
 	if (mem->addr == MAP_FAILED) {
 		ret = -errno;
-		errno = saved;
 		queue_ioctl(fd, NVDIO_IOC_MAP_DEL, &mem->id);
 	}
+	errno = saved;
 	return ret;
 }
 

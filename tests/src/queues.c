@@ -281,12 +281,17 @@ static void rights_of(unsigned int type)
 {
 	const char *name = type_name(type);
 	char *own = pages(PG);
-	struct nvdio_mem mem = memory(PG), ro;
+	struct nvdio_mem mem, ro;
 	struct nvdio_queue *q;
 	int other = dev_open(O_RDONLY);
 
 	is(nvdio_queue_open(&q, other, 4, type), 0, "%s: on a file that is open for reading", name);
+	is(nvdio_mem_alloc(other, PG, 0, &mem), 0, "%s: memory by that file", name);
+	is(result(q, nvdio_prep_read(q, &mem, mem.addr, PG, PG, 0)).res, PG, "%s: reads", name);
+	holds(mem.addr, PG, 7, PG, "%s: what was read can be seen", name);
+	is(nvdio_mem_free(other, &mem), 0, "%s: freed", name);
 	close(other);
+	mem = memory(PG);
 	is(result(q, nvdio_prep_read(q, &mem, mem.addr, PG, 0, 0)).res, PG,
 	   "%s: it can be read, and the file be closed", name);
 	is(result(q, nvdio_prep_write(q, &mem, mem.addr, PG, 0, 0, 0)).res, -EBADF,

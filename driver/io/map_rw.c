@@ -56,6 +56,7 @@ static ssize_t rw_one(struct nvdio_ns *ns, const struct kiocb *iocb, u32 id,
 	struct nvdio_mapped mapped;
 	struct nvdio_request *req;
 	struct nvdio_sync sync;
+	struct nvdio_map *map;
 	int ret;
 
 	nvdio_sync_init(&sync, iocb);
@@ -63,10 +64,13 @@ static ssize_t rw_one(struct nvdio_ns *ns, const struct kiocb *iocb, u32 id,
 			    false);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
-	/* All that is left, so that nothing is moved if some of it is wrong. */
-	ret = nvdio_map_find_id(q, id, map_offset, left, !write, &mapped);
-	if (!ret && own && !nvdio_map_is_own(mapped.map, iocb->ki_filp))
+	/* Of maps of others not even their size is told. */
+	map = own ? nvdio_map_find(q, id) : NULL;
+	if (own && (!map || !nvdio_map_is_own(map, iocb->ki_filp)))
 		ret = -ENOENT;
+	else	/* All that is left: nothing is moved if some of it is wrong. */
+		ret = nvdio_map_find_id(q, id, map_offset, left, !write,
+					&mapped);
 	if (ret) {
 		nvdio_req_abandon(q, req);
 		return ret;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Rings without io_uring: making one, sending I/Os, waiting for them; see ring.h. */
+#include <linux/file.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -16,10 +17,12 @@
 /* Free a ring that nobody has open, and of which nothing is in flight. */
 static void ring_free(struct nvdio_ring *ring)
 {
+	struct file *node = ring->node;
+
 	mmdrop(ring->mm);
-	put_device(&ring->ns->dev);
 	vfree(ring->head);
 	kfree(ring);
+	fput(node);
 }
 
 static void ring_work(struct work_struct *work)
@@ -47,7 +50,8 @@ static void ring_start(struct nvdio_ring *ring)
 /**
  * nvdio_ring_create() - make a ring
  * @ns: namespace
- * @mode: FMODE_READ and FMODE_WRITE: what its I/Os may do
+ * @node: open node, whose rights its I/Os have. The ring has a reference, so that an
+ *	exclusive opener is one until its writes have ended
  * @size: from nvdio_ring_size()
  *
  * It is for the caller's address space.
@@ -56,7 +60,7 @@ static void ring_start(struct nvdio_ring *ring)
  * Return: the ring, for nvdio_ring_close(); or ERR_PTR(): -EOPNOTSUPP where nothing can
  * be mapped, -ENOMEM.
  */
-struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, fmode_t mode,
+struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, struct file *node,
 				     const struct nvdio_ring_size *size)
 {
 	struct nvdio_ring *ring;
@@ -84,11 +88,11 @@ struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, fmode_t mode,
 	init_waitqueue_head(&ring->waiters);
 	init_waitqueue_head(&ring->pollers);
 	INIT_WORK(&ring->work, ring_work);
-	ring->mode = mode & (FMODE_READ | FMODE_WRITE);
+	ring->mode = node->f_mode & (FMODE_READ | FMODE_WRITE);
 	ring->mm = current->mm;
 	mmgrab(ring->mm);
 	ring->ns = ns;
-	get_device(&ns->dev);
+	ring->node = get_file(node);
 	return ring;
 }
 

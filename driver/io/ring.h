@@ -21,7 +21,7 @@
 struct nvdio_ns;
 struct page;
 
-struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, fmode_t mode,
+struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, struct file *node,
 				     const struct nvdio_ring_size *size);
 void nvdio_ring_close(struct nvdio_ring *ring);
 struct page *nvdio_ring_page(const struct nvdio_ring *ring, unsigned long nr);

@@ -23,6 +23,7 @@
 #include "core/request.h"
 #include "uapi/nvdio.h"
 
+struct file;
 struct mm_struct;
 struct nvdio_ns;
 
@@ -70,8 +71,10 @@ struct nvdio_ring {
 	u32 sq_mask;
 	/** @sqes: submission array, in memory of the program's */
 	const struct nvdio_io *sqes;
-	/** @ns: namespace; the ring has a reference to its device */
+	/** @ns: namespace, of @node */
 	struct nvdio_ns *ns;
+	/** @node: the file that it was made from, to which it has a reference */
+	struct file *node;
 	/** @mm: the only address space that may use the ring, held by mmgrab() */
 	struct mm_struct *mm;
 	/** @mode: FMODE_READ and FMODE_WRITE of the file that it was made from */

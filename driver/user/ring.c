@@ -153,8 +153,8 @@ put:
 	return fd;
 }
 
-static int ioctl_create(struct nvdio_ns *ns, const struct file *file,
-			size_t size, void __user *argp)
+static int ioctl_create(struct nvdio_ns *ns, struct file *file, size_t size,
+			void __user *argp)
 {
 	struct nvdio_ring_create create;
 	struct nvdio_ring_size shape;
@@ -171,7 +171,7 @@ static int ioctl_create(struct nvdio_ns *ns, const struct file *file,
 	ret = nvdio_ring_size(create.sq_entries, create.cq_entries, &shape);
 	if (ret)
 		return ret;
-	ring = nvdio_ring_create(ns, file->f_mode, &shape);
+	ring = nvdio_ring_create(ns, file, &shape);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
 	create.sq_entries = shape.sq_entries;
@@ -185,7 +185,7 @@ static int ioctl_create(struct nvdio_ns *ns, const struct file *file,
 /**
  * nvdio_ring_ioctl() - NVDIO_IOC_RING_CREATE
  * @ns: namespace
- * @file: open node; the ring has its rights, and does not need it any more
+ * @file: open node; the ring has its rights, and a reference to it
  * @cmd: ioctl
  * @argp: argument
  *
@@ -194,8 +194,8 @@ static int ioctl_create(struct nvdio_ns *ns, const struct file *file,
  * are not known here and not 0; -EFAULT; -EMFILE or -ENFILE; or as
  * nvdio_ring_create().
  */
-int nvdio_ring_ioctl(struct nvdio_ns *ns, const struct file *file,
-		     unsigned int cmd, void __user *argp)
+int nvdio_ring_ioctl(struct nvdio_ns *ns, struct file *file, unsigned int cmd,
+		     void __user *argp)
 {
 	if ((cmd & ~IOCSIZE_MASK) != (NVDIO_IOC_RING_CREATE & ~IOCSIZE_MASK))
 		return -ENOIOCTLCMD;

@@ -8,7 +8,7 @@
 struct file;
 struct nvdio_ns;
 
-int nvdio_ring_ioctl(struct nvdio_ns *ns, const struct file *file,
-		     unsigned int cmd, void __user *argp);
+int nvdio_ring_ioctl(struct nvdio_ns *ns, struct file *file, unsigned int cmd,
+		     void __user *argp);
 
 #endif /* NVDIO_USER_RING_H */

@@ -44,6 +44,7 @@ PUBLIC int nvdio_mem_alloc(int fd, size_t len, unsigned int flags,
 	if (mem->addr == MAP_FAILED) {
 		ret = -errno;
 		queue_ioctl(fd, NVDIO_IOC_MAP_DEL, &mem->id);
+		*mem = (struct nvdio_mem){ .id = 0 };
 	}
 	errno = saved;
 	return ret;

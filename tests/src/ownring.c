@@ -616,6 +616,35 @@ static void unbound(void)
 	own_close(&r);
 }
 
+/* Open the node as the only one with O_EXCL. Return: descriptor or -errno. */
+static int open_exclusive(void)
+{
+	return (int)reterr(open(dev.path, O_RDWR | O_EXCL | O_CLOEXEC));
+}
+
+/* An exclusive opener is one for as long as there is its ring. */
+static void exclusive(void)
+{
+	struct nvdio_io io = read_of(AT, 0, PG, 5);
+	int fd = open_exclusive(), other;
+	struct own r;
+
+	ok(fd >= 0, "O_EXCL");
+	own_open(&r, fd, 4, 0);
+	close(fd);
+	is(own_do(&r, &io, NULL), PG, "the ring of a node that is closed reads");
+	is(open_exclusive(), -EBUSY, "O_EXCL again: the holder still has a ring");
+	own_close(&r);
+	for (int i = 0; i < 100; i++) {
+		other = open_exclusive();
+		if (other >= 0)
+			break;
+		usleep(100 * 1000);
+	}
+	ok(other >= 0, "when that is closed another may have it");
+	close(other);
+}
+
 /* With swiotlb=force. */
 static void bounces(void)
 {
@@ -640,6 +669,7 @@ static const struct t_case cases[] = {
 	{ "epoll_edge", epoll_edge },
 	{ "mmaps", mmaps },
 	{ "children", children },
+	{ "exclusive", exclusive },
 	{ "bounces", bounces },
 	{ "unbound", unbound },
 };

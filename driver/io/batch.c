@@ -663,7 +663,8 @@ static int batch_wait(struct nvdio_batch_run *run, u32 i, bool nowait)
 			    nowait);
 	if (IS_ERR(req)) {
 		ret = PTR_ERR(req);
-		if (!run->sent && !run->done)
+		/* Those that needed no command may be repeated. */
+		if (!run->sent)
 			return ret;
 		nvdio_batch_fail(run, i, ret);
 		return 0;

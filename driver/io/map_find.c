@@ -364,6 +364,6 @@ int nvdio_map_find_id(const struct nvdio_queue *q, u32 id, u64 offset, u64 len,
 	if (dest && map->flags & NVDIO_MAP_READ_ONLY)
 		return -EACCES;
 	mapped->map = map;
-	mapped->offset = offset;
+	mapped->offset = array_index_nospec(offset, size);
 	return 0;
 }

@@ -167,8 +167,10 @@ static void ring_send(struct nvdio_ring *ring, u32 nr)
 	do {
 		const u32 first = head & ring->sq_mask;
 
-		run.nr = min3(stop - head, NVDIO_BATCH_CHUNK,
-			      ring->sq_mask + 1 - first);
+		/* Fewer than the SQ has entries, so that those sent can be counted. */
+		run.nr = min(min3(stop - head, NVDIO_BATCH_CHUNK,
+				  ring->sq_mask + 1 - first),
+			     (u32)run.q->depth - 1);
 		/* What the program changes from here on is of no matter. */
 		memcpy(run.io, &ring->sqes[first], run.nr * sizeof(run.io[0]));
 		barrier();
@@ -183,6 +185,23 @@ static void ring_send(struct nvdio_ring *ring, u32 nr)
 	} while (head != stop);
 	/* After the entries were read; pairs with the program's load-acquire. */
 	smp_store_release(&ring->head->sq_head, head);
+}
+
+/*
+ * Number of completions posted, as far as the program may know of them, which says it
+ * has seen @reaped. nvdio_ring_tell() tells it before @posted is set, under the lock.
+ */
+static u32 ring_posted(struct nvdio_ring *ring, u32 reaped)
+{
+	/* Before @sq_head, which it does not exceed; pairs with nvdio_ring_tell(). */
+	u32 posted = smp_load_acquire(&ring->posted);
+
+	if (likely(nvdio_ring_reached(posted, reaped)))
+		return posted;
+	spin_lock_irq(&ring->lock);
+	posted = ring->posted;
+	spin_unlock_irq(&ring->lock);
+	return posted;
 }
 
 /**
@@ -212,7 +231,7 @@ int nvdio_ring_submit(struct nvdio_ring *ring, u32 most)
 	/* Before @posted, which it does not exceed; likewise. */
 	reaped = smp_load_acquire(&head->cq_head);
 	filled = nvdio_ring_between(ring->sq_head, tail, ring->sq_mask + 1);
-	room = nvdio_ring_room(ring->sq_head, READ_ONCE(ring->posted), reaped,
+	room = nvdio_ring_room(ring->sq_head, ring_posted(ring, reaped), reaped,
 			       ring->cq_mask + 1);
 	nr = min3(most, filled, room);
 	ret = nr;
@@ -300,8 +319,7 @@ int nvdio_ring_wait(struct nvdio_ring *ring, u32 most)
 
 	/* Before @posted, which it does not exceed; pairs with the program's store. */
 	reaped = smp_load_acquire(&ring->head->cq_head);
-	/* Before @sq_head, which it does not exceed; pairs with nvdio_ring_tell(). */
-	posted = smp_load_acquire(&ring->posted);
+	posted = ring_posted(ring, reaped);
 	sent = READ_ONCE(ring->sq_head);
 	/*
 	 * Any number of completions may have come, and been seen by another task, since
@@ -338,14 +356,13 @@ void nvdio_ring_arm_poll(struct nvdio_ring *ring)
  *
  * Context: task.
  */
-void nvdio_ring_ready(const struct nvdio_ring *ring, bool *in, bool *out)
+void nvdio_ring_ready(struct nvdio_ring *ring, bool *in, bool *out)
 {
 	u32 reaped, posted;
 
 	/* As in nvdio_ring_wait(). */
 	reaped = smp_load_acquire(&ring->head->cq_head);
-	/* Likewise. */
-	posted = smp_load_acquire(&ring->posted);
+	posted = ring_posted(ring, reaped);
 	*in = posted != reaped;
 	*out = nvdio_ring_room(READ_ONCE(ring->sq_head), posted, reaped,
 			       ring->cq_mask + 1);

@@ -28,6 +28,6 @@ struct page *nvdio_ring_page(const struct nvdio_ring *ring, unsigned long nr);
 int nvdio_ring_submit(struct nvdio_ring *ring, u32 most);
 int nvdio_ring_wait(struct nvdio_ring *ring, u32 most);
 void nvdio_ring_arm_poll(struct nvdio_ring *ring);
-void nvdio_ring_ready(const struct nvdio_ring *ring, bool *in, bool *out);
+void nvdio_ring_ready(struct nvdio_ring *ring, bool *in, bool *out);
 
 #endif /* NVDIO_RING_H */

@@ -56,7 +56,8 @@ void nvdio_ring_event(struct nvdio_ring *ring)
 	}
 	if (armed & NVDIO_RING_POLL) {
 		ring->armed &= ~NVDIO_RING_POLL;
-		wake_up_poll(&ring->pollers, EPOLLIN | EPOLLRDNORM);
+		/* Without a key: io_uring must poll again, which arms it. */
+		wake_up(&ring->pollers);
 	}
 	/* Nothing is sent any more: this was the last one. */
 	if (armed & NVDIO_RING_CLOSED && ring->posted == ring->sq_head) {

@@ -116,6 +116,16 @@ static void batch_end_polled(struct nvdio_batch_op *op)
 	io_uring_cmd_do_in_task_lazy(ioucmd, batch_work);
 }
 
+/*
+ * Is the task that polls one of another address space than that of the results? It
+ * may be a child that has the ring, too. A worker has none and writes none.
+ */
+static bool batch_is_foreign(struct io_uring_cmd *ioucmd)
+{
+	return !(current->flags & PF_KTHREAD) &&
+	       READ_ONCE(io_uring_cmd_get_task(ioucmd)->mm) != current->mm;
+}
+
 /**
  * nvdio_uring_batch_polled() - complete a batch that its ring found by polling
  * @ioucmd: command
@@ -127,7 +137,10 @@ struct io_uring_cmd *nvdio_uring_batch_polled(struct io_uring_cmd *ioucmd)
 {
 	struct io_uring_cmd *next = batch_pdu(ioucmd)->next;
 
-	batch_done(ioucmd, 0);
+	if (unlikely(batch_pdu(ioucmd)->op.bad) && batch_is_foreign(ioucmd))
+		io_uring_cmd_do_in_task_lazy(ioucmd, batch_work);
+	else
+		batch_done(ioucmd, 0);
 	return next;
 }
 

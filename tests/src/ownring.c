@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
@@ -505,6 +506,37 @@ static void epoll_edge(void)
 	epolls(EPOLLET);
 }
 
+/* One poll request of io_uring tells of each completion. */
+static void multishot(void)
+{
+	struct __kernel_timespec patience = { .tv_sec = 20 };
+	struct nvdio_io io = read_of(AT, 0, PG, 5);
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	unsigned int told = 0;
+	struct own r;
+
+	own_open(&r, node, 4, 0);
+	if (io_uring_queue_init(8, &ring, 0))
+		bail("io_uring_queue_init");
+	io_uring_prep_poll_multishot(io_uring_get_sqe(&ring), r.fd, POLLIN);
+	io_uring_submit(&ring);
+	for (int i = 0; i < 3; i++) {
+		own_put(&r, &io);
+		own_publish(&r);
+		is(own_enter(&r, 1, 0), 1, "a read");
+		if (io_uring_wait_cqe_timeout(&ring, &cqe, &patience))
+			break;
+		told++;
+		io_uring_cqe_seen(&ring, cqe);
+		while (own_ready(&r))
+			own_get(&r);
+	}
+	is(told, 3, "poll of io_uring with many CQEs tells of each");
+	io_uring_queue_exit(&ring);
+	own_close(&r);
+}
+
 static void mmaps(void)
 {
 	const int rw = PROT_READ | PROT_WRITE;
@@ -667,6 +699,7 @@ static const struct t_case cases[] = {
 	{ "polls", polls },
 	{ "epoll_level", epoll_level },
 	{ "epoll_edge", epoll_edge },
+	{ "multishot", multishot },
 	{ "mmaps", mmaps },
 	{ "children", children },
 	{ "exclusive", exclusive },

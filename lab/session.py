@@ -22,6 +22,10 @@ LOOK_EVERY = 2.0
 # Processor time of QEMU after which a boot that spins is given up, in seconds.
 BOOT_LIMIT = 240.0
 
+# An assertion of QEMU's that fails now and then where one emulated processor changes the
+# memory map (a BAR is enabled, or moved) and another one accesses it; no driver is to blame.
+QEMU_BUG = "iotlb_to_section: Assertion"
+
 
 class Stage(enum.IntEnum):
     """How far the guest came, by what it says on its control port."""
@@ -180,10 +184,13 @@ class Ending:
     exit_status: int | None
 
 
-def why_again(ending: Ending, trouble: bool) -> str:
+def why_again(ending: Ending, trouble: bool, qemu_said: Sequence[str] = ()) -> str:
     """Why a machine without a status is to be started once more, or "". trouble: in the
     kernel's log. What nvdio may have caused is not tried again: that would hide it."""
     crashed = ending.exit_status is not None and ending.exit_status < 0
+    if ending.status is None and crashed and not trouble and \
+            any(QEMU_BUG in line for line in qemu_said):
+        return f"QEMU ended by signal {-(ending.exit_status or 0)}"
     if ending.status is not None or ending.stage == Stage.COMMAND:
         return ""
     if ending.stage == Stage.MODULE and (trouble or not crashed):
@@ -227,7 +234,7 @@ def judge(ending: Ending, session: Session, lines: Sequence[str], qemu_said: Seq
     once more."""
     bad = kernel_log.trouble(lines, allow)
     if not last:
-        again = why_again(ending, bool(bad))
+        again = why_again(ending, bool(bad), qemu_said)
         if again:
             return Verdict(LAB_ERROR, "; ".join([again, *qemu_said[-1:]]))
     if ending.given_up:

@@ -285,12 +285,19 @@ static void maps_of_others(void)
 	struct own ring;
 	uint32_t id;
 
-	own_open(&ring, other, 4, 0);
+	own_open(&ring, node, 4, 0);
 	own_memory(other, LEN, 0, &id, NULL);
 	io.map = id;
 	is(own_do(&ring, &io, NULL), PG, "a map of another file of the same program");
 	close(other);
 	is(own_do(&ring, &io, NULL), -ENOENT, "its file is closed, and it is gone");
+	own_close(&ring);
+	other = dev_open(O_RDWR);
+	own_open(&ring, other, 4, 0);
+	own_memory(other, LEN, 0, &id, NULL);
+	io.map = id;
+	close(other);
+	is(own_do(&ring, &io, NULL), PG, "but not if a ring was made from it");
 	io.map = map;
 	is(own_do(&ring, &io, NULL), PG, "another map, by a ring whose node is closed");
 	own_close(&ring);

@@ -149,6 +149,16 @@ def test_again() -> None:
         ok(bool(why) == want, f"E: {text}: {'started once more' if want else 'not tried again'}")
 
 
+def test_qemu_bug() -> None:
+    said = ["x", "physmem.c:2671: iotlb_to_section: Assertion `i < n' failed."]
+    end = Ending(Stage.COMMAND, None, None, -6)
+    ok(why_again(end, False, said), "E: QEMU's own assertion in a test: started once more")
+    ok(not why_again(end, True, said), "E: not with trouble in the log")
+    ok(not why_again(end, False, said[:1]), "E: nor another one")
+    ok(not why_again(Ending(Stage.COMMAND, 0, None, -6), False, said),
+       "E: nor if there is a status")
+
+
 def test_judge() -> None:
     clean = ["[    1.0] nvdio: hello"]
     bad = clean * 9 + ["[    2.0] WARNING: CPU: 0 PID: 1 at x.c:1"]
@@ -193,6 +203,7 @@ test_leaving()
 test_timeout()
 test_still()
 test_again()
+test_qemu_bug()
 test_judge()
 test_judge_no_status()
 finish()

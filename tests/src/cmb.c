@@ -34,16 +34,6 @@
 static int fd, ctrl;		/* the namespace, O_DIRECT; its controller */
 static size_t cmb;		/* bytes of the memory buffer */
 
-static long map_error(int node, size_t len, int prot, int flags, uint64_t offset)
-{
-	void *p = mmap(NULL, len, prot, flags, node, (off_t)offset);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	munmap(p, len);
-	return 0;
-}
-
 static void *map(int node, size_t len, int prot, uint64_t offset)
 {
 	void *p = mmap(NULL, len, prot, MAP_SHARED, node, (off_t)offset);

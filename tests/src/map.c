@@ -45,16 +45,6 @@ static char *map_new(size_t len)
 	return p;
 }
 
-static long map_error(int node, size_t len, int prot, int flags, uint64_t offset)
-{
-	void *p = mmap(NULL, len, prot, flags, node, (off_t)offset);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	munmap(p, len);
-	return 0;
-}
-
 /* Maps end soon after the last reference to them; wait until there are so many. */
 static uint64_t maps_settled(uint64_t want)
 {
@@ -992,15 +982,6 @@ static void gone_in_flight(void)
 
 /* ---- for a controller that does what it is told (lab/vm --vfu) ---- */
 
-static void tell(const char *line)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "vfu %s >/dev/null", line);
-	if (system(command))
-		bail("%s", command);
-}
-
 /* The namespace may have got a new node. */
 static void reset_and_reopen(void)
 {
@@ -1020,14 +1001,14 @@ static void sgls_lost(void)
 	char *old = map_new(64 * KiB), *new;
 
 	works(old, 64 * KiB, "with SGLs");
-	tell("set sgls 0");
+	vfu_tell("set sgls 0");
 	reset_and_reopen();
 	is(ctrl_counter("sgls"), 0, "a reset takes the SGLs");
 	works(old, 64 * KiB, "memory from before");
 	works(old + 512, PG, "one page of it");
 	new = map_new(64 * KiB);
 	works(new, 64 * KiB, "memory from afterwards");
-	tell("set sgls 1");
+	vfu_tell("set sgls 1");
 	reset_and_reopen();
 	is(ctrl_counter("sgls"), 1, "another one gives them back");
 	works(old, 64 * KiB, "the older memory");
@@ -1051,14 +1032,14 @@ static void sgls_lost_blocks(void)
 	if (buf == MAP_FAILED)
 		bail("mmap");
 	r.id = a.id;
-	tell("ns 1 lbads=13");
+	vfu_tell("ns 1 lbads=13");
 	reset_and_reopen();
 	fill(buf, a.len, 1, 0);
 	is_ret(pwrite(fd, buf, 16 * KiB, 0), 16 * KiB, "blocks of 8 KiB: write");
 	memset(buf, 0, a.len);
 	is_ret(ioctl(fd, NVDIO_IOC_RW, &r), 8 * KiB, "blocks of 8 KiB: NVDIO_IOC_RW");
 	holds(buf, 8 * KiB, 1, 0, "blocks of 8 KiB: what was read");
-	tell("set sgls 0");
+	vfu_tell("set sgls 0");
 	reset_and_reopen();
 	memset(buf, 0, a.len);
 	is_ret(ioctl(fd, NVDIO_IOC_RW, &r), -EOPNOTSUPP, "without SGLs: a read");
@@ -1066,8 +1047,8 @@ static void sgls_lost_blocks(void)
 	is_ret(ioctl(fd, NVDIO_IOC_RW, &r), -EOPNOTSUPP, "without SGLs: a write");
 	is_ret(pread(fd, buf + PG, 16 * KiB, 0), 16 * KiB, "without SGLs: pread()");
 	holds(buf + PG, 16 * KiB, 1, 0, "without SGLs: what it has read");
-	tell("set sgls 1");
-	tell("ns 1 lbads=9");
+	vfu_tell("set sgls 1");
+	vfu_tell("ns 1 lbads=9");
 	reset_and_reopen();
 	munmap(buf, a.len);
 	close(ctrl);
@@ -1092,7 +1073,7 @@ static pid_t held_child(void)
 {
 	pid_t pid;
 
-	tell("hold read count=1");
+	vfu_tell("hold read count=1");
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
@@ -1110,14 +1091,14 @@ static void held(void)
 	pid_t pid = held_child();
 	int status = -1;
 
-	tell("release");
+	vfu_tell("release");
 	ok(waitpid(pid, &status, 0) == pid && !status, "the read ends, and MAP_DEL");
 	none_left("released");
 	pid = held_child();
 	kill(pid, SIGKILL);
 	sleep(1);
 	is(ctrl_counter("maps"), 1, "the child is killed, the memory stays");
-	tell("release");
+	vfu_tell("release");
 	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status), "the read ends, and the child");
 	none_left("killed");
 	pid = held_child();
@@ -1139,7 +1120,7 @@ static void many_held(void)
 
 	if (io_setup(MANY, &aio))
 		bail("io_setup");
-	tell("hold read count=all");
+	vfu_tell("hold read count=all");
 	for (int i = 0; i < MANY; i++) {
 		char *p = map_new(PG);
 
@@ -1158,8 +1139,8 @@ static void many_held(void)
 	for (int i = 0; i < 300 && ctrl_counter("maps") > MANY; i++)
 		usleep(100 * 1000);
 	is(ctrl_counter("maps"), MANY, "one that has no read ends");
-	tell("clear");
-	tell("release");
+	vfu_tell("clear");
+	vfu_tell("release");
 	is(io_getevents(aio, MANY, MANY, ev, NULL), MANY, "the reads end");
 	io_destroy(aio);
 	none_left("many held");

@@ -502,15 +502,6 @@ static void killed_in_flight(void)
 
 /* ---- for a controller that does what it is told (lab/vm --vfu) ---- */
 
-static void tell(const char *line)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "vfu %s >/dev/null", line);
-	if (system(command))
-		bail("%s", command);
-}
-
 static bool is_held(void)
 {
 	return !system("test \"$(vfu held)\" = 1");
@@ -550,7 +541,7 @@ static pid_t held_child(uint64_t before)
 {
 	pid_t pid;
 
-	tell("hold read count=1");
+	vfu_tell("hold read count=1");
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
@@ -575,7 +566,7 @@ static void held(void)
 		return;
 	}
 	pid = held_child(before);
-	tell("release");
+	vfu_tell("release");
 	ok(waitpid(pid, &status, 0) == pid && !status, "the read ends, and MAP_DEL");
 	gone(before, "released");
 	pid = held_child(before);
@@ -583,7 +574,7 @@ static void held(void)
 	sleep(1);
 	is(ctrl_counter("maps"), 1, "the child is killed, the dma-buf stays");
 	is(bufs(), before + 1, "also for its exporter");
-	tell("release");
+	vfu_tell("release");
 	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status), "the read ends, and the child");
 	gone(before, "killed");
 	pid = held_child(before);

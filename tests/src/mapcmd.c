@@ -566,15 +566,6 @@ static void cmds_in_flight(void)
 
 /* ---- a controller that keeps a command (lab/vfu) ---- */
 
-static void tell(const char *line)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "vfu %s >/dev/null", line);
-	if (system(text))
-		bail("%s", text);
-}
-
 static void *read_thread(void *p)
 {
 	struct nvme_uring_cmd c = command(OP_READ, p, IO);
@@ -610,7 +601,7 @@ static pid_t held_child(long want)
 	uint64_t before = counter("stats/mapped");
 	pid_t pid;
 
-	tell("hold read count=1");
+	vfu_tell("hold read count=1");
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
@@ -629,7 +620,7 @@ static void held_part(void)
 	int status = -1, ctrl;
 	pid_t pid = held_child(0);
 
-	tell("release");
+	vfu_tell("release");
 	ok(waitpid(pid, &status, 0) == pid && !status,
 	   "%s, released: the command ends, and MAP_DEL", way->name);
 	none_left("released");
@@ -637,7 +628,7 @@ static void held_part(void)
 	kill(pid, SIGKILL);
 	sleep(1);
 	is(ctrl_counter("maps"), 1, "%s, killed: the memory stays", way->name);
-	tell("release");
+	vfu_tell("release");
 	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status),
 	   "%s, killed: the command ends, and the program", way->name);
 	none_left("killed");

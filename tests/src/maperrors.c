@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <linux/dma-heap.h>
 #include <linux/fs.h>
 #include <linux/udmabuf.h>
@@ -340,23 +339,6 @@ static void write_to(const char *path, const char *text)
 	close(f);
 }
 
-/* Under another name, if the map still refers to the old controller: it ends by itself. */
-static bool is_back(const char *pci)
-{
-	char pattern[128];
-	glob_t found;
-
-	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%.32s/nvdio/nvdio*/nvdio*n1", pci);
-	for (int n = 0; n < 300; n++) {
-		if (!glob(pattern, 0, NULL, &found)) {
-			globfree(&found);
-			return true;
-		}
-		usleep(100 * 1000);
-	}
-	return false;
-}
-
 /* A range; the name of its case. */
 static void ranges(void)
 {
@@ -407,7 +389,7 @@ static void unbound(void)
 	close(ro);
 	close(wo);
 	write_to("/sys/bus/pci/drivers/nvdio/bind", pci);
-	ok(is_back(pci), "bound again");
+	ok(node_is_back(pci), "bound again");
 }
 
 static void setup(void)

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -314,22 +313,6 @@ void queues_status(void)
 		status_of(types[i]);
 }
 
-static bool is_back(const char *pci)
-{
-	char pattern[128];
-	glob_t found;
-
-	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%.32s/nvdio/nvdio*/nvdio*n1", pci);
-	for (int n = 0; n < 300; n++) {
-		if (!glob(pattern, 0, NULL, &found)) {
-			globfree(&found);
-			return true;
-		}
-		usleep(100 * 1000);
-	}
-	return false;
-}
-
 /* Each I/O is answered, with -ENODEV. */
 void queues_gone(void)
 {
@@ -362,5 +345,5 @@ void queues_gone(void)
 	is(nvdio_mem_free(fd, &mem), -ENODEV, "memory: ENODEV");
 	close(fd);
 	write_to("/sys/bus/pci/drivers/nvdio/bind", pci);
-	ok(is_back(pci), "bound again");
+	ok(node_is_back(pci), "bound again");
 }

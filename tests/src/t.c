@@ -334,6 +334,41 @@ void *missing_pages(size_t len, int *uffd)
 	return p;
 }
 
+long map_error(int node, size_t len, int prot, int flags, uint64_t offset)
+{
+	void *p = mmap(NULL, len, prot, flags, node, (off_t)offset);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	munmap(p, len);
+	return 0;
+}
+
+bool node_is_back(const char *pci)
+{
+	char pattern[128];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%.32s/nvdio/nvdio*/nvdio*n1", pci);
+	for (int n = 0; n < 300; n++) {
+		if (!glob(pattern, 0, NULL, &found)) {
+			globfree(&found);
+			return true;
+		}
+		usleep(100 * 1000);
+	}
+	return false;
+}
+
+void vfu_tell(const char *line)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "vfu %s >/dev/null", line);
+	if (system(command))
+		bail("%s", command);
+}
+
 void *shared_memory(size_t len)
 {
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -131,6 +131,18 @@ void *pages(size_t len);
 /* Memory of which no page is there until userfaultfd @uffd provides it, or bail. */
 void *missing_pages(size_t len, int *uffd);
 
+/* mmap() and munmap(). Return: 0 or -errno. */
+long map_error(int node, size_t len, int prot, int flags, uint64_t offset);
+
+/*
+ * Wait until the controller at @pci has a node again, perhaps under another name, if something
+ * refers to the old one still.
+ */
+bool node_is_back(const char *pci);
+
+/* A line for the controller of lab/vfu, bail if it refuses. */
+void vfu_tell(const char *line);
+
 /* Zeroed memory that a process shares with its children, bail when there is none. */
 void *shared_memory(size_t len);
 

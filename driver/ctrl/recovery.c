@@ -54,7 +54,7 @@ static void recovery_begin(struct nvdio_ctrl *ctrl)
 	mutex_unlock(&ctrl->lock);
 }
 
-/* No register of a suspended controller is accessed: the end of recovery waits. */
+/* No register of a suspended controller, which may be in D3, is accessed. */
 static void recovery_later(struct nvdio_ctrl *ctrl)
 {
 	if (!nvdio_ctrl_gone(ctrl))
@@ -82,6 +82,7 @@ static void recovery_end(struct nvdio_ctrl *ctrl)
 			 csts);
 		nvdio_ctrl_halt(ctrl, false, NVDIO_SC_RESET);
 	}
+	/* What restarting waits for is nobody's reset. */
 	WRITE_ONCE(ctrl->core_waits, false);
 	nvdio_ctrl_let_go(ctrl);
 unlock:
@@ -93,6 +94,13 @@ unlock:
 static void recovery_give_up(struct nvdio_ctrl *ctrl)
 {
 	nvdio_ctrl_lock_urgent(ctrl);
+	if (ctrl->suspended) {
+		/* Its resume must not restart it. */
+		ctrl->recovering = true;
+		ctrl->held = true;
+		recovery_later(ctrl);
+		goto unlock;
+	}
 	ctrl->recovering = false;
 	if (ctrl->state == NVDIO_CTRL_LIVE)
 		nvdio_ctrl_hold(ctrl);
@@ -103,6 +111,7 @@ static void recovery_give_up(struct nvdio_ctrl *ctrl)
 		nvdio_master_isolate(ctrl);
 		nvdio_ctrl_kill(ctrl);
 	}
+unlock:
 	mutex_unlock(&ctrl->lock);
 }
 
@@ -118,10 +127,7 @@ void nvdio_recovery_late(struct work_struct *work)
 					       struct nvdio_ctrl,
 					       recovery_work);
 
-	/* It may be in D3. */
-	if (READ_ONCE(ctrl->suspended))
-		recovery_later(ctrl);
-	else if (pci_channel_offline(ctrl->pdev))
+	if (pci_channel_offline(ctrl->pdev))
 		recovery_give_up(ctrl);
 	else
 		recovery_end(ctrl);

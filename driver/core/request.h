@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <linux/llist.h>
 #include <linux/nvme.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 struct nvdio_map;
@@ -145,9 +146,11 @@ struct nvdio_request {
 	u16 cid;
 	u8 state;
 	u8 nr_pages;
-	u32 deadline;
-	u16 flags;
-	u16 qid;
+	struct_group_tagged(nvdio_req_terms, terms,
+		u32 deadline;
+		u16 flags;
+		u16 qid;
+	);
 	struct nvdio_ns *ns;
 	union {
 		u64 slba;

@@ -241,7 +241,8 @@ nvdio_cmd_dptr_of_map(struct nvdio_cmd_dptr *dptr,
 /**
  * nvdio_cmd_rw_whole() - fill all of a Read or Write, in eight stores
  * @cmd: SQE
- * @head: opcode, command identifier and, in the high half, namespace identifier
+ * @head: opcode, flags of @dptr, command identifier and, in the high half, namespace
+ *	identifier
  * @slba: first block
  * @cdw12: Command Dword 12 (nvdio_rw_cdw12()) and, in the high half, Dword 13
  * @dptr: data pointer
@@ -254,7 +255,7 @@ nvdio_cmd_rw_whole(struct nvme_command *cmd, u64 head, u64 slba, u64 cdw12,
 {
 	__le64 *words = (__le64 *)cmd;
 
-	words[0] = cpu_to_le64(head | dptr->flags);
+	words[0] = cpu_to_le64(head);
 	words[1] = 0;
 	words[2] = 0;
 	words[3] = dptr->prp1;

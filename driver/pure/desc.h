@@ -33,6 +33,23 @@ struct nvdio_desc_limits {
 	bool read_only;
 };
 
+/* nvdio_desc_what() of descriptors without flags. */
+#define NVDIO_DESC_WHAT(map, op)	((map) | (u32)(op) << 16)
+
+/**
+ * nvdio_desc_what() - map, operation and flags of a descriptor, as one number
+ * @io: descriptor
+ *
+ * One load, where the members are in this order in a word.
+ *
+ * Context: any.
+ * Return: NVDIO_DESC_WHAT(), with the flags above.
+ */
+static __always_inline u32 nvdio_desc_what(const struct nvdio_io *io)
+{
+	return io->map | (u32)io->op << 16 | (u32)io->flags << 24;
+}
+
 int nvdio_desc_check(const struct nvdio_desc_limits *limits,
 		     const struct nvdio_io *io);
 

@@ -44,6 +44,26 @@ void nvdio_map_table_set(const struct nvdio_map_table *table, u32 page,
 			 u64 dma);
 
 /**
+ * nvdio_map_table_dma() - bus address of a byte
+ * @table: table
+ * @offset: the byte's, in the memory
+ *
+ * Context: any.
+ * Return: PRP entry for what of its page begins there.
+ */
+static __always_inline __le64
+nvdio_map_table_dma(const struct nvdio_map_table *table, u64 offset)
+{
+	const u32 page = offset >> NVDIO_MPS_SHIFT;
+
+	if (unlikely(!table->lists))
+		return cpu_to_le64(table->base + offset);
+	return table->lists[page / NVDIO_MAP_LIST_PAGES]
+			   [page % NVDIO_MAP_LIST_PAGES] |
+	       cpu_to_le64(offset & NVDIO_MPS_MASK);
+}
+
+/**
  * nvdio_map_table_prp() - where the PRP list from some page on is
  * @table: table with lists
  * @page: number of the page

@@ -19,6 +19,7 @@
 
 #include "fuzz_calls.h"
 #include "fuzz_change.h"
+#include "fuzz_many.h"
 #include "fuzz_maps.h"
 #include "t.h"
 
@@ -717,17 +718,22 @@ static void prep_rw(struct io_uring_sqe *sqe)
 static void call_sqe(void)
 {
 	struct io_uring_sqe room[2], *sqe;
-	unsigned int flags = one_in(3) ? any(128) : 0, cmd = any(2), data = any(64);
+	unsigned int flags = one_in(3) ? any(128) : 0, cmd = any(4), data = any(64);
+	const char *text = "";
 
 	memset(room, 0, sizeof(room));
 	room->fd = node();
-	if (cmd)
+	if (cmd == 2) {
+		text = fuzz_batch(room);
+	} else if (cmd) {
 		prep_any_command(room);
-	else
+		text = shown((void *)room->cmd);
+	} else {
 		prep_rw(room);
+	}
 	if (!doing("sqe opcode %u fd %d flags %#x addr %#llx len %#x off %#llx rw %#x%s%s",
 		   room->opcode, room->fd, flags, room->addr, room->len, room->off, room->rw_flags,
-		   cmd ? ": " : "", cmd ? shown((void *)room->cmd) : "") || !ring_up)
+		   cmd ? ": " : "", text) || !ring_up)
 		return;
 	sqe = io_uring_get_sqe(&ring);
 	if (!sqe)
@@ -764,9 +770,10 @@ static const struct {
 	{ call_other, 5 }, { call_memory, 3 }, { call_reopen, 1 }, { call_command, 16 },
 	{ call_submit_io, 3 }, { call_ioctl, 8 }, { call_aio, 12 }, { call_ring, 2 },
 	{ call_sqe, 30 }, { call_enter, 12 }, { fuzz_maps_memory, 12 }, { fuzz_maps_ioctl, 12 },
+	{ fuzz_ring, 24 }, { fuzz_range, 1 },
 };
 
-/* ---- for fuzz_maps.c ---- */
+/* ---- for fuzz_maps.c and fuzz_many.c ---- */
 
 char *const fuzz_base = (char *)BASE;
 
@@ -793,6 +800,17 @@ int fuzz_fd(int f)
 int fuzz_file(void)
 {
 	return node();
+}
+
+uintptr_t fuzz_buffer(uint64_t len)
+{
+	return buffer_of(len).at;
+}
+
+void fuzz_set_fd(int f, int fd)
+{
+	close(fds[f]);
+	fds[f] = fd;
 }
 
 /* ---- for fuzz.c ---- */

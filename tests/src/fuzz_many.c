@@ -86,7 +86,7 @@ const char *fuzz_batch(struct io_uring_sqe *sqe)
 	struct nvdio_io *ios = (void *)(fuzz_base + FUZZ_DESCRIPTORS);
 	unsigned int nr = one_in(12) ? fuzz_any(65536) : 1 + fuzz_any(IOS);
 	struct nvdio_batch b = { .nr = nr, .io_size = sizeof(*ios), .flags = fuzz_any(2) };
-	const bool fixed = fuzz_any(2);
+	const bool fixed = one_in(3);
 	static char text[128];
 
 	fill_in(ios, IOS, 63, 0, fixed, true);
@@ -253,12 +253,14 @@ void fuzz_ring(void)
 
 	if (what == 0) {
 		ring_end(r);
-	} else if (what < 4) {
+	} else if (what < 8) {
+		if (one_in(2))
+			fuzz_maps_alloc(fuzz_file(), fuzz_any(4));
 		ring_create(r);
 		ring_mmap(r);
-	} else if (what == 4) {
+	} else if (what == 8) {
 		ring_mmap(r);
-	} else if (what < 14) {
+	} else if (what < 20) {
 		ring_fill(r);
 		ring_enter(r);
 	} else {

@@ -195,6 +195,17 @@ static void add(int f)
 	ids[slot] = a->id;
 }
 
+void fuzz_maps_alloc(int f, unsigned int slot)
+{
+	struct nvdio_map_add a = { .len = 32 * PG, .flags = NVDIO_MAP_ALLOC };
+
+	if (!fuzz_doing("maps alloc fd %d to %u", f, slot))
+		return;
+	fuzz_did(ioctl(fuzz_fd(f), NVDIO_IOC_MAP_ADD, &a));
+	if (a.id)
+		ids[slot] = a.id;
+}
+
 static void rw(int f)
 {
 	struct nvdio_rw room[520] = { { .flags = fuzz_any(4) } }, *r = room;

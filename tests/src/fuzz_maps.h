@@ -23,6 +23,9 @@ void fuzz_maps_fill(size_t len);
 /* An identifier of this process, or one that is none; @which is what is printed. */
 uint32_t fuzz_map_id(unsigned int which);
 
+/* Memory of the driver's, by file @f; its identifier is number @slot. */
+void fuzz_maps_alloc(int f, unsigned int slot);
+
 /* ---- of fuzz_calls.c ---- */
 
 /* For descriptors, of which it holds 256. */

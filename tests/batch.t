@@ -18,6 +18,17 @@ guest "6.12, failures" --kernel 6.12 --vfu 'ns 1 size=64M' \
 guest "6.12, a lost completion" --kernel 6.12 --modargs io_timeout=1 --vfu 'ns 1 size=64M' \
 	--run "tests/guest/io $bin /dev/nvdio0n1 'batchfail -t lost'"
 if full; then
+	# Both kernels, off and strict, 1 and 4 CPUs.
+	for kernel in 6.12 latest; do
+		for iommu in off strict; do
+			for cpus in 1 4; do
+				guest "$kernel, IOMMU $iommu, $cpus CPUs, contents" --kernel "$kernel" --iommu "$iommu" \
+					--cpus "$cpus" --silent-limit 0 --nvme mdts=7 --ns size=256M \
+					--ns size=256M,logical_block_size=4096,physical_block_size=4096 \
+					--run "SECONDS=$seconds tests/guest/io $bin '/dev/nvdio0n1 /dev/nvdio0n2' 'batchrun -t random_runs'"
+			done
+		done
+	done
 	guest "6.12, strict IOMMU, 4 CPUs, few tags" --kernel 6.12 --iommu strict --cpus 4 --modargs io_queue_depth=33 \
 		--nvme '' --ns size=256M --run "SECONDS=$seconds tests/guest/io $bin /dev/nvdio0n1 'batch -t crowd' batchrun"
 	guest "debug" --kernel debug --cpus 4 --timeout 3000 --nvme '' --ns size=256M \

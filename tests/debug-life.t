@@ -38,7 +38,7 @@ guest "debug, fuzz, failures" --kernel debug --append 'kmemleak=on slab_nomerge'
 	--allow-log "$qemu_irq" --modargs "poll_queues=1 io_queue_depth=64 bounce_buffers=8 $no_shadow" --nvme '' --ns size=256M \
 	--run "NVDIO_SEED='${NVDIO_SEED-}' tests/guest/fuzz $bin ${FUZZ_TIME:-20} failslab fail_page_alloc fail_usercopy"
 # The same, one by one: the first, the second, ... of a call, of a reset, of probe.
-sweeps="'failslab direct' 'fail_usercopy identify' 'failslab map_user' 'fail_usercopy map_user' 'failslab map_dmabuf' 'failslab reset' 'failslab bind'"
+sweeps="'failslab direct' 'fail_usercopy identify' 'failslab map_user' 'fail_usercopy map_user' 'failslab map_dmabuf' 'fail_usercopy batch' 'failslab ring' 'fail_usercopy ring' 'failslab reset' 'failslab bind'"
 full && sweeps=
 guest "debug, each allocation fails" --kernel debug --append 'kmemleak=on slab_nomerge' --cpus 1 --timeout "$debug_limit" \
 	--allow-log "$qemu_irq" --modargs "poll_queues=1 io_queue_depth=32 bounce_buffers=2 $no_shadow" --nvme '' --ns size=256M \

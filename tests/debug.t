@@ -32,6 +32,10 @@ full && guest "debug, topology" --kernel debug --timeout "$debug_limit" \
 	--run tests/guest/topology
 full && guest "debug, fio" --kernel debug --timeout "$debug_limit" --nvme '' --ns size=256M \
 	--run "tests/guest/fio /dev/nvdio0n1"
+# A minute for each interface.
+guest "debug, programs that mean no good" --kernel debug --append kmemleak=on --cpus 4 --timeout "$debug_limit" --silent-limit 0 \
+	--modargs poll_queues=1 --nvme '' --ns size=64M --ns size=64M \
+	--run "SECONDS=30 tests/guest/io $bin /dev/nvdio0n1 hostile"
 guest "debug, a controller that misbehaves" --kernel debug --timeout "$debug_limit" --vfu 'set oacs 0x102' \
 	--run "NVDIO_SEED='${NVDIO_SEED-}' tests/guest/vfu $bin $(full &&
 		echo ones stuck dead admin reread shutdown lacks effects status link remove events identify fuzz) completions"

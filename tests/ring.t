@@ -40,9 +40,9 @@ for kernel in $(kernels 6.12); do
 done
 if full; then
 	for kernel in 6.12 latest; do
-		contents "$kernel"
 		contents "$kernel, strict IOMMU, 4 CPUs" --cpus 4 --iommu strict
-		contents "$kernel, strict IOMMU" --iommu strict
+		contents "$kernel, one CPU" --cpus 1
+		contents "$kernel, strict IOMMU, one CPU" --cpus 1 --iommu strict
 	done
 fi
 tap_end

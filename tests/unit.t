@@ -10,7 +10,7 @@ out=/build/$id/unit
 tap_ok $? "the unit tests compile"
 sed 's/^/# /' "$tap_dir/log"
 for t in state_test filter_test looping_test dptr_test tags_test tags_test_tsan ns_ids_test status_test cmd_test map_table_test \
-	pfn_index_test cmb_test range_test ring_test x86_test; do
+	pfn_index_test cmb_test range_test desc_test ring_test x86_test; do
 	tap "$top/lab/sh" "$out/$t"
 	[ "$tap_new" -gt 0 ] && [ "$tap_status" = 0 ]
 	tap_ok $? "$t ended well (status $tap_status, $tap_new tests)"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Long random runs of batches: reads and writes of all sizes, in maps and registered
- * arenas, several batches in flight, contents compared for every descriptor. And a
- * program that changes descriptors while they are submitted, which must reach nothing
+ * arenas, several batches in flight, some of whose descriptors cannot be carried out;
+ * contents compared for every descriptor. And a program that changes descriptors while they are submitted, which must reach nothing
  * but its own memory.
  *
  * Each thread has a part of the disk, where no two I/Os in flight overlap if one is a
@@ -40,11 +40,12 @@ struct worker {
 	char *mem[MAPS];
 	uint32_t id[MAPS];
 	uint32_t *gen;			/* of each block of the part */
-	unsigned long ios, wrong;
+	unsigned long ios, bytes, refused, wrong;
 	struct flying {
 		struct nvdio_io ios[256];
 		struct nvdio_result res[256];
-		unsigned int nr;
+		int err[256];		/* what it fails with, or 0 */
+		unsigned int nr, bad;
 		int all;
 	} f[BATCHES];
 };
@@ -78,11 +79,45 @@ static bool stamped(struct worker *w, const char *p, uint64_t off, size_t len)
 	return true;
 }
 
-static char *where(struct worker *w, const struct nvdio_io *io)
+static char *where(const struct worker *w, const struct nvdio_io *io)
 {
 	if (io->map == NVDIO_MAP_RING_BUF)
 		return (char *)(uintptr_t)io->addr;
 	return w->mem[io->map == w->id[0] ? 0 : 1] + io->addr;
+}
+
+/* One that fails, for any reason. Returns its error. */
+static int spoil(struct worker *w, struct nvdio_io *io)
+{
+	switch (below(&w->seed, 5)) {
+	case 0:
+		io->stream = 1;
+		return -EINVAL;
+	case 1:
+		io->off = dev.size;
+		return -ENOSPC;
+	case 2:
+		io->op |= 0x40;
+		return -EOPNOTSUPP;
+	case 3:
+		io->off++;
+		return -EINVAL;
+	default:
+		io->flags = NVDIO_IO_ATOMIC << 1;
+		return -EINVAL;
+	}
+}
+
+/* What a good descriptor finds in its memory, or a read that will be refused. */
+static void stamp_memory(struct worker *w, const struct nvdio_io *io, uint64_t disk, bool spoilt)
+{
+	if (io->op == NVDIO_IO_WRITE && !spoilt) {
+		for (uint64_t i = disk / dev.lba; i < (disk + io->len) / dev.lba; i++)
+			w->gen[i]++;
+		stamp(w, where(w, io), io->off, io->len);
+	} else {
+		memset(where(w, io), 0xee, io->len);
+	}
 }
 
 /*
@@ -100,6 +135,7 @@ static void compose(struct worker *w, unsigned int b)
 
 	memset(f->res, 0x5a, sizeof(f->res));
 	f->all = below(&w->seed, 2);
+	f->bad = 0;
 	for (f->nr = 0; f->nr < want; f->nr++) {
 		struct nvdio_io *io = &f->ios[f->nr];
 		size_t max = small ? 2 * PG : SLOT_MAX, len;
@@ -124,41 +160,62 @@ static void compose(struct worker *w, unsigned int b)
 			.map = m == 2 ? NVDIO_MAP_RING_BUF : w->id[m],
 			.cookie = rnd(&w->seed),
 		};
-		if (io->op == NVDIO_IO_WRITE) {
-			if (!below(&w->seed, 8))
-				io->flags = NVDIO_IO_FUA;
-			for (uint64_t i = disk / dev.lba; i < (disk + len) / dev.lba; i++)
-				w->gen[i]++;
-			stamp(w, where(w, io), io->off, len);
-		} else {
-			memset(where(w, io), 0xee, len);
-		}
+		if (io->op == NVDIO_IO_WRITE && !below(&w->seed, 8))
+			io->flags = NVDIO_IO_FUA;
+		const bool spoilt = !below(&w->seed, 100);
+
+		stamp_memory(w, io, disk, spoilt);
+		f->err[f->nr] = spoilt ? spoil(w, io) : 0;
+		f->bad += spoilt;
 		disk += len;
 		mem += len;
 	}
-	if (f->nr < want && !below(&w->seed, 4))
+	if (f->nr < want && !below(&w->seed, 4)) {
+		f->err[f->nr] = 0;
 		f->ios[f->nr++] = (struct nvdio_io){ .op = NVDIO_IO_FLUSH };
+	}
+}
+
+/* All of its memory is what it was. */
+static bool untouched(const char *p, size_t len)
+{
+	while (len--)
+		if (*p++ != (char)0xee)
+			return false;
+	return true;
+}
+
+/* Descriptor @i has its result, and a read its contents. */
+static bool right(struct worker *w, const struct flying *f, unsigned int i)
+{
+	const struct nvdio_io *io = &f->ios[i];
+	const int want = f->err[i] ?: f->all ? (int)io->len : 0x5a5a5a5a;
+
+	if (f->res[i].res != want)
+		return false;
+	if (f->err[i])
+		return untouched(where(w, io), io->len);
+	return io->op != NVDIO_IO_READ || stamped(w, where(w, io), io->off, io->len);
 }
 
 static void check(struct worker *w, unsigned int b, int res)
 {
 	struct flying *f = &w->f[b];
-	unsigned int wrong = res != (int)f->nr;
+	unsigned int wrong = res != (int)(f->nr - f->bad);
 
 	if (wrong)
-		note("thread %u: %d of %u", w->nr, res, f->nr);
+		note("thread %u: %d of %u, with %u bad ones", w->nr, res, f->nr, f->bad);
 	for (unsigned int i = 0; i < f->nr; i++) {
 		const struct nvdio_io *io = &f->ios[i];
-		const int want = f->all ? (int)io->len : 0x5a5a5a5a;
-		bool bad = f->res[i].res != want;
 
-		if (io->op == NVDIO_IO_READ)
-			bad |= !stamped(w, where(w, io), io->off, io->len);
-		if (bad && wrong++ < 3)
+		if (!right(w, f, i) && wrong++ < 3)
 			note("thread %u: %u: op %u, off %#llx, len %u, map %u, addr %#llx: %d",
 			     w->nr, i, io->op, io->off, io->len, io->map, io->addr, f->res[i].res);
+		if (!f->err[i])
+			w->bytes += io->len;
 	}
 	w->ios += f->nr;
+	w->refused += f->bad;
 	w->wrong += wrong;
 }
 
@@ -245,10 +302,21 @@ static void prepare(struct worker *w, unsigned int nr)
 	}
 }
 
+/* What is on the disk at the end is what was written last. */
+static void check_disk(struct worker *w)
+{
+	const uint64_t at = (uint64_t)w->nr * PART;
+	char *p = pages(PART);
+
+	get(fd, p, PART, at);
+	w->wrong += !stamped(w, p, at, PART);
+	munmap(p, PART);
+}
+
 static void random_runs(void)
 {
 	static struct worker workers[THREADS];
-	unsigned long ios = 0, wrong = 0;
+	unsigned long ios = 0, bytes = 0, refused = 0, wrong = 0;
 
 	for (unsigned int i = 0; i < THREADS; i++)
 		prepare(&workers[i], i);
@@ -256,14 +324,18 @@ static void random_runs(void)
 		pthread_create(&workers[i].tid, NULL, work, &workers[i]);
 	for (unsigned int i = 0; i < THREADS; i++) {
 		pthread_join(workers[i].tid, NULL);
+		check_disk(&workers[i]);
 		ios += workers[i].ios;
+		bytes += workers[i].bytes;
+		refused += workers[i].refused;
 		wrong += workers[i].wrong;
 		io_uring_queue_exit(&workers[i].ring);
 		is(ioctl(fd, NVDIO_IOC_MAP_DEL, &workers[i].id[0]), 0, "map deleted");
 		is(ioctl(fd, NVDIO_IOC_MAP_DEL, &workers[i].id[1]), 0, "map deleted");
 		munmap(workers[i].mem[0], MEM);
 	}
-	note("%lu I/Os", ios);
+	note("%lu descriptors compared, %lu MiB, of which %lu were to be refused", ios, bytes / MiB,
+	     refused);
 	is(wrong, 0, "all had the right contents and results");
 	ok(ios > 1000, "there were some");
 }

@@ -407,6 +407,8 @@ static const struct sweep {
 	{ "map_alloc", do_map_alloc, after_map },
 	{ "map_dmabuf", do_map_dmabuf, after_map },
 	{ "map_mmap", do_map_mmap, after_map },
+	{ "batch", do_batch, after_map },
+	{ "ring", do_ring, after_map },
 };
 
 /* Let the @n-th allocation of this task fail from now on, or none. */
@@ -485,7 +487,9 @@ int main(int argc, char **argv)
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (buf == MAP_FAILED)
 		bail("mmap: %s", strerror(errno));
-	if (s->after == after_map)
+	if (s->call == do_batch || s->call == do_ring)
+		many_prepare();
+	else if (s->after == after_map)
 		map_prepare();
 	is_bind = s->call == do_bind;
 	if (is_bind && do_unbind())

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What failnth.c, which repeats calls, and the calls in failnth_map.c have of each other. */
+/* What failnth.c, which repeats calls, and the calls in its other files have of each other. */
 #ifndef NVDIO_FAILNTH_H
 #define NVDIO_FAILNTH_H
 
@@ -35,5 +35,13 @@ int do_map_mmap(void);
 
 /* No map is left. */
 void after_map(void);
+
+/* ---- failnth_many.c; after_map() is for these as well ---- */
+
+/* To be called once. */
+void many_prepare(void);
+
+int do_batch(void);
+int do_ring(void);
 
 #endif /* NVDIO_FAILNTH_H */

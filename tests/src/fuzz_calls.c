@@ -19,6 +19,7 @@
 
 #include "fuzz_calls.h"
 #include "fuzz_change.h"
+#include "fuzz_many.h"
 #include "fuzz_maps.h"
 #include "t.h"
 
@@ -714,20 +715,26 @@ static void prep_rw(struct io_uring_sqe *sqe)
 	sqe->rw_flags = sqe->opcode == IORING_OP_ASYNC_CANCEL ? (int)any(16) : rwf();
 }
 
-static void call_sqe(void)
+static void add_sqe(bool batch)
 {
 	struct io_uring_sqe room[2], *sqe;
 	unsigned int flags = one_in(3) ? any(128) : 0, cmd = any(2), data = any(64);
+	const char *text = "";
 
 	memset(room, 0, sizeof(room));
 	room->fd = node();
-	if (cmd)
+	if (batch) {
+		room->fd = any(F_CTRL);
+		text = fuzz_batch(room);
+	} else if (cmd) {
 		prep_any_command(room);
-	else
+		text = shown((void *)room->cmd);
+	} else {
 		prep_rw(room);
+	}
 	if (!doing("sqe opcode %u fd %d flags %#x addr %#llx len %#x off %#llx rw %#x%s%s",
 		   room->opcode, room->fd, flags, room->addr, room->len, room->off, room->rw_flags,
-		   cmd ? ": " : "", cmd ? shown((void *)room->cmd) : "") || !ring_up)
+		   *text ? ": " : "", text) || !ring_up)
 		return;
 	sqe = io_uring_get_sqe(&ring);
 	if (!sqe)
@@ -756,17 +763,30 @@ static void call_enter(void)
 		io_uring_cqe_seen(&ring, cqe);
 }
 
+static void call_sqe(void)
+{
+	add_sqe(false);
+}
+
+static void call_batches(void)
+{
+	for (unsigned int i = 1 + any(3); i--;)
+		add_sqe(true);
+	call_enter();
+}
+
 static const struct {
 	void (*call)(void);
 	unsigned int weight;
 } kinds[] = {
 	{ call_rw, 16 }, { call_rwv, 16 }, { call_position, 3 }, { call_splice, 5 },
 	{ call_other, 5 }, { call_memory, 3 }, { call_reopen, 1 }, { call_command, 16 },
-	{ call_submit_io, 3 }, { call_ioctl, 8 }, { call_aio, 12 }, { call_ring, 2 },
+	{ call_submit_io, 3 }, { call_ioctl, 8 }, { call_aio, 12 }, { call_ring, 3 },
 	{ call_sqe, 30 }, { call_enter, 12 }, { fuzz_maps_memory, 12 }, { fuzz_maps_ioctl, 12 },
+	{ call_batches, 12 }, { fuzz_ring, 24 }, { fuzz_range, 1 },
 };
 
-/* ---- for fuzz_maps.c ---- */
+/* ---- for fuzz_maps.c and fuzz_many.c ---- */
 
 char *const fuzz_base = (char *)BASE;
 
@@ -793,6 +813,17 @@ int fuzz_fd(int f)
 int fuzz_file(void)
 {
 	return node();
+}
+
+uintptr_t fuzz_buffer(uint64_t len)
+{
+	return buffer_of(len).at;
+}
+
+void fuzz_set_fd(int f, int fd)
+{
+	close(fds[f]);
+	fds[f] = fd;
 }
 
 /* ---- for fuzz.c ---- */

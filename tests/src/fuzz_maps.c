@@ -36,7 +36,7 @@ static char *part(size_t *len)
 	return fuzz_base + FUZZ_MAPS + at;
 }
 
-static uint32_t an_id(unsigned int which)
+uint32_t fuzz_map_id(unsigned int which)
 {
 	return which < IDS ? ids[which] : which - IDS;
 }
@@ -53,7 +53,7 @@ static void map_node(char *at, size_t len)
 	if (what == 0)
 		off = page * PG;
 	else if (what < 4)
-		off = NVDIO_MMAP_ID((uint64_t)an_id(which)) + page * PG;
+		off = NVDIO_MMAP_ID((uint64_t)fuzz_map_id(which)) + page * PG;
 	else if (what == 4)
 		off = (which & 1 ? NVDIO_MMAP_CMB : NVDIO_MMAP_REGS) + page * PG;
 	if (!fuzz_doing("maps mmap %d fd %d id %u page %u prot %d at %p %#zx", what, f, which, page,
@@ -195,6 +195,17 @@ static void add(int f)
 	ids[slot] = a->id;
 }
 
+void fuzz_maps_alloc(int f, unsigned int slot)
+{
+	struct nvdio_map_add a = { .len = 32 * PG, .flags = NVDIO_MAP_ALLOC };
+
+	if (!fuzz_doing("maps alloc fd %d to %u", f, slot))
+		return;
+	fuzz_did(ioctl(fuzz_fd(f), NVDIO_IOC_MAP_ADD, &a));
+	if (a.id)
+		ids[slot] = a.id;
+}
+
 static void rw(int f)
 {
 	struct nvdio_rw room[520] = { { .flags = fuzz_any(4) } }, *r = room;
@@ -213,7 +224,7 @@ static void rw(int f)
 	if (!fuzz_doing("maps rw fd %d cmd %#x id %u flags %#x from %#llx at %#llx %#llx", f, cmd,
 			which, r->flags, r->map_offset, r->offset, r->len))
 		return;
-	r->id = an_id(which);
+	r->id = fuzz_map_id(which);
 	fuzz_did(ioctl(fuzz_fd(f), cmd, r));
 }
 
@@ -235,7 +246,7 @@ void fuzz_maps_ioctl(void)
 	which = one_in(6) ? fuzz_any(1100) : fuzz_any(IDS);
 	if (!fuzz_doing("maps %d fd %d cmd %#x id %u", what, f, cmd, which))
 		return;
-	id = an_id(which);
+	id = fuzz_map_id(which);
 	memset(room, 0, sizeof(room));
 	fuzz_did(what == 6 ? ioctl(fuzz_fd(f), cmd, room) :
 			     ioctl(fuzz_fd(f), NVDIO_IOC_MAP_DEL, &id));

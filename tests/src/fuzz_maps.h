@@ -20,7 +20,16 @@ void fuzz_maps_ioctl(void);
 /* Put memory of a node, or else ordinary memory, at the start of FUZZ_MAPS. */
 void fuzz_maps_fill(size_t len);
 
+/* An identifier of this process, or one that is none; @which is what is printed. */
+uint32_t fuzz_map_id(unsigned int which);
+
+/* Memory of the driver's, by file @f; its identifier is number @slot. */
+void fuzz_maps_alloc(int f, unsigned int slot);
+
 /* ---- of fuzz_calls.c ---- */
+
+/* For descriptors, of which it holds 256. */
+#define FUZZ_DESCRIPTORS (15 * MiB + 32 * KiB)
 
 extern char *const fuzz_base;
 

@@ -51,7 +51,7 @@ struct worker {
 	bool *locked;		/* blocks with I/O in flight */
 	uint32_t number;
 	unsigned int flying, told, wrong, lost, failed;
-	unsigned long done, written, read;
+	unsigned long done, refused, written, read;
 };
 
 /* What block @block of the disk has in it if its number is @number. */
@@ -186,6 +186,8 @@ static void reap(struct worker *w)
 		} else if (s->want > 0) {
 			check_blocks(w, s);
 			w->read += s->nr;
+		} else if (s->want < 0) {
+			w->refused++;
 		}
 		give_back(w, s);
 	}
@@ -308,8 +310,8 @@ static void end(struct worker *w)
 		get(node, s.p, 128 * KiB, w->at + (uint64_t)s.first * dev.lba);
 		check_blocks(w, &s);
 	}
-	is(w->done, ios, "thread %u: all I/Os have ended, %lu blocks read, %lu written", w->nr,
-	   w->read, w->written);
+	is(w->done, ios, "thread %u: all I/Os have ended, %lu blocks read, %lu written; %lu refused",
+	   w->nr, w->read, w->written, w->refused);
 	is(w->wrong, 0, "with the right contents");
 	is(w->failed, 0, "and results");
 	is(w->lost, 0, "each once");

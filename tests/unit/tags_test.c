@@ -60,6 +60,29 @@ static void give(u32 depth)
 		nvdio_tags_put_chain(&tags, &c, nr);
 }
 
+/* As many can be taken as are free, and not one more; nothing is taken by asking. */
+static bool have(u32 depth)
+{
+	const u32 left = depth - in_use, some = below(&state, left + 1);
+
+	return nvdio_tags_have(&tags, left) && nvdio_tags_have(&tags, some) &&
+	       !nvdio_tags_have(&tags, left + 1) && !nvdio_tags_have(&tags, left + 1 + some);
+}
+
+/* A tag that is taken back is the next one that is taken. */
+static bool unget(u32 depth)
+{
+	u32 t = nvdio_tags_get(&tags);
+
+	if (in_use == depth)
+		return t == NVDIO_TAG_NONE;
+	nvdio_tags_unget(&tags, t);
+	if (!have(depth) || nvdio_tags_get(&tags) != t)
+		return false;
+	nvdio_tags_unget(&tags, t);
+	return true;
+}
+
 static bool random_depth(u32 depth)
 {
 	memset(owned, 0, sizeof(owned));
@@ -70,6 +93,8 @@ static bool random_depth(u32 depth)
 		if (below(&state, 8) >= ((i / (depth + 64)) & 1 ? 2 : 6))
 			give(depth);
 		else if (!take(depth))
+			return false;
+		if (!below(&state, 16) && !(have(depth) && unget(depth)))
 			return false;
 		if (!below(&state, 64) && nvdio_tags_in_use(&tags) != in_use)
 			return false;
@@ -150,30 +175,61 @@ static u32 owner[DEPTH_MAX];		/* 0: free; by atomic exchange only */
 static u32 box[8192];			/* tag + 1 */
 static u32 wrong, taken, given;
 
+/*
+ * Take @n tags, all or none: what was there stays there while others only give back. What
+ * orders the look at it is an address that depends on another, which TSan does not know of.
+ */
+static bool take_all(u32 *t, u32 n)
+{
+	bool there = true;
+
+	pthread_mutex_lock(&lock);
+#ifndef __SANITIZE_THREAD__
+	there = nvdio_tags_have(&tags, n);
+#endif
+	for (u32 i = 0; there && i < n; i++) {
+		t[i] = nvdio_tags_get(&tags);
+		if (t[i] == NVDIO_TAG_NONE)
+			break;
+		nvdio_tags_unget(&tags, t[i]);
+		if (nvdio_tags_get(&tags) != t[i])
+			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&lock);
+	return there;
+}
+
+static void into_box(u32 t, u64 *s)
+{
+	u32 none;
+
+	if (t >= tags.depth || xchg(&owner[t], 1))
+		__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+	do {
+		none = 0;
+	} while (!try_cmpxchg(&box[below(s, ARRAY_SIZE(box))], &none, t + 1));
+	__atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
+}
+
 static void *taker(void *v)
 {
+#ifdef __SANITIZE_THREAD__
+	const u32 most = 1;
+#else
+	const u32 most = 6;
+#endif
 	u64 s = (uintptr_t)v;
-	u32 i, t, slot;
+	u32 t[6], i, n, k;
 
-	for (i = 0; i < TURNS; ) {
-		pthread_mutex_lock(&lock);
-		t = nvdio_tags_get(&tags);
-		pthread_mutex_unlock(&lock);
-		if (t == NVDIO_TAG_NONE) {
+	for (i = 0; i < TURNS; i += k) {
+		n = min_t(u32, 1 + below(&s, most), TURNS - i);
+		k = 0;
+		if (!take_all(t, n) || t[0] == NVDIO_TAG_NONE) {
 			sched_yield();
 			continue;
 		}
-		if (t >= tags.depth || xchg(&owner[t], 1))
-			__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
-		do {
-			u32 none = 0;
-
-			slot = below(&s, ARRAY_SIZE(box));
-			if (try_cmpxchg(&box[slot], &none, t + 1))
-				break;
-		} while (true);
-		i++;
-		__atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
+		for (; k < n; k++)
+			into_box(t[k], &s);
 	}
 	return NULL;
 }

@@ -196,6 +196,12 @@ def rings(plan: Plan, n: int, repeat: int) -> None:
             plan.add([NVDIO], job(mode, mapped=1, depth=d, batch=b), n, repeat)
 
 
+def watched(plan: Plan, n: int, repeat: int) -> None:
+    """With one interrupt for each batch, whatever the host does."""
+    for size in (8, 32):
+        plan.add([NVDIO], job("ring-watch", mapped=1, depth=size, batch=size, sleep=1), n, repeat)
+
+
 def library(plan: Plan, n: int, repeat: int) -> None:
     """The same through libnvdio."""
     for mode in LIB_MODES:
@@ -233,6 +239,7 @@ def calls(kinds: Sequence[str]) -> list[Plan]:
             beside_them(plan, kinds, IN_ONE_CALL)
         in_one_call(plan, kinds)
     if NVDIO in kinds:
+        watched(plans[0], 2048, 2)
         plans.append(Plan(cpus=16))
         on_each_processor(plans[-1], kinds)
     return plans
@@ -281,6 +288,7 @@ def quick(kinds: Sequence[str]) -> list[Plan]:
         scattered(plan, 2000, 2)
         mapped(plan, 2000, 2)
         in_one_call(plan, kinds)
+        watched(plan, 2048, 2)
         plans.append(Plan(iommu="strict"))
         mapped(plans[-1], 2000, 2)
         in_one_call(plans[-1], kinds)
@@ -310,6 +318,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     if NVDIO in kinds:
         scattered(first, 2000, 2)
         mapped(first, 2000, 2)
+        watched(first, 2048, 2)
     in_one_call(first, kinds)
     beside_them(first, kinds, IN_ONE_CALL[-1:])
     plans = [first, without_shadow(kinds)]

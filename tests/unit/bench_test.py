@@ -6,6 +6,7 @@ data/bench-*.txt are what bench/run printed for it, and for the worse one that w
 makes of it, when it was one program (commit d905f71).
 """
 
+import argparse
 import importlib.machinery
 import importlib.util
 import io
@@ -340,6 +341,26 @@ def test_report_calls(report: ModuleType) -> None:
         "| locked instructions: rest | 0.1 + 2 |")], [True] * 4, "report: tables of it")
 
 
+def test_hw() -> None:
+    hw = script("hw")
+    runs = [hw.Measured(100, n, {"cycles": c}) for n, c in ((1000.0, 50000), (900.0, 30000), (1100.0, 40000))]
+    words = hw.Line("/dev/nvdio0n1", "batch", runs, 1).text().split()
+    equal(words, ["/dev/nvdio0n1", "batch", "1000", "20.0", "%", "-", "-", "400", "1", "failed"],
+          "hw: the median, by how much the runs differ, and how many failed")
+    ok(hw.Line("/dev/ng0n1", "cmd", [], 3).text().endswith("failed"), "hw: nothing to show of what failed")
+    args = argparse.Namespace(bs=4096, depth=128, batch=32, threads=1, seconds=5, huge=False, iopoll=False)
+    equal([hw.loop_arguments(args, "/dev/x", m)[1:2] + hw.loop_arguments(args, "/dev/x", m)[14:]
+           for m in ("pread-copied", "uring-mapped", "lib-ring")],
+          [["pread", "--buffered"], ["uring", "--mapped"], ["lib-ring"]],
+          "hw: what the end of a mode's name means")
+    with open(os.path.join(BENCH, "loop.c"), encoding="utf-8") as f:
+        loop = f.read()
+    for node in ("/dev/nvdio0n1", "/dev/nvme0n1", "/dev/ng0n1"):
+        equal([m for m in hw.modes_of(node)
+               if f'"{m.removesuffix(hw.COPIED).removesuffix(hw.MAPPED)}"' not in loop], [],
+              f"hw: the loop has all modes of {node}")
+
+
 def test_map_cost() -> None:
     cost = script("map-cost")
     mib = 1 << 20
@@ -365,5 +386,6 @@ test_machine_said()
 test_compare()
 test_joined()
 test_report()
+test_hw()
 test_map_cost()
 finish()

@@ -2,6 +2,7 @@
 """One machine of bench/run: the lab's guest under the QEMU plugin, which runs the loop
 (bench/loop.c) for each job of a plan."""
 
+import glob
 import hashlib
 import json
 import os
@@ -50,13 +51,20 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def sources() -> list[str]:
+    """Of the loop and the plugin."""
+    own = [os.path.join(BENCH, name) for name in (
+        "insn.c", "trace.c", "plugin.h", "x86.h", "loop.c", "loop_ring.h", "loop_lib.h", "marker.h", "guest")]
+    library = sorted(glob.glob(os.path.join(TOP, "lib/nvdio/*.[ch]")))
+    return own + library + [os.path.join(TOP, "driver/uapi/nvdio.h")]
+
+
 def compiled() -> tuple[str, str]:
     """The loop and the plugin, built inside the lab root; the directory's name as
     the host and as the lab sees it."""
     digest = hashlib.sha256()
-    for source in ("insn.c", "trace.c", "plugin.h", "x86.h", "loop.c", "loop_ring.h", "marker.h",
-                   "guest"):
-        with open(os.path.join(BENCH, source), "rb") as f:
+    for source in sources():
+        with open(source, "rb") as f:
             digest.update(f.read())
     name = f"bench-{digest.hexdigest()[:12]}"
     host = os.path.join(BUILD, name)
@@ -68,7 +76,8 @@ def compiled() -> tuple[str, str]:
         subprocess.run([os.path.join(TOP, "lab/sh"), "--", "sh", "-ec",
                         f"cd bench; for p in insn trace; do gcc {warn} -fvisibility=hidden -shared "
                         f"-fPIC -o {lab}/$p.so $p.c; done;"
-                        f"gcc {warn} -o {lab}/loop loop.c -luring -laio -lpthread"],
+                        f"gcc {warn} -I../driver/uapi -o {lab}/loop loop.c ../lib/nvdio/*.c "
+                        "-luring -laio -lpthread"],
                        check=True, stdout=sys.stderr)
         try:
             os.rename(temp, host)

@@ -10,12 +10,13 @@ NVDIO, BLOCK, PASSTHROUGH, NONE = "nvdio", "blk", "ng", "none"
 KINDS = (NVDIO, BLOCK, PASSTHROUGH)
 LINUX_NAMES = {BLOCK: "nvmeXnY", PASSTHROUGH: "ngXnY", NVDIO: "nvdioXnY", NONE: "-"}
 MODES = ("nop", "uring", "uring-fixed", "cmd", "cmd-fixed", "batch", "batch-fixed", "libaio",
-         "pread", "preadv", "ring", "ring-watch")
+         "pread", "preadv", "ring", "ring-watch", "lib-batch", "lib-ring")
 CMD_MODES = ("cmd", "cmd-fixed")
 BATCH_MODES = ("batch", "batch-fixed")  # only nvdio has them
 SYNC_MODES = ("pread", "preadv")
 # Without io_uring; always in memory of the node, of which only nvdio's has any.
 RING_MODES = ("ring", "ring-watch")
+LIB_MODES = ("lib-batch", "lib-ring")   # through libnvdio, likewise
 # Fields of a Job that are not numbers, in bench/budget.tsv.
 TEXT_FIELDS = ("mode", "kernel", "iommu")
 
@@ -176,18 +177,35 @@ def mapped(plan: Plan, n: int, repeat: int) -> None:
         plan.add([NVDIO], job(mode, bs=bs, mapped=1), n if bs < 1 << 20 else n // 2, repeat)
 
 
+# In flight, and at a time.
+IN_ONE_CALL = ((32, 8), (128, 32), (512, 128))
+
+
 def batches(plan: Plan, n: int, repeat: int) -> None:
     """Many I/Os in one request: in mapped memory, in a registered arena."""
-    for depth, batch in ((32, 8), (128, 32), (512, 128)):
+    for depth, batch in IN_ONE_CALL:
         plan.add([NVDIO], job("batch", depth=depth, batch=batch, mapped=1), n, repeat)
         plan.add([NVDIO], job("batch-fixed", depth=depth, batch=batch), n, repeat)
         plan.add([NVDIO], job("batch-fixed", depth=depth, batch=batch, mapped=1), n, repeat)
 
 
-def rings(plan: Plan, n: int, repeat: int, kinds: Sequence[str] = KINDS) -> None:
+def rings(plan: Plan, n: int, repeat: int) -> None:
     """Without io_uring, each I/O with its own completion."""
-    for mode in RING_MODES if NVDIO in kinds else ():
-        for d, b in ((32, 8), (128, 32), (512, 128)):
+    for mode in RING_MODES:
+        for d, b in IN_ONE_CALL:
+            plan.add([NVDIO], job(mode, mapped=1, depth=d, batch=b), n, repeat)
+
+
+def watched(plan: Plan, n: int, repeat: int) -> None:
+    """With one interrupt for each batch, whatever the host does."""
+    for size in (8, 32):
+        plan.add([NVDIO], job("ring-watch", mapped=1, depth=size, batch=size, sleep=1), n, repeat)
+
+
+def library(plan: Plan, n: int, repeat: int) -> None:
+    """The same through libnvdio."""
+    for mode in LIB_MODES:
+        for d, b in IN_ONE_CALL:
             plan.add([NVDIO], job(mode, mapped=1, depth=d, batch=b), n, repeat)
 
 
@@ -196,13 +214,42 @@ def in_one_call(plan: Plan, kinds: Sequence[str]) -> None:
     if NVDIO in kinds:
         batches(plan, 4000, 3)
         rings(plan, 4096, 2)
+        library(plan, 4096, 2)
+
+
+def beside_them(plan: Plan, kinds: Sequence[str], sizes: Sequence[tuple[int, int]]) -> None:
+    """What bench-calls.svg shows beside these: one request for each I/O."""
+    for depth, batch in sizes:
+        for mode in ("uring-fixed", "cmd-fixed"):
+            plan.add_peers(kinds, job(mode, depth=depth, batch=batch), 4096, 2)
+
+
+def on_each_processor(plan: Plan, kinds: Sequence[str]) -> None:
+    """One thread each, with a ring and a queue pair of its own."""
+    for mode in ("batch", "ring") if NVDIO in kinds else ():
+        for depth, batch in IN_ONE_CALL[:2]:
+            plan.add([NVDIO], job(mode, mapped=1, depth=depth, batch=batch), 4096, 2)
+
+
+def calls(kinds: Sequence[str]) -> list[Plan]:
+    """The part of the full plan that is about many I/Os in one call."""
+    plans = [Plan(), Plan(iommu="strict"), Plan(kernel="latest")]
+    for plan in plans:
+        if plan.iommu == "off":
+            beside_them(plan, kinds, IN_ONE_CALL)
+        in_one_call(plan, kinds)
+    if NVDIO in kinds:
+        watched(plans[0], 2048, 2)
+        plans.append(Plan(cpus=16))
+        on_each_processor(plans[-1], kinds)
+    return plans
 
 
 def ordinary(plan: Plan) -> None:
     """The same as in mapped(), in memory that is not mapped."""
     plan.runs += [Run(r.kind, r.job.but(mapped=0), r.count // 2, r.repeat)
                   for r in plan.runs
-                  if r.job.mapped and r.job.mode not in BATCH_MODES + RING_MODES]
+                  if r.job.mapped and r.job.mode not in BATCH_MODES + RING_MODES + LIB_MODES]
 
 
 def without_shadow(kinds: Sequence[str]) -> Plan:
@@ -214,6 +261,7 @@ def without_shadow(kinds: Sequence[str]) -> Plan:
 
 # What is traced: batches of two sizes, so many of each on each processor.
 TRACED = ("uring-fixed", "cmd-fixed")
+TRACED_ONE_CALL = ("batch", "ring")     # in mapped memory, on nvdio's node
 TRACED_BATCHES = (8, 32)
 TRACED_TURNS = 24
 
@@ -226,6 +274,9 @@ def traced(kinds: Sequence[str], **fields: Any) -> Plan:
     for mode in TRACED:
         for n in TRACED_BATCHES:
             plan.add_peers(kinds, job(mode, depth=n, batch=n, sleep=1), n * (TRACED_TURNS + 2), 1)
+    for mode in TRACED_ONE_CALL if NVDIO in kinds else ():
+        for n in TRACED_BATCHES:
+            plan.add([NVDIO], job(mode, depth=n, batch=n, sleep=1, mapped=1), n * (TRACED_TURNS + 2), 1)
     return plan
 
 
@@ -237,6 +288,7 @@ def quick(kinds: Sequence[str]) -> list[Plan]:
         scattered(plan, 2000, 2)
         mapped(plan, 2000, 2)
         in_one_call(plan, kinds)
+        watched(plan, 2048, 2)
         plans.append(Plan(iommu="strict"))
         mapped(plans[-1], 2000, 2)
         in_one_call(plans[-1], kinds)
@@ -266,7 +318,9 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     if NVDIO in kinds:
         scattered(first, 2000, 2)
         mapped(first, 2000, 2)
+        watched(first, 2048, 2)
     in_one_call(first, kinds)
+    beside_them(first, kinds, IN_ONE_CALL[-1:])
     plans = [first, without_shadow(kinds)]
     polled = Plan(iopoll=1)
     for mode in ("uring-fixed", "cmd-fixed"):
@@ -287,10 +341,12 @@ def full(kinds: Sequence[str]) -> list[Plan]:
         plan = Plan(cpus=cpus)
         for mode in ("uring-fixed", "uring", "cmd-fixed"):
             plan.add_peers(kinds, job(mode), 2000, 2)
+        on_each_processor(plan, kinds)
         plans.append(plan)
     latest = Plan(kernel="latest")
     main_modes(latest, 3000, 2, kinds)
     in_one_call(latest, kinds)
+    beside_them(latest, kinds, IN_ONE_CALL[-1:])
     plans.append(latest)
     plans += [traced(kinds, cpus=cpus) for cpus in (1, 2, 16)]
     return plans

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "../driver/uapi/nvdio.h"
+#include "loop_lib.h"
 #include "loop_ring.h"
 #include "marker.h"
 
@@ -43,7 +44,7 @@
 
 enum mode {
 	NOP, URING, URING_FIXED, CMD, CMD_FIXED, BATCH, BATCH_FIXED, LIBAIO, PREAD, PREADV,
-	RING, RING_WATCH,
+	RING, RING_WATCH, LIB_BATCH, LIB_RING,
 };
 
 static const char * const mode_names[] = {
@@ -52,6 +53,7 @@ static const char * const mode_names[] = {
 	[BATCH_FIXED] = "batch-fixed", [LIBAIO] = "libaio",
 	[PREAD] = "pread", [PREADV] = "preadv",
 	[RING] = "ring", [RING_WATCH] = "ring-watch",
+	[LIB_BATCH] = "lib-batch", [LIB_RING] = "lib-ring",
 };
 
 static struct {
@@ -86,6 +88,7 @@ struct thread {
 	struct nvdio_io *ios;		/* of each I/O in flight */
 	uint32_t map_id;
 	struct own_ring own;
+	struct lib_queue lib;
 };
 
 static pthread_barrier_t barrier;
@@ -125,10 +128,16 @@ static bool is_own(void)
 	return o.mode == RING || o.mode == RING_WATCH;
 }
 
+/* Batches or a ring, as libnvdio does them. */
+static bool is_lib(void)
+{
+	return o.mode == LIB_BATCH || o.mode == LIB_RING;
+}
+
 /* Are there several I/Os in flight? */
 static bool is_queued(void)
 {
-	return is_ring() || is_own() || o.mode == LIBAIO;
+	return is_ring() || is_own() || is_lib() || o.mode == LIBAIO;
 }
 
 static bool is_fixed(void)
@@ -224,6 +233,7 @@ static void make_buffers(struct thread *t)
 {
 	size_t size, n;
 	char *p;
+	int err;
 
 	t->stride = (o.bs + 4095) & ~4095ul;
 	size = t->stride * o.depth;
@@ -236,6 +246,12 @@ static void make_buffers(struct thread *t)
 		t->buf = own_buffers(&t->own, t->fd, size);
 		if (!t->buf)
 			die("%s: memory of the node: %s", o.dev, strerror(errno));
+		return;
+	}
+	if (is_lib()) {
+		t->buf = lib_buffers(&t->lib, t->fd, size, &err);
+		if (!t->buf)
+			die("%s: nvdio_mem_alloc: %s", o.dev, strerror(-err));
 		return;
 	}
 	if (o.mapped) {
@@ -564,6 +580,31 @@ static void turn_own(struct thread *t, unsigned int n, bool refill)
 	own_seen(&t->own, n);
 }
 
+static void prep_lib(struct thread *t, unsigned int i)
+{
+	int ret = lib_prep(&t->lib, o.write, t->buf + i * t->stride, o.bs,
+			   next_block(t) * o.bs, i);
+
+	if (ret)
+		die("libnvdio: prepare: %s", strerror(-ret));
+}
+
+/* Submit what is prepared, wait for n results, prepare n again. */
+static void turn_lib(struct thread *t, unsigned int n, bool refill)
+{
+	struct nvdio_done done[1024];
+	int ret = nvdio_wait(t->lib.queue, done, n, n, NULL);
+
+	if (ret != (int)n)
+		die("nvdio_wait: %d instead of %u", ret, n);
+	for (unsigned int i = 0; i < n; i++) {
+		if (!good(done[i].res))
+			die("%s: result %d instead of %lu", o.dev, done[i].res, o.bs);
+		if (refill)
+			prep_lib(t, done[i].data);
+	}
+}
+
 static void one_sync(struct thread *t)
 {
 	uint64_t off = next_block(t) * o.bs;
@@ -587,6 +628,8 @@ static void one_sync(struct thread *t)
 
 static void setup(struct thread *t)
 {
+	int ret;
+
 	t->rng = 0x9e3779b97f4a7c15ull * (t->nr + 1);
 	t->next = t->nr;
 	make_buffers(t);
@@ -595,9 +638,13 @@ static void setup(struct thread *t)
 	} else if (is_own()) {
 		if (own_setup(&t->own, t->fd, o.batch, o.depth))
 			die("NVDIO_IOC_RING_CREATE: %s", strerror(errno));
+	} else if (is_lib()) {
+		ret = nvdio_queue_open(&t->lib.queue, t->fd, o.depth,
+				       o.mode == LIB_RING ? NVDIO_QUEUE_RING : NVDIO_QUEUE_BATCH);
+		if (ret)
+			die("nvdio_queue_open: %s", strerror(-ret));
 	} else if (o.mode == LIBAIO) {
-		int ret = io_setup(o.depth * 2, &t->aio);
-
+		ret = io_setup(o.depth * 2, &t->aio);
 		if (ret)
 			die("io_setup: %s", strerror(-ret));
 		t->iocbs = calloc(o.depth, sizeof(*t->iocbs));
@@ -605,31 +652,45 @@ static void setup(struct thread *t)
 	}
 }
 
+/* Prepare I/O number @i, or the batch that begins with it. */
+static void prep(struct thread *t, unsigned int i)
+{
+	if (o.mode == LIBAIO)
+		prep_aio(t, i);
+	else if (is_own())
+		prep_own(t, i);
+	else if (is_lib())
+		prep_lib(t, i);
+	else if (!is_batch())
+		prep_ring(t, i);
+	else if (i % o.batch == 0)
+		prep_batch(t, i / o.batch);
+}
+
+/* Send what is prepared. */
+static void submit(struct thread *t)
+{
+	int ret = 0;
+
+	if (is_own())
+		submit_own(t, 0);
+	else if (is_lib())
+		ret = nvdio_submit(t->lib.queue);
+	else if (o.mode != LIBAIO)	/* its first turn sends all */
+		ret = io_uring_submit(&t->ring);
+	if (ret < 0)
+		die("submit: %s", strerror(-ret));
+}
+
+/* All but the last batch, which is left to the first turn. */
 static void fill(struct thread *t)
 {
 	if (!is_queued())
 		return;
 	for (unsigned int i = 0; i < o.depth; i++) {
-		if (o.mode == LIBAIO) {
-			prep_aio(t, i);
-			continue;
-		}
-		if (is_batch() && i % o.batch)
-			continue;
-		if (is_batch())
-			prep_batch(t, i / o.batch);
-		else if (is_own())
-			prep_own(t, i);
-		else
-			prep_ring(t, i);
-		/* The last batch is left to the first turn. */
-		if (is_batch() ? i + o.batch == o.depth :
-				 (i + 1) % o.batch || i + 1 == o.depth)
-			continue;
-		if (is_own())
-			submit_own(t, 0);
-		else if (io_uring_submit(&t->ring) < 0)
-			die("io_uring_enter: %s", strerror(errno));
+		prep(t, i);
+		if ((i + 1) % o.batch == 0 && i + 1 < o.depth)
+			submit(t);
 	}
 }
 
@@ -641,6 +702,8 @@ static void turn(struct thread *t, bool refill)
 		turn_ring(t, o.batch, refill);
 	else if (is_own())
 		turn_own(t, o.batch, refill);
+	else if (is_lib())
+		turn_lib(t, o.batch, refill);
 	else if (o.mode == LIBAIO)
 		turn_aio(t, o.batch, refill);
 	else
@@ -777,7 +840,7 @@ static void *thread_main(void *arg)
 static const char help[] =
 	"usage: loop --mode MODE --dev NODE [options]\n"
 	"  --mode M      nop uring uring-fixed cmd cmd-fixed batch batch-fixed libaio pread preadv\n"
-	"                ring ring-watch\n"
+	"                ring ring-watch lib-batch lib-ring\n"
 	"  --dev NODE    /dev/nvdio0n1, /dev/nvme0n1, /dev/ng0n1 (cmd modes)\n"
 	"  --bs N        bytes per I/O (4096)\n"
 	"  --depth N     I/Os in flight per thread (32)\n"

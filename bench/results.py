@@ -116,3 +116,19 @@ def load(path: str) -> Result:
 
 def find(rows: Iterable[AnyRow], dev: str, like: Job) -> AnyRow | None:
     return next((r for r in rows if r.dev == dev and r.job == like), None)
+
+
+def joined(old: Result, new: Result) -> Result:
+    """Both results as one: rows that both have are the new one's."""
+    def rows(before: list[AnyRow], after: list[AnyRow]) -> list[AnyRow]:
+        return [find(after, r.dev, r.job) or r for r in before] + [
+            r for r in after if not find(before, r.dev, r.job)]
+
+    def names(before: Iterable[str | None], after: Iterable[str | None]) -> list[str]:
+        return list(dict.fromkeys(n for n in (*before, *after) if n))
+
+    return dataclasses.replace(
+        old, tree=" and ".join(names(old.tree.split(" and "), [new.tree])),
+        kernels=list(names(old.kernels, new.kernels)), complete=old.complete and new.complete,
+        refused=names(old.refused, new.refused),
+        rows=rows(old.rows, new.rows), traced=rows(old.traced, new.traced))

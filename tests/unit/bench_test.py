@@ -6,6 +6,7 @@ data/bench-*.txt are what bench/run printed for it, and for the worse one that w
 makes of it, when it was one program (commit d905f71).
 """
 
+import argparse
 import importlib.machinery
 import importlib.util
 import io
@@ -84,8 +85,8 @@ def line(text: str, *rows: Row, what: str = "quick") -> tuple[bool, str]:
     return good, words[0]
 
 
-def row(dev: str, mode: str, insn: float, awake: float = 0, **fields: object) -> Row:
-    return Row(job=job(mode, **fields), dev=dev, kernel_insn=insn, awake=awake)
+def row(dev: str, mode: str, insn: float, awake: float = 0, user: float = 0, **fields: object) -> Row:
+    return Row(job=job(mode, **fields), dev=dev, kernel_insn=insn, awake=awake, user_insn=user)
 
 
 def test_budget_lines() -> None:
@@ -193,6 +194,24 @@ def test_file() -> None:
           "file: the fields have their order")
 
 
+def test_joined() -> None:
+    old = results.Result(tree="a", kernels=["6.12"], complete=True, refused=["x"],
+                         rows=[row("nvdio", "uring", 1), row("blk", "uring", 2)])
+    new = results.Result(tree="b", kernels=["6.12", "7.3"], complete=True, refused=["x"],
+                         rows=[row("nvdio", "uring", 3), row("nvdio", "batch", 4)],
+                         traced=[results.TracedRow(job=job("batch"), dev="nvdio")])
+    both = results.joined(old, new)
+    equal([(r.dev, r.job.mode, r.kernel_insn) for r in both.rows],
+          [("nvdio", "uring", 3), ("blk", "uring", 2), ("nvdio", "batch", 4)],
+          "joined: the new rows replace the same ones, others are kept or added")
+    equal((both.tree, both.kernels, both.refused, len(both.traced), both.complete),
+          ("a and b", ["6.12", "7.3"], ["x"], 1, True), "joined: of which trees and kernels is said")
+    again = results.joined(both, new)
+    equal((again.tree, again.rows), (both.tree, both.rows), "joined: twice is once")
+    new.complete = False
+    equal(results.joined(old, new).complete, False, "joined: with an incomplete result it is incomplete")
+
+
 def test_jobs() -> None:
     for j, text in ((job("pread", bs=512), "pread 512"),
                     (job("uring", bs=131072), "uring 128K 4K pages 32/8"),
@@ -213,9 +232,13 @@ def test_jobs() -> None:
                  (b.other and b.other not in measured)]
     equal(lacks, [], "jobs: make bench measures whatever has a budget")
     equal([j.label() for k, j in measured if j.mapped and j.iommu in ("off", "strict")
-           and j.mode not in (*jobs.BATCH_MODES, *jobs.RING_MODES)
+           and j.mode not in (*jobs.BATCH_MODES, *jobs.RING_MODES, *jobs.LIB_MODES)
            and (k, j.but(mapped=0)) not in measured], [],
           "jobs: and each read into mapped memory beside one into ordinary memory")
+    equal([r.job.label() for p in jobs.calls(jobs.KINDS) for r in p.runs if (r.kind, r.job) not in measured],
+          [], "jobs: --calls is a part of the full plan")
+    equal([r.kind for p in jobs.calls(["blk"]) for r in p.runs if r.kind != "blk"], [],
+          "jobs: of which only some are the stock driver's")
 
 
 def test_machine() -> None:
@@ -296,6 +319,46 @@ def test_report() -> None:
         ok('\n"io_uring\\n4 KiB" 3 4 1 NaN\n' in report.pictures(rows)["bench-mapped.svg"],
            "report: mapped memory beside ordinary memory")
         equal(report.pictures(rows[:2])["bench-mapped.svg"], "", "report: not without it")
+        test_report_calls(report)
+
+
+def test_report_calls(report: ModuleType) -> None:
+    rows = [row("blk", "uring-fixed", 0, awake=50, user=6),
+            row("nvdio", "batch", 0, awake=3, user=4, mapped=1),
+            row("nvdio", "batch", 0, awake=4, user=4, mapped=1, cpus=16, threads=16),
+            row("nvdio", "ring-watch", 0, awake=5, user=999, mapped=1)]
+    made = report.pictures(rows)["bench-calls.svg"]
+    equal(["\n0 50 56\n" in made, "\n5 3 7\n" in made, "\n7 5 5\n" in made, "\n8 90\n" in made],
+          [True] * 4, "report: many in one call; the user's part on top, but of one that watches")
+    equal(report.pictures(rows[:1])["bench-calls.svg"], "", "report: no such picture without batches")
+    text = report.markdown(results.Result(tree="x", rows=rows, traced=[results.TracedRow(
+        job=job("batch"), dev="nvdio", each={n: 0.083 for n in tables.TRACED_LINES},
+        batch={n: 2.3 for n in tables.TRACED_LINES}, shared={n: 0 for n in tables.SHARED_LINES})]))
+    equal([line in text for line in (
+        "| nvdio, batch, mapped | 3 + 4 | - | - | - | - | - |",
+        "| nvdio, ring, watched | 5 + spins | - | - | - | - | - |",
+        "| nvdio, batch, mapped, 32/8 | 3 | - | - | - | 4 | 1.33 |",
+        "| locked instructions: rest | 0.1 + 2 |")], [True] * 4, "report: tables of it")
+
+
+def test_hw() -> None:
+    hw = script("hw")
+    runs = [hw.Measured(100, n, {"cycles": c}) for n, c in ((1000.0, 50000), (900.0, 30000), (1100.0, 40000))]
+    words = hw.Line("/dev/nvdio0n1", "batch", runs, 1).text().split()
+    equal(words, ["/dev/nvdio0n1", "batch", "1000", "20.0", "%", "-", "-", "400", "1", "failed"],
+          "hw: the median, by how much the runs differ, and how many failed")
+    ok(hw.Line("/dev/ng0n1", "cmd", [], 3).text().endswith("failed"), "hw: nothing to show of what failed")
+    args = argparse.Namespace(bs=4096, depth=128, batch=32, threads=1, seconds=5, huge=False, iopoll=False)
+    equal([hw.loop_arguments(args, "/dev/x", m)[1:2] + hw.loop_arguments(args, "/dev/x", m)[14:]
+           for m in ("pread-copied", "uring-mapped", "lib-ring")],
+          [["pread", "--buffered"], ["uring", "--mapped"], ["lib-ring"]],
+          "hw: what the end of a mode's name means")
+    with open(os.path.join(BENCH, "loop.c"), encoding="utf-8") as f:
+        loop = f.read()
+    for node in ("/dev/nvdio0n1", "/dev/nvme0n1", "/dev/ng0n1"):
+        equal([m for m in hw.modes_of(node)
+               if f'"{m.removesuffix(hw.COPIED).removesuffix(hw.MAPPED)}"' not in loop], [],
+              f"hw: the loop has all modes of {node}")
 
 
 def test_map_cost() -> None:
@@ -321,6 +384,8 @@ test_jobs()
 test_machine()
 test_machine_said()
 test_compare()
+test_joined()
 test_report()
+test_hw()
 test_map_cost()
 finish()

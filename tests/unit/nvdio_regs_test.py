@@ -75,8 +75,8 @@ def test_output() -> None:
 
 
 def run(*args: str) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), "regs", *args], capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), "regs", *args], capture_output=True,
+                          text=True, check=False)
     return done.returncode, done.stdout or done.stderr
 
 

@@ -148,9 +148,11 @@ def move(target: Controller, wipe_ok: str | None) -> None:
             probe(address)
             check(target, wipe_ok)
         except Failure:
-            give_back(address)
-            if before and before != "nvdio":
+            if target.driver:
+                give_back(address)
+            else:
                 set_override(address, before)
+                release(address)
             raise
 
 
@@ -159,7 +161,7 @@ def check(target: Controller, wipe_ok: str | None) -> None:
     address = target.address
     wait_for(lambda: bool(driver_of(address)))
     if driver_of(address) != "nvdio":
-        raise Failure(f"{address}: nvdio did not bind it; it was given back (the kernel's log says why: dmesg)")
+        raise Failure(f"{address}: nvdio did not bind it, and it was given back (the log says why: dmesg)")
     now = controller(address)
     if target.serial and now.serial != target.serial:
         raise Failure(f"{address}: it has serial number {now.serial}, not {target.serial}; it was given back")

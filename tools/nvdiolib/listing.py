@@ -33,7 +33,7 @@ def is_of(use: Use, disk: Disk) -> bool:
 def short(use: Use) -> str:
     """For the last column."""
     words = {"mount": "mounted on", "holder": "", "swap": "", "open": "", "kernel": "", "unknown": "?"}
-    detail = use.detail.removeprefix("a ").removesuffix(" signature")
+    detail = use.detail.removeprefix("a signature of ")
     return f"{words.get(use.kind, '')} {detail}".strip()
 
 
@@ -86,7 +86,8 @@ def as_json(found: list[tuple[Controller, list[Use]]]) -> str:
             "address": c.address, "driver": c.driver or None, "driver_override": c.override or None,
             "persistent": persist.is_kept(c.address),
             "numa_node": c.numa_node if c.numa_node >= 0 else None,
-            "node": f"/dev/{c.name}" if c.name else None, "model": c.model or None, "serial": c.serial or None, "firmware": c.firmware or None,
+            "node": f"/dev/{c.name}" if c.name else None, "model": c.model or None,
+            "serial": c.serial or None, "firmware": c.firmware or None,
             "used_by": [u.as_json() for u in used if u.node == c.name],
             "disks": [{"node": f"/dev/{d.name}", "nsid": d.nsid, "size": d.size, "block_size": d.block_size,
                        "used_by": [u.as_json() for u in used if is_of(u, d)]} for d in c.disks]})

@@ -223,7 +223,7 @@ def signatures(name: str, path: str) -> Iterator[Use]:
         yield Use("unknown", name, str(error))
         return
     for kind in dict.fromkeys(k for k, _ in kinds):
-        yield Use("signature", name, f"a {kind} signature")
+        yield Use("signature", name, f"a signature of {kind}")
 
 
 def copy_of_ends(name: str) -> int:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The registers of a controller, mapped to be read (docs/man/mmap_nvdio.2). That needs
- * CAP_SYS_RAWIO. tools/nvdio-regs prints all of them.
+ * CAP_SYS_RAWIO. "tools/nvdio regs" prints all of them.
  *
  * usage: regs CONTROLLER
  *

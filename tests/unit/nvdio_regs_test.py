@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""tools/nvdio-regs: what registers mean."""
+"""nvdio regs: what registers mean."""
 
-import importlib.machinery
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,12 +8,10 @@ from pathlib import Path
 
 from tap import equal, finish, ok
 
-PROGRAM = Path(__file__).resolve().parents[2] / "tools/nvdio-regs"
-_loader = importlib.machinery.SourceFileLoader("nvdio_regs", str(PROGRAM))
-_spec = importlib.util.spec_from_loader("nvdio_regs", _loader)
-assert _spec
-regs = importlib.util.module_from_spec(_spec)
-_loader.exec_module(regs)
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+sys.path.insert(0, str(TOOLS))
+
+from nvdiolib import regs  # noqa: E402
 
 
 def controller(**registers: int) -> list[int]:
@@ -79,17 +75,17 @@ def test_output() -> None:
 
 
 def run(*args: str) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-B", str(PROGRAM), *args], capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), "regs", *args], capture_output=True,
+                          text=True, check=False)
     return done.returncode, done.stdout or done.stderr
 
 
 def test_program() -> None:
     equal(run("--help")[0], 0, "--help")
-    ok("usage: nvdio-regs" in run("--help")[1], "says how to use it")
+    ok("usage: nvdio regs" in run("--help")[1], "says how to use it")
     equal([run()[0], run("--xml", "/dev/null")[0], run("a", "b")[0]], [2, 2, 2], "wrong arguments")
     status, text = run("/nonexistent")
-    equal((status, text), (1, "nvdio-regs: /nonexistent: No such file or directory\n"), "no such node")
+    equal((status, text), (1, "nvdio regs: /nonexistent: No such file or directory\n"), "no such node")
 
 
 test_table()

@@ -1,17 +1,10 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""nvdio-regs: print the registers of an NVMe controller, decoded
+"""nvdio regs: the registers of an NVMe controller, decoded.
 
-usage: nvdio-regs [--json | --raw] NODE
-
-NODE is a controller that is bound to nvdio: /dev/nvdio0. Its registers are
-mapped, read-only (docs/mapped.md), which needs CAP_SYS_RAWIO and a kernel that is
+They are mapped, read-only (docs/mapped.md), which needs CAP_SYS_RAWIO and a kernel that is
 not locked down. Names are those of the NVMe Base Specification 2.1, 3.1.4; what a
 controller has no register for reads as 0. Registers that belong to something the
 controller does not have, as CAP says, are left out.
-
-  --json   one object: for each register its offset, value and fields
-  --raw    all 4096 bytes, to standard output
 """
 
 import json
@@ -19,6 +12,8 @@ import mmap
 import os
 import sys
 from typing import NamedTuple
+
+from .errors import Failure
 
 # As in driver/uapi/nvdio.h; one page.
 NVDIO_MMAP_REGS = 0x4000000000000000
@@ -250,31 +245,17 @@ def read(node: str) -> list[int]:
         os.close(fd)
 
 
-def main(argv: list[str]) -> int:
-    """The program."""
-    options = [a for a in argv if a.startswith("-")]
-    nodes = [a for a in argv if not a.startswith("-")]
-    if options in (["-h"], ["--help"]):
-        print(__doc__.strip())
-        return 0
-    if len(nodes) != 1 or options not in ([], ["--json"], ["--raw"]):
-        print(__doc__.strip(), file=sys.stderr)
-        return 2
+def command(node: str, form: str) -> int:
+    """nvdio regs, of which form is text, json or raw."""
     try:
-        dwords = read(nodes[0])
+        dwords = read(node)
     except OSError as error:
-        print(f"nvdio-regs: {nodes[0]}: {error.strerror}", file=sys.stderr)
-        return 1
-    if options == ["--raw"]:
+        raise Failure(f"{node}: {error.strerror}") from None
+    if form == "raw":
         sys.stdout.buffer.write(b"".join(d.to_bytes(4, "little") for d in dwords))
     elif dwords[2] == 0xffffffff:
-        print(f"nvdio-regs: {nodes[0]}: the controller does not answer (VS 0xffffffff)", file=sys.stderr)
-        return 1
+        raise Failure(f"{node}: the controller does not answer (VS 0xffffffff)")
     else:
         registers = decode(dwords)
-        print(as_json(registers) if options else as_text(registers))
+        print(as_json(registers) if form == "json" else as_text(registers))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

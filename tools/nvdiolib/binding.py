@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0
+"""nvdio bind, unbind and restore: which driver a controller has."""
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+import syslog
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import disks, persist, uses
+from .disks import Controller, controller, driver_of, find
+from .errors import FAILED, Failure, NoDevice, Refused
+from .listing import size_text
+from .uses import Use
+
+# Seconds: nodes are made by devtmpfs and udev, and nvme looks for its namespaces in the background.
+PATIENCE = 10.0
+
+
+def write(path: Path, text: str) -> None:
+    """To an attribute."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Does it hold before long?"""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def need_root() -> None:
+    """The kernel would say so later, of some file in sysfs."""
+    if os.geteuid():
+        raise Failure("only root can do this")
+
+
+def load(module: str) -> None:
+    """Unless the driver is there."""
+    if (disks.SYS / "bus/pci/drivers" / module).is_dir():
+        return
+    try:
+        done = subprocess.run(["modprobe", module], capture_output=True, text=True, check=False,
+                              env={**os.environ, "PATH": "/usr/sbin:/sbin:/usr/bin:/bin"})
+    except OSError as error:
+        raise Failure(f"modprobe: {error.strerror}") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it failed"]
+        raise Failure(f"modprobe {module}: {said[-1].removeprefix('modprobe: ')}")
+
+
+def probe(address: str) -> None:
+    """Let the kernel look for a driver. Whether it found one shows afterwards."""
+    with contextlib.suppress(Failure):
+        write(disks.SYS / "bus/pci/drivers_probe", address)
+
+
+def set_override(address: str, driver: str) -> None:
+    """Which driver may bind, or "": any that knows the device."""
+    write(disks.pci(address) / "driver_override", f"{driver}\n")
+
+
+def release(address: str) -> None:
+    """From the driver that has it, if any."""
+    driver = driver_of(address)
+    if driver:
+        write(disks.SYS / "bus/pci/drivers" / driver / "unbind", address)
+
+
+def give_back(address: str) -> None:
+    """To the nvme driver, or to whichever knows the device."""
+    set_override(address, "")
+    if driver_of(address) == "nvdio":
+        release(address)
+    if not driver_of(address):
+        with contextlib.suppress(Failure):
+            load("nvme")
+        probe(address)
+
+
+@contextlib.contextmanager
+def exclusively(target: Controller, reasons: list[Use]) -> Iterator[None]:
+    """Keeps the block devices open with O_EXCL: what is mounted, swapped on or held by anything
+    else in the kernel cannot be opened so, and what is open so cannot be mounted."""
+    opened = []
+    try:
+        for disk in target.disks:
+            whole = [b for b in disk.blocks if not (disks.SYS / "class/block" / b / "partition").exists()]
+            for name in whole:
+                try:
+                    opened.append(os.open(disks.DEV / name, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+                except OSError as error:
+                    busy = error.errno == errno.EBUSY
+                    reasons.append(Use("busy" if busy else "unknown", name,
+                                       "(by the kernel or a program)" if busy else error.strerror or ""))
+        yield
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def need_free(target: Controller, busy: list[Use], wipe_ok: bool) -> None:
+    """Raises Refused with all reasons."""
+    used = uses.in_use(target)
+    # Whoever has it exclusively was found, as a rule.
+    named = {u.node for u in used}
+    for disk in target.disks:
+        if not named & set(disk.blocks):
+            used += [u for u in busy if u.node in disk.blocks and u.kind == "busy"]
+    used += [u for u in busy if u.kind != "busy"]
+    written = [] if wipe_ok else [u for d in target.disks for u in uses.disk_signatures(d)]
+    if not used and not written:
+        return
+    hint = f"--wipe-ok {target.serial} binds it all the same, and wipes nothing by itself"
+    raise Refused(*(f"{target.address}: {u}" for u in dict.fromkeys(used + written)),
+                  *([f"{target.address}: {hint}"] if not used else []))
+
+
+def need_serial(target: Controller, wipe_ok: str | None) -> None:
+    """What --wipe-ok repeats is the serial number. Of a disk without a driver it shows later."""
+    if wipe_ok is not None and target.serial and wipe_ok != target.serial:
+        raise Refused(f"{target.address}: --wipe-ok {wipe_ok}: the serial number is {target.serial}")
+
+
+def move(target: Controller, wipe_ok: str | None) -> None:
+    """From nvme, or from no driver, to nvdio. On failure all is as it was before."""
+    address, before = target.address, target.override
+    reasons: list[Use] = []
+    with exclusively(target, reasons):
+        need_free(target, reasons, wipe_ok is not None)
+        set_override(address, "nvdio")
+        try:
+            release(address)
+            probe(address)
+            check(target, wipe_ok)
+        except Failure:
+            if target.driver:
+                give_back(address)
+            else:
+                set_override(address, before)
+                release(address)
+            raise
+
+
+def check(target: Controller, wipe_ok: str | None) -> None:
+    """What nvdio has bound is what was meant, and, of a disk that had no driver, nothing is on it."""
+    address = target.address
+    wait_for(lambda: bool(driver_of(address)))
+    if driver_of(address) != "nvdio":
+        raise Failure(f"{address}: nvdio did not bind it, and it was given back (the log says why: dmesg)")
+    now = controller(address)
+    if target.serial and now.serial != target.serial:
+        raise Failure(f"{address}: it has serial number {now.serial}, not {target.serial}; it was given back")
+    wait_for(lambda: all((disks.DEV / d.name).exists() for d in now.disks))
+    if not target.driver:
+        need_serial(now, wipe_ok)
+        need_free(now, [], wipe_ok is not None)
+
+
+def told(target: Controller) -> str:
+    """A controller that has been bound, in a line."""
+    size = sum(d.size for d in target.disks)
+    return (f"{target.address}: {target.driver or 'no driver'}: {' '.join(target.nodes()) or 'no disk'} "
+            f"({target.model or '-'}, serial {target.serial or '-'}, {size_text(size)})")
+
+
+def bind(device: str, persistent: bool, wipe_ok: str | None) -> int:
+    """nvdio bind."""
+    need_root()
+    target = find(device)
+    if target.driver not in ("", "nvme", "nvdio"):
+        raise Refused(f"{target.address}: the driver {target.driver} has it: unbind it from that first")
+    need_serial(target, wipe_ok)
+    if persistent:
+        persist.need_rule()
+    if target.driver != "nvdio":
+        load("nvdio")
+        # Loading has bound what had an override already.
+        target = controller(target.address) if target.driver != driver_of(target.address) else target
+    if target.driver != "nvdio":
+        move(target, wipe_ok)
+    bound = controller(target.address)
+    if persistent:
+        persist.keep(bound.address, bound.serial, bound.model)
+    print(told(bound))
+    print(f"undo: nvdio unbind {bound.address}")
+    return 0
+
+
+def unbind(device: str, force: bool, keep: bool) -> int:
+    """nvdio unbind."""
+    need_root()
+    target = find(device)
+    if target.driver != "nvdio" and target.override != "nvdio" and not persist.is_kept(target.address):
+        raise Failure(f"{target.address}: not bound to nvdio (driver: {target.driver or 'none'})")
+    if target.driver == "nvdio" and not force:
+        used = [u for u in uses.in_use(target) if u.kind == "open"] + list(uses.range_holders())
+        if used:
+            raise Refused(*(f"{target.address}: {u}" for u in used),
+                          f"{target.address}: with --force these get ENODEV")
+    if not keep and persist.forget(target.address):
+        print(f"{target.address}: no longer bound at boot")
+    if target.driver in ("nvdio", ""):
+        give_back(target.address)
+        wait_for(lambda: bool(driver_of(target.address)) and bool(controller(target.address).disks or
+                                                                  not target.disks))
+    else:
+        set_override(target.address, "")
+    print(told(controller(target.address)))
+    if not driver_of(target.address):
+        raise Failure(f"{target.address}: no driver took it")
+    return 0
+
+
+def restore_one(address: str) -> str:
+    """Binds what is to be bound at boot. Returns what there is to say."""
+    serial = persist.serial_of(address)
+    if not disks.pci(address).is_dir():
+        raise NoDevice(f"{address}: the disk with serial number {serial} is not there")
+    load("nvdio")
+    target = controller(address)
+    if target.driver not in ("", "nvme", "nvdio"):
+        raise Refused(f"{address}: the driver {target.driver} has it")
+    if target.serial and target.serial != serial:
+        give_back(address)
+        raise Failure(f"{address}: serial number {target.serial}, not {serial}: another disk; left to nvme")
+    target.serial = serial
+    if target.driver != "nvdio":
+        # What is on the disk is nvdio's business since it was bound for good. What uses it is not.
+        move(target, serial)
+    return told(controller(address))
+
+
+def restore(address: str | None) -> int:
+    """nvdio restore: run by udev, whose terminal is the log."""
+    need_root()
+    syslog.openlog("nvdio", 0, syslog.LOG_DAEMON)
+    status = 0
+    for one in [address] if address else persist.kept():
+        try:
+            line = restore_one(one)
+            print(line)
+            syslog.syslog(syslog.LOG_INFO, line)
+        except Failure as failure:
+            status = failure.status if address else FAILED
+            for line in failure.lines:
+                print(f"nvdio restore: {line}", file=sys.stderr)
+                syslog.syslog(syslog.LOG_ERR, line)
+    return status

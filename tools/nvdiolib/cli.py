@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The command line of tools/nvdio."""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from . import binding, listing, regs
+from .errors import FAILED, USAGE, Failure
+
+DEVICE = "PCI address (0000:03:00.0), node (/dev/nvme0n1, /dev/nvdio0n1, a controller's) or serial number"
+EPILOG = """\
+exit status: 0 done; 1 failed; 2 wrong arguments; 3 refused, because a disk is in use or has data
+on it (nothing was changed); 4 no such device, or more than one. See nvdio(8)."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong, and ends the program."""
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(USAGE)
+
+
+def version() -> str:
+    """Of the module that is loaded, or that these tools were made with."""
+    for path, pattern in ((Path("/sys/module/nvdio/version"), r"(.+)"),
+                          (Path(__file__).parents[2] / "driver/main.c", r'MODULE_VERSION\("(.*)"\)')):
+        try:
+            found = re.search(pattern, path.read_text(encoding="utf-8"))
+        except OSError:
+            continue
+        if found:
+            return found[1]
+    return "unknown (nvdio is not loaded)"
+
+
+def parser() -> Parser:
+    """All commands."""
+    top = Parser("nvdio", description="Disks of the nvdio driver: list, bind, unbind, watch.", epilog=EPILOG)
+    top.add_argument("--version", action="version", version=f"nvdio {version()}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+
+    def command(name: str, text: str, more: str = "") -> Parser:
+        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}",
+                                   epilog=EPILOG, allow_abbrev=False)
+
+    sub = command("list", "NVMe controllers and disks, their drivers, and what uses them")
+    sub.add_argument("--json", action="store_true", help="for programs")
+
+    sub = command("bind", "give a controller to nvdio", """All its disks leave their present driver. Refused
+        while one of them is mounted, used for swap, held by dm, md, LVM or ZFS, or open in a program, and if
+        there is a file system, a partition table or the like on one of them.""")
+    sub.add_argument("--persist", action="store_true", help="after each reboot, too")
+    sub.add_argument("--wipe-ok", metavar="SERIAL", help="what is on the disks may be lost: repeat the "
+                     "serial number. Nothing is wiped. What is in use is still refused")
+    sub.add_argument("device", metavar="DEVICE", help=DEVICE)
+
+    sub = command("unbind", "give a controller back to the nvme driver", "Also after a reboot.")
+    sub.add_argument("--force", action="store_true", help="even if programs have its nodes open; they get "
+                     "ENODEV")
+    sub.add_argument("--keep", action="store_true", help="after a reboot, or \"nvdio restore\", it is nvdio's "
+                     "again, if it was bound with --persist")
+    sub.add_argument("device", metavar="DEVICE", help=DEVICE)
+
+    sub = command("restore", "bind what was bound with --persist", "For udev, and after an upgrade.")
+    sub.add_argument("address", metavar="ADDRESS", nargs="?", help="only this one")
+
+    sub = command("regs", "registers of a controller, decoded")
+    form = sub.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="form", action="store_const", const="json", default="text",
+                      help="for programs")
+    form.add_argument("--raw", dest="form", action="store_const", const="raw", help="all 4096 bytes")
+    sub.add_argument("node", metavar="NODE", help="a controller that is bound to nvdio: /dev/nvdio0")
+    return top
+
+
+def run(args: argparse.Namespace) -> int:
+    """One command."""
+    match args.command:
+        case "list":
+            return listing.command(args.json)
+        case "bind":
+            return binding.bind(args.device, args.persist, args.wipe_ok)
+        case "unbind":
+            return binding.unbind(args.device, args.force, args.keep)
+        case "restore":
+            return binding.restore(args.address)
+        case _:
+            return regs.command(args.node, args.form)
+
+
+def main(argv: list[str]) -> int:
+    """The program."""
+    args = parser().parse_args(argv)
+    try:
+        status = run(args)
+        sys.stdout.flush()
+        return status
+    except Failure as failure:
+        sys.stdout.flush()
+        for line in failure.lines:
+            print(f"nvdio {args.command}: {line}", file=sys.stderr)
+        return failure.status
+    except BrokenPipeError:
+        # Whoever read this wants no more of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return 130

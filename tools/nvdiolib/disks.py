@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0
+"""NVMe controllers of this machine and their namespaces, as sysfs shows them."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import NoDevice
+
+# The tests have trees of their own.
+SYS = Path("/sys")
+DEV = Path("/dev")
+
+ADDRESS = re.compile(r"(?:([0-9a-f]{4,}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])", re.ASCII | re.IGNORECASE)
+
+
+@dataclass
+class Disk:
+    """A namespace that has a node."""
+
+    name: str
+    """nvdio0n1, nvme0n1"""
+    nsid: int
+    size: int
+    """bytes"""
+    block_size: int
+    blocks: list[str] = field(default_factory=list)
+    """block devices through which the same namespace is reached, and their partitions"""
+    chars: list[str] = field(default_factory=list)
+    """character devices of the same"""
+
+
+@dataclass
+class Controller:
+    """A PCI device that is an NVMe controller."""
+
+    address: str
+    driver: str
+    """or "" """
+    override: str
+    """the driver that may bind it, or "": any that knows it"""
+    numa_node: int
+    """or -1"""
+    name: str = ""
+    """nvdio0, nvme0, or "" without a driver that shows one"""
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
+    disks: list[Disk] = field(default_factory=list)
+
+    def nodes(self) -> list[str]:
+        """Of its namespaces."""
+        return [f"/dev/{disk.name}" for disk in self.disks]
+
+
+def value(path: Path, default: str = "") -> str:
+    """The content of an attribute."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return default
+
+
+def number(path: Path, default: int = 0) -> int:
+    """The same, a number."""
+    try:
+        return int(value(path), 0)
+    except ValueError:
+        return default
+
+
+def pci(address: str) -> Path:
+    """Its directory."""
+    return SYS / "bus/pci/devices" / address
+
+
+def driver_of(address: str) -> str:
+    """The driver that has a PCI device, or ""."""
+    link = pci(address) / "driver"
+    return link.resolve().name if link.is_symlink() else ""
+
+
+def children(path: Path, pattern: str) -> list[Path]:
+    """Directories whose whole name matches, in the order of their numbers."""
+    if not path.is_dir():
+        return []
+    found = [p for p in path.iterdir() if re.fullmatch(pattern, p.name)]
+    return sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
+
+
+def with_partitions(name: str) -> list[str]:
+    """A block device and its partitions."""
+    place = SYS / "class/block" / name
+    if not place.is_dir():
+        return []
+    return [name] + sorted(p.name for p in place.iterdir() if (p / "partition").exists())
+
+
+def same_namespace(name: str) -> list[str]:
+    """All block devices of one namespace: of this controller and of others that share it."""
+    wwid = value(SYS / "class/block" / name / "wwid")
+    others = [p.name for p in children(SYS / "class/block", r"nvme\d+n\d+")
+              if p.name == name or (wwid and value(p / "wwid") == wwid)]
+    return [n for other in others or [name] for n in with_partitions(other)]
+
+
+def block_disk(path: Path) -> Disk:
+    """A namespace of the nvme driver. One that is reached by several controllers has a block
+    device of its own, nvme0n1 for the path nvme0c1n1, which is not a child of any of them."""
+    name = re.sub(r"c\d+", "", path.name)
+    place = SYS / "class/block" / name
+    disk = Disk(name, number(place / "nsid") or number(path / "nsid"), number(place / "size") * 512,
+                number(place / "queue/logical_block_size", 512), same_namespace(name))
+    disk.chars = [n for n in (b.replace("nvme", "ng", 1) for b in disk.blocks)
+                  if (SYS / "class/nvme-generic" / n).exists()]
+    return disk
+
+
+def nvdio_disk(path: Path) -> Disk:
+    """A namespace of the nvdio driver."""
+    return Disk(path.name, number(path / "nsid"), number(path / "size") * 512,
+                number(path / "lba_size", 512), [], [path.name])
+
+
+def controller(address: str) -> Controller:
+    """All about one controller."""
+    place = pci(address)
+    override = value(place / "driver_override")
+    found = Controller(address, driver_of(address), "" if override == "(null)" else override,
+                       number(place / "numa_node", -1))
+    for kind in "nvdio", "nvme":
+        for char in children(place / kind, kind + r"\d+"):
+            found.name = char.name
+            found.model = value(char / "model")
+            found.serial = value(char / "serial")
+            found.firmware = value(char / "firmware_rev")
+            namespaces = children(char, kind + r"\d+(c\d+)?n\d+")
+            found.disks = [block_disk(p) if kind == "nvme" else nvdio_disk(p) for p in namespaces]
+    return found
+
+
+def controllers() -> list[Controller]:
+    """All of the machine, by address."""
+    places = sorted((SYS / "bus/pci/devices").glob("*"))
+    return [controller(p.name) for p in places
+            if value(p / "class").startswith("0x0108") or driver_of(p.name) in ("nvme", "nvdio")]
+
+
+def is_named(candidate: Controller, name: str) -> bool:
+    """Is this the controller, or has it the namespace, of node /dev/name?"""
+    chars = [c for d in candidate.disks for c in d.chars]
+    return name in [candidate.name, *(d.name for d in candidate.disks), *chars]
+
+
+def find(device: str) -> Controller:
+    """The controller that the user means: by address, node or serial number."""
+    everything = controllers()
+    match = ADDRESS.fullmatch(device)
+    if match:
+        address = f"{match[1] or '0000'}:{match[2]}".lower()
+        found = [c for c in everything if c.address == address]
+        if not found and pci(address).is_dir():
+            raise NoDevice(f"{address}: not an NVMe controller")
+    elif "/" in device:
+        node = Path(device)
+        if not node.exists():
+            raise NoDevice(f"{device}: no such file")
+        name = node.resolve().name
+        if (SYS / "class/block" / name / "partition").exists():
+            raise NoDevice(f"{device}: a partition; only whole controllers are bound")
+        found = [c for c in everything if is_named(c, name)]
+    else:
+        found = [c for c in everything if c.serial == device]
+    if not found:
+        raise NoDevice(f"{device}: no NVMe controller with this address, node or serial number")
+    if len(found) > 1:
+        raise NoDevice(f"{device}: several controllers: give one of the addresses "
+                       + ", ".join(c.address for c in found))
+    return found[0]

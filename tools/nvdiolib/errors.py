@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How a command ends that does not do what it was asked for."""
+
+FAILED, USAGE, REFUSED, NO_DEVICE = 1, 2, 3, 4
+
+
+class Failure(Exception):
+    """What was tried did not work. Each line is a message of its own."""
+
+    status = FAILED
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+
+class Refused(Failure):
+    """It would do harm. Nothing was changed."""
+
+    status = REFUSED
+
+
+class NoDevice(Failure):
+    """There is no such device, or more than one."""
+
+    status = NO_DEVICE

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+"""nvdio list: NVMe controllers, their disks, and what uses them."""
+
+import json
+import os
+import sys
+from typing import Any
+
+from . import persist, uses
+from .disks import Controller, Disk, controllers
+from .uses import Use
+
+HEADS = ("ADDRESS", "DRIVER", "NODE", "SIZE", "BLOCK", "NUMA", "SERIAL", "MODEL", "USED BY")
+
+
+def size_text(size: int) -> str:
+    """As disks are sold: powers of 1000, three digits."""
+    value, unit = float(size), "B"
+    for unit in "B", "kB", "MB", "GB", "TB", "PB":
+        if value < 999.5:
+            break
+        value /= 1000
+    if unit == "B" or value >= 99.95:
+        return f"{value:.0f} {unit}"
+    return f"{value:.1f} {unit}"
+
+
+def is_of(use: Use, disk: Disk) -> bool:
+    """Does something use this namespace?"""
+    return use.node in (disk.name, *disk.blocks, *disk.chars)
+
+
+def short(use: Use) -> str:
+    """For the last column."""
+    words = {"mount": "mounted on", "holder": "", "swap": "", "open": "", "kernel": "", "unknown": "?"}
+    detail = use.detail.removeprefix("a signature of ")
+    return f"{words.get(use.kind, '')} {detail}".strip()
+
+
+def collect() -> list[tuple[Controller, list[Use]]]:
+    """All controllers, with what uses each and what is on its disks. What is on those of nvdio is
+    the business of the programs that use them."""
+    found = []
+    for controller in controllers():
+        used = uses.in_use(controller)
+        for disk in controller.disks:
+            if disk.blocks:
+                used += uses.disk_signatures(disk)
+        found.append((controller, used))
+    return found
+
+
+def rows(controller: Controller, used: list[Use]) -> list[tuple[str, ...]]:
+    """Lines of the table: one for each disk, or one without."""
+    numa = str(controller.numa_node) if controller.numa_node >= 0 else "-"
+    mark = "*" if persist.is_kept(controller.address) else ""
+    begin = (controller.address, (controller.driver or "-") + mark)
+    end = (numa, controller.serial or "-", controller.model or "-")
+    own = [short(u) for u in used if u.node == controller.name]
+    if not controller.disks:
+        return [(*begin, "-", "-", "-", *end, ", ".join(own) or "-")]
+    lines: list[tuple[str, ...]] = []
+    for disk in controller.disks:
+        users = [short(u) for u in used if is_of(u, disk)] + own
+        lines.append((*begin, f"/dev/{disk.name}", size_text(disk.size), str(disk.block_size), *end,
+                      ", ".join(dict.fromkeys(users)) or "-"))
+        own = []
+    return lines
+
+
+def as_text(found: list[tuple[Controller, list[Use]]]) -> str:
+    """A table."""
+    lines: list[tuple[str, ...]] = [HEADS]
+    for controller, used in found:
+        lines += rows(controller, used)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADS))]
+    return "\n".join("  ".join(cell.rjust(w) if HEADS[i] in ("SIZE", "BLOCK", "NUMA") else cell.ljust(w)
+                               for i, (cell, w) in enumerate(zip(line, widths))).rstrip() for line in lines)
+
+
+def as_json(found: list[tuple[Controller, list[Use]]]) -> str:
+    """For programs."""
+    everything: list[dict[str, Any]] = []
+    for c, used in found:
+        everything.append({
+            "address": c.address, "driver": c.driver or None, "driver_override": c.override or None,
+            "persistent": persist.is_kept(c.address),
+            "numa_node": c.numa_node if c.numa_node >= 0 else None,
+            "node": f"/dev/{c.name}" if c.name else None, "model": c.model or None,
+            "serial": c.serial or None, "firmware": c.firmware or None,
+            "used_by": [u.as_json() for u in used if u.node == c.name],
+            "disks": [{"node": f"/dev/{d.name}", "nsid": d.nsid, "size": d.size, "block_size": d.block_size,
+                       "used_by": [u.as_json() for u in used if is_of(u, d)]} for d in c.disks]})
+    return json.dumps({"controllers": everything}, indent=2)
+
+
+def command(json_wanted: bool) -> int:
+    """nvdio list."""
+    found = collect()
+    if os.geteuid():
+        print("nvdio list: not root: other users' programs, and what is on disks, may be missing",
+              file=sys.stderr)
+    if json_wanted:
+        print(as_json(found))
+    elif found:
+        print(as_text(found))
+        if any(persist.is_kept(c.address) for c, _ in found):
+            print("* bound to nvdio at boot, too")
+    else:
+        print("no NVMe controller", file=sys.stderr)
+    return 0

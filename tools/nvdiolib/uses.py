@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What uses a disk: mounts, swap, device mapper, RAID, programs; and what is written on it."""
+
+import contextlib
+import json
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from . import disks
+from .disks import Controller, Disk, children, value
+
+PROC = Path("/proc")
+# How messages put it.
+WORDS = {"mount": "is mounted on", "swap": "is used for", "holder": "is held by", "open": "is open in",
+         "kernel": "is used by", "busy": "is in use exclusively", "signature": "has",
+         "unknown": "cannot be checked:"}
+
+
+@dataclass(frozen=True)
+class Use:
+    """One reason why a disk is not free."""
+
+    kind: str
+    """a key of WORDS"""
+    node: str
+    """of the disk, or of a partition: nvme0n1p1"""
+    detail: str
+
+    def __str__(self) -> str:
+        return f"/dev/{self.node} {WORDS[self.kind]} {self.detail}".rstrip()
+
+    def as_json(self) -> dict[str, str]:
+        """For programs."""
+        return asdict(self)
+
+
+@dataclass
+class Nodes:
+    """The devices that are looked for."""
+
+    by_rdev: dict[tuple[bool, int], str] = field(default_factory=dict)
+    """name, by whether it is a block device and number"""
+    by_path: dict[str, str] = field(default_factory=dict)
+    """name, by name in /dev, for where there are only names"""
+
+    def add(self, name: str, block: bool) -> None:
+        """One more."""
+        place = disks.SYS / "class" / ("block" if block else
+                                       "nvdio" if name.startswith("nvdio") else
+                                       "nvme-generic" if name.startswith("ng") else "nvme") / name
+        major, _, minor = value(place / "dev").partition(":")
+        if minor:
+            self.by_rdev[block, os.makedev(int(major), int(minor))] = name
+            self.by_path[f"/dev/{name}"] = name
+
+    def of_file(self, path: str | Path) -> str:
+        """Which of them a file is, or ""."""
+        try:
+            mode = os.stat(path)
+        except OSError:
+            return ""
+        if stat.S_ISBLK(mode.st_mode) or stat.S_ISCHR(mode.st_mode):
+            return self.by_rdev.get((stat.S_ISBLK(mode.st_mode), mode.st_rdev), "")
+        return ""
+
+
+def nodes_of(controller: Controller) -> Nodes:
+    """All nodes through which a controller and its namespaces are reached."""
+    nodes = Nodes()
+    if controller.name:
+        nodes.add(controller.name, False)
+    for disk in controller.disks:
+        for name in disk.blocks:
+            nodes.add(name, True)
+        for name in disk.chars:
+            nodes.add(name, False)
+    return nodes
+
+
+def plain(text: str) -> str:
+    """A name of /proc/mounts or /proc/swaps, where some characters are \\040 and the like."""
+    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), text)
+
+
+def processes() -> list[Path]:
+    """Of this moment."""
+    return [p for p in PROC.iterdir() if p.name.isdigit()]
+
+
+def program(process: Path) -> str:
+    """Name and number, for messages."""
+    return f"{value(process / 'comm', '?')} (process {process.name})"
+
+
+def mount_tables() -> Iterator[tuple[str, str]]:
+    """For each mount namespace of which there is a process: its table, and the program, or "" for
+    our own."""
+    seen = set()
+    for process in [PROC / "self", *processes()]:
+        try:
+            namespace = os.stat(process / "ns/mnt").st_ino
+            if namespace not in seen:
+                table = (process / "mountinfo").read_text(errors="surrogateescape")
+                seen.add(namespace)
+                yield table, "" if process.name == "self" else program(process)
+        except OSError:
+            continue
+
+
+def mounts(nodes: Nodes) -> Iterator[Use]:
+    """File systems of these nodes, in all mount namespaces."""
+    for table, who in mount_tables():
+        for line in table.splitlines():
+            # NUMBER PARENT MAJOR:MINOR ROOT PLACE OPTIONS [...] - TYPE SOURCE OPTIONS
+            before, _, after = line.partition(" - ")
+            words, source = before.split(" "), plain(after.split(" ")[1])
+            major, minor = words[2].split(":")
+            # Some file systems (btrfs) have a number of their own.
+            name = nodes.by_rdev.get((True, os.makedev(int(major), int(minor))), "") or \
+                (nodes.by_path.get(source, "") or nodes.of_file(source) if source.startswith("/") else "")
+            if name and not name.startswith("ng"):
+                yield Use("mount", name, plain(words[4]) + (f" (of {who})" if who else ""))
+
+
+def swaps(nodes: Nodes) -> Iterator[Use]:
+    """Swap on these nodes."""
+    for line in value(PROC / "swaps").splitlines()[1:]:
+        path = plain(line.split()[0])
+        name = nodes.of_file(path) or nodes.by_path.get(path, "")
+        if name:
+            yield Use("swap", name, "swap")
+
+
+def holder_name(name: str) -> str:
+    """What device mapper or md call it."""
+    place = disks.SYS / "class/block" / name
+    mapped, kind = value(place / "dm/name"), value(place / "dm/uuid").split("-")[0]
+    if mapped:
+        return f"{name} ({kind + ' ' if kind else ''}{mapped})"
+    level = value(place / "md/level")
+    return f"{name} ({level})" if level else name
+
+
+def holders(nodes: Nodes) -> Iterator[Use]:
+    """Block devices on top of these nodes."""
+    for name in nodes.by_path.values():
+        for holder in children(disks.SYS / "class/block" / name / "holders", ".*"):
+            yield Use("holder", name, holder_name(holder.name))
+
+
+def kernel_openers(nodes: Nodes) -> Iterator[Use]:
+    """Loop devices and targets of NVMe over fabrics open a disk without claiming it."""
+    targets = disks.SYS / "kernel/config/nvmet/subsystems"
+    for backing in [*disks.SYS.glob("block/loop*/loop/backing_file"),
+                    *targets.glob("*/namespaces/*/device_path"), *targets.glob("*/passthru/device_path")]:
+        path = value(backing)
+        name = nodes.by_path.get(path, "") or nodes.of_file(path)
+        if name:
+            yield Use("kernel", name, backing.parts[-3] if backing.name == "backing_file" else "nvmet")
+
+
+def files_of(process: Path, nodes: Nodes) -> Iterator[str]:
+    """Which of the nodes a process has open, mapped, or registered with io_uring."""
+    for fd in (process / "fd").iterdir():
+        name = nodes.of_file(fd)
+        if name:
+            yield name
+        with contextlib.suppress(OSError):
+            if os.readlink(fd) == "anon_inode:[io_uring]":
+                words = value(process / "fdinfo" / fd.name).split()
+                yield from (nodes.by_path[w] for w in words if w in nodes.by_path)
+    for line in value(process / "maps").splitlines():
+        path = line.split(None, 5)[5:]
+        if path and path[0].removesuffix(" (deleted)") in nodes.by_path:
+            yield nodes.by_path[path[0].removesuffix(" (deleted)")]
+
+
+def openers(nodes: Nodes) -> Iterator[Use]:
+    """Programs that use the nodes. Those of other users are seen by root only; a descriptor that is
+    on its way through a socket is seen by nobody."""
+    for process in processes():
+        if process.name == str(os.getpid()):
+            continue
+        with contextlib.suppress(OSError):
+            for name in sorted(set(files_of(process, nodes))):
+                yield Use("open", name, program(process))
+
+
+def range_holders() -> Iterator[Use]:
+    """Programs with a range of blocks or a ring: which node's, the kernel does not show."""
+    kinds = {"anon_inode:[nvdio-range]": "a range of blocks", "anon_inode:[nvdio-ring]": "a ring"}
+    for process in processes():
+        with contextlib.suppress(OSError):
+            links = {os.readlink(fd) for fd in (process / "fd").iterdir()}
+            for link in sorted(links & kinds.keys()):
+                yield Use("open", "nvdio", f"{program(process)}, perhaps: it has {kinds[link]}")
+
+
+def wipefs(path: str) -> list[tuple[str, int]]:
+    """Type and place of each signature of a file or device. Raises ValueError with a message."""
+    try:
+        done = subprocess.run(["wipefs", "--json", path], capture_output=True, text=True, check=False,
+                              env={**os.environ, "LC_ALL": "C", "PATH": "/usr/sbin:/sbin:/usr/bin:/bin"})
+    except OSError as error:
+        raise ValueError(f"wipefs: {error.strerror}") from None
+    if done.returncode:
+        raise ValueError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "wipefs failed")
+    if not done.stdout.strip():
+        return []
+    return [(str(s["type"]), int(str(s["offset"]), 0)) for s in json.loads(done.stdout)["signatures"]]
+
+
+def signatures(name: str, path: str) -> Iterator[Use]:
+    """What is written on a disk: file systems, members of LVM, RAID or ZFS, partition tables."""
+    try:
+        kinds = wipefs(path)
+    except ValueError as error:
+        yield Use("unknown", name, str(error))
+        return
+    for kind in dict.fromkeys(k for k, _ in kinds):
+        yield Use("signature", name, f"a signature of {kind}")
+
+
+def copy_of_ends(name: str) -> int:
+    """A file in memory of the size of a node, with what is at both ends of it. Tools that look for
+    signatures insist on a block device or on a file."""
+    edge = 4 << 20
+    node = os.open(disks.DEV / name, os.O_RDONLY | os.O_CLOEXEC)
+    copy = os.memfd_create(name)
+    try:
+        size = os.lseek(node, 0, os.SEEK_END)
+        os.ftruncate(copy, size)
+        for start in 0, max(size - edge, edge):
+            for at in range(start, min(start + edge, size), 1 << 20):
+                os.pwrite(copy, os.pread(node, min(1 << 20, size - at), at), at)
+    except OSError:
+        os.close(copy)
+        raise
+    finally:
+        os.close(node)
+    return copy
+
+
+def disk_signatures(disk: Disk) -> Iterator[Use]:
+    """The signatures of a namespace, of whichever driver."""
+    if not disk.size:
+        return
+    if disk.blocks:
+        yield from signatures(disk.name, str(disks.DEV / disk.name))
+        return
+    try:
+        copy = copy_of_ends(disk.name)
+    except OSError as error:
+        yield Use("unknown", disk.name, error.strerror or "cannot be read")
+        return
+    try:
+        yield from signatures(disk.name, f"/proc/{os.getpid()}/fd/{copy}")
+    finally:
+        os.close(copy)
+
+
+def in_use(controller: Controller) -> list[Use]:
+    """Everything that uses the disks of a controller now."""
+    nodes = nodes_of(controller)
+    found = [*mounts(nodes), *swaps(nodes), *holders(nodes), *kernel_openers(nodes), *openers(nodes)]
+    return list(dict.fromkeys(found))

@@ -18,6 +18,57 @@ endif
 modules_install: headers ## install nvdio.ko for the kernel of KDIR
 	$(MAKE) -C $(KDIR) M=$(PWD) modules_install
 
+VERSION ?= $(shell sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' driver/main.c)
+PREFIX ?= /usr/local
+# udev and modprobe look in no place below /usr/local.
+SYSTEM_PREFIX ?= /usr
+DATA = $(DESTDIR)$(PREFIX)/share
+
+install: install-lib install-tools install-man install-system ## libraries, tools, pages and udev rules; DESTDIR=, PREFIX=/usr/local; the module: modules_install
+
+install-lib:
+	$(MAKE) -C lib/nvdio install PREFIX='$(PREFIX)' DESTDIR='$(abspath $(DESTDIR))' $(if $(O),O='$(O)')
+
+# Programs are in share/nvdio with what they need; "nvdio" has a name in sbin.
+install-tools:
+	install -d '$(DESTDIR)$(PREFIX)/sbin' '$(DATA)/nvdio' '$(DATA)/bash-completion/completions'
+	set -e; for f in tools/*; do \
+		if [ -d "$$f" ]; then \
+			[ "$$f" != tools/completion ] || { install -m 644 "$$f"/* '$(DATA)/bash-completion/completions'; continue; }; \
+			(cd tools && find "$${f#tools/}" -type f ! -name '*.pyc' ! -name '.*') | while read -r file; do \
+				mode=644; [ ! -x "tools/$$file" ] || mode=755; \
+				install -D -m $$mode "tools/$$file" "$(DATA)/nvdio/$$file"; \
+			done; \
+		elif [ -x "$$f" ]; then \
+			install -m 755 "$$f" '$(DATA)/nvdio'; \
+			[ "$$f" != tools/nvdio ] || ln -sf ../share/nvdio/nvdio '$(DESTDIR)$(PREFIX)/sbin'; \
+		else \
+			install -m 644 "$$f" '$(DATA)/nvdio'; \
+		fi; \
+	done
+
+install-man:
+	set -e; for page in docs/man/*.[1-9] docs/man/*.in; do \
+		name=$${page##*/}; name=$${name%.in}; file="$(DATA)/man/man$${name##*.}/$$name"; \
+		install -D -m 644 "$$page" "$$file"; \
+		[ "$$page" = "$${page%.in}" ] || docs/man/fill "$$page" >"$$file"; \
+	done
+
+install-system:
+	install -D -m 644 -t '$(DESTDIR)$(SYSTEM_PREFIX)/lib/udev/rules.d' udev/*.rules
+	set -e; cd '$(DESTDIR)$(SYSTEM_PREFIX)/lib/udev/rules.d'; \
+		sed -i 's,/usr/sbin/nvdio,$(PREFIX)/sbin/nvdio,g' *-nvdio*.rules
+	install -D -m 644 -t '$(DESTDIR)$(SYSTEM_PREFIX)/lib/modprobe.d' udev/nvdio.conf
+
+install-dkms: ## the module's source for DKMS, in DESTDIR/usr/src; then "dkms install nvdio/VERSION"
+	set -e; dir='$(DESTDIR)/usr/src/nvdio-$(VERSION)'; \
+	for f in Kbuild LICENSE $$(find driver -name '*.[ch]'); do \
+		install -D -m 644 "$$f" "$$dir/$$f"; done; \
+	sed 's/#MODULE_VERSION#/$(VERSION)/' dkms.conf >"$$dir/dkms.conf"
+
+deb: ## Debian packages, in O=deb (docs/packages.md)
+	lab/deb $(or $(O),deb)
+
 clean: ## remove what "make" made; the lab's cache stays
 	@find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.module-common.o' \
@@ -79,4 +130,6 @@ bench-compare: ## OLD=result.json [NEW=result.json] of two runs of bench/run
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):.*## /\1\t/p' Makefile | expand -t 24
 
+install_targets := install install-lib install-tools install-man install-system install-dkms
+.PHONY: $(install_targets) deb
 .PHONY: all headers modules_install clean compile_commands.json lib lab vm demo check check-debug check-full coverage faults soak bench bench-check bench-compare help

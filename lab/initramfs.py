@@ -14,6 +14,8 @@ OWN_KERNELS = ("debug", "kcsan")
 
 # crc32c_generic: libcrc32c needs it, but modules.dep does not say so; not in every kernel.
 MODULES = ("virtio_blk", "crc32c_generic", "erofs", "9pnet_virtio", "9p", "overlay")
+# What a system's changes are on (lab/vm --system).
+SYSTEM_MODULES = ("ext4",)
 
 CACHE = "/lab/initramfs"
 
@@ -114,10 +116,12 @@ def module_content(path: str) -> bytes:
     return subprocess.run([tool, "-dc", path], check=True, stdout=subprocess.PIPE).stdout
 
 
-def base_initramfs(version: str) -> str:
-    """The part of the initramfs that is the same for all machines with this kernel."""
+def base_initramfs(version: str, system: bool) -> str:
+    """The part of the initramfs that is the same for all machines with this kernel, or for
+    all systems."""
     script = read_bytes("/src/lab/guest-initramfs")
-    tag = hash_of(script + repr((MODULES, place_of(version))).encode())
+    modules = MODULES + SYSTEM_MODULES if system else MODULES
+    tag = hash_of(script + repr((modules, place_of(version))).encode())
     path = f"{CACHE}/{version}-{os.environ['LAB_ROOT_NAME']}-{tag}.cpio"
     if os.path.exists(path):
         return path
@@ -127,7 +131,7 @@ def base_initramfs(version: str) -> str:
         ("bin/busybox", 0o100755, read_bytes("/bin/busybox")),
         ("init", 0o100755, script)]
     order = []
-    for name in in_order(read(f"{modules_of(version)}/modules.dep"), MODULES):
+    for name in in_order(read(f"{modules_of(version)}/modules.dep"), modules):
         short = os.path.basename(name).split(".")[0] + ".ko"
         entries.append((f"modules/{short}", 0o100644, module_content(f"{modules_of(version)}/{name}")))
         order.append(short + "\n")

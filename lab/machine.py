@@ -157,6 +157,8 @@ class Machine:
         ]
         if not self.kvm:
             words.append(f"tsc_early_khz={tsc_khz()}")
+        if self.args.system:
+            words += ["systemd.getty_auto=0", "systemd.show_status=0"]
         words += IOMMU[self.args.iommu]
         if self.args.hugepages:
             words.append(f"hugepages={self.args.hugepages}")
@@ -164,9 +166,14 @@ class Machine:
 
     def root_and_shares(self) -> None:
         """The image of the lab's root, and the directories of the host that the guest sees."""
+        image = os.environ["LAB_SYSTEM"] + "/image.erofs" if self.args.system else "/guest.erofs"
         self.qemu += ["-blockdev", "driver=raw,node-name=root,read-only=on,"
-                      "file.driver=file,file.filename=/guest.erofs,file.locking=off",
+                      f"file.driver=file,file.filename={image},file.locking=off",
                       "-device", "virtio-blk-pci,drive=root"]
+        if self.args.system:
+            self.qemu += ["-blockdev", "driver=raw,node-name=layer,file.driver=file,"
+                          f"file.filename={self.args.system}",
+                          "-device", "virtio-blk-pci,drive=layer"]
         for tag in ("src", "build"):
             self.qemu += ["-fsdev", f"local,id={tag},path=/{tag},security_model=none,multidevs=remap",
                           "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
@@ -223,7 +230,7 @@ class Machine:
         extra = cpio([("run.env", 0o100644, env.encode()),
                       ("run.cmd", 0o100644, command.encode())])
         path = os.path.join(self.dir, "initrd")
-        shutil.copyfile(base_initramfs(self.version), path)
+        shutil.copyfile(base_initramfs(self.version, bool(self.args.system)), path)
         with open(path, "ab") as f:
             f.write(extra)
 

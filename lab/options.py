@@ -76,6 +76,7 @@ class Options(argparse.Namespace):
     peer_args: str
     modargs: str
     no_module: bool
+    system: str | None
     ko: str | None
     may_fail: bool
     hugepages: int
@@ -99,7 +100,7 @@ class Options(argparse.Namespace):
     @property
     def builds_module(self) -> bool:
         """Whether the checkout's nvdio.ko has to be built first."""
-        return not self.no_module and self.ko is None
+        return not self.no_module and self.ko is None and self.system is None
 
 
 class InOrder(argparse.Action):
@@ -152,6 +153,8 @@ def parser() -> argparse.ArgumentParser:
     a("--no-module", action="store_true", help="do not build or load nvdio.ko")
     a("--ko", metavar="FILE", help="load this module instead of the checkout's")
     a("--may-fail", action="store_true", help="go on if nvdio does not bind a controller")
+    a("--system", metavar="DISK", help="boot lab/system with systemd, its changes on DISK, an ext4 image; "
+      "no driver is loaded, no controller bound, but by the system itself")
     a("--hugepages", type=int, default=0, metavar="N", help="reserve N pages of 2 MiB at boot")
     a("--tcg", action="store_true", help="emulate the processor even where there is KVM")
     a("--qemu", action="append", default=[], metavar="ARGS", help="more arguments for QEMU")

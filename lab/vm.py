@@ -284,7 +284,8 @@ def start(args: Options, kind: Batch, machine: Machine, ko: str, last: bool) -> 
         "LAB_NVDIO_SLOTS": " ".join(machine.nvdio_slots),
         "LAB_PEER_SLOT": machine.peer_slot,
         "LAB_NVME_ARGS": args.peer_args,
-        "LAB_LOAD": "" if args.no_module else "1",
+        "LAB_LOAD": "" if args.no_module or args.system else "1",
+        "LAB_SYSTEM": "1" if args.system else "",
         "LAB_MODARGS": args.modargs,
         "LAB_MAY_FAIL": "1" if args.may_fail else "",
         "LAB_MODULES": modules_of(machine.version),
@@ -303,6 +304,8 @@ def run(args: Options) -> int:
     keep_log = host_path(args.keep_log) if args.keep_log else None
     kind = Shell() if args.run is None else Batch(args.run)
     for last in (False, True):
+        if args.system:
+            args.system = host_path(args.system)
         machine = Machine(args, run_dir(), version)
         try:
             verdict = start(args, kind, machine, ko, last)

@@ -61,7 +61,7 @@ def watchers(command: Callable[[str, str, str], Parser]) -> None:
         are the controller's; waits for a tag; commands that were sent again; calls that got EAGAIN; errors.
         "-": the kernel does not say.""")
     sub.add_argument("--json", action="store_true", help="a line of JSON for each interval")
-    sub.add_argument("--latency", action="store_true", 
+    sub.add_argument("--latency", action="store_true",
                      help="switch the kernel's latency histograms on meanwhile")
     sub.add_argument("--node", metavar="NODE", action="append", default=[],
                      help="only this one, or a controller's")
@@ -102,7 +102,7 @@ def parser() -> Parser:
     sub = command("unbind", "give a controller back to the nvme driver", "Also after a reboot.")
     sub.add_argument("--force", action="store_true", help="even if programs have its nodes open; they get "
                      "ENODEV")
-    sub.add_argument("--keep", action="store_true", help="after a reboot, or \"nvdio restore\", it is nvdio's "
+    sub.add_argument("--keep", action="store_true", help="after a reboot, or \"restore\", it is nvdio's "
                      "again, if it was bound with --persist")
     sub.add_argument("device", metavar="DEVICE", help=DEVICE)
 

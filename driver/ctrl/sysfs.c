@@ -192,6 +192,8 @@ CTRL_ATTR(hmb_bytes, "%llu", READ_ONCE(ctrl->hmb_bytes));
 CTRL_ATTR(cmb_bytes, "%llu", READ_ONCE(ctrl->cmb_bytes));
 CTRL_ATTR(maps, "%u", READ_ONCE(ctrl->maps.nr));
 CTRL_ATTR(map_bytes, "%llu", READ_ONCE(ctrl->maps.bytes));
+CTRL_ATTR(doorbells, "%llu", nvdio_queues_doorbells(ctrl));
+CTRL_ATTR(resets, "%u", READ_ONCE(ctrl->resets));
 
 static ssize_t quirks_show(struct device *dev, struct device_attribute *attr,
 			   char *buf)
@@ -242,6 +244,8 @@ static struct attribute *ctrl_attrs[] = {
 	&dev_attr_cmb_bytes.attr,
 	&dev_attr_maps.attr,
 	&dev_attr_map_bytes.attr,
+	&dev_attr_doorbells.attr,
+	&dev_attr_resets.attr,
 	&dev_attr_quirks.attr,
 	&dev_attr_power_state.attr,
 	NULL

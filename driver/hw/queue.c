@@ -27,8 +27,10 @@ void nvdio_queue_ring(struct nvdio_queue *q)
 {
 	if (!q->sq_dbbuf_db ||
 	    nvdio_dbbuf_update(q->sq_tail, q->sq_db_written,
-			       q->sq_dbbuf_db, q->sq_dbbuf_ei))
+			       q->sq_dbbuf_db, q->sq_dbbuf_ei)) {
 		writel(q->sq_tail, q->sq_db);
+		q->doorbells++;
+	}
 	q->sq_db_written = q->sq_tail;
 	q->sq_stop = min(q->sq_tail + NVDIO_RING_AFTER, q->depth);
 }
@@ -317,6 +319,23 @@ u32 nvdio_queues_in_use_by(const struct nvdio_ctrl *ctrl,
 			nr += READ_ONCE(q->reqs[tag].state) != NVDIO_REQ_IDLE &&
 			      READ_ONCE(q->reqs[tag].ns) == ns;
 	}
+	return nr;
+}
+
+/**
+ * nvdio_queues_doorbells() - how often SQ doorbells were written
+ * @ctrl: its I/O queues are counted
+ *
+ * Context: any, without a lock.
+ * Return: the number since bind; modulo 2^32 for each queue.
+ */
+u64 nvdio_queues_doorbells(const struct nvdio_ctrl *ctrl)
+{
+	unsigned int i;
+	u64 nr = 0;
+
+	for (i = 0; i < ctrl->nr_io; i++)
+		nr += READ_ONCE(ctrl->io[i]->doorbells);
 	return nr;
 }
 

@@ -127,6 +127,8 @@ struct nvdio_queue {
 	 * latest first
 	 */
 	struct nvdio_map_range map_cache[NVDIO_MAP_CACHE];
+	/** @doorbells: how often @sq_db was written, wraps */
+	u32 doorbells;
 
 	/** @cq_lock: serialises completion; taken in interrupts */
 	spinlock_t cq_lock ____cacheline_aligned_in_smp;
@@ -221,6 +223,7 @@ void nvdio_queue_unhook(struct nvdio_queue *q);
 u32 nvdio_queue_in_use(struct nvdio_queue *q);
 u32 nvdio_queues_in_use_by(const struct nvdio_ctrl *ctrl,
 			   const struct nvdio_ns *ns);
+u64 nvdio_queues_doorbells(const struct nvdio_ctrl *ctrl);
 
 /**
  * nvdio_req_reserved() - a reserved request of the admin queue

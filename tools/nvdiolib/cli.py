@@ -5,10 +5,11 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from . import binding, listing, regs
+from . import binding, latency, listing, regs, stat
 from .errors import FAILED, USAGE, Failure
 
 DEVICE = "PCI address (0000:03:00.0), node (/dev/nvme0n1, /dev/nvdio0n1, a controller's) or serial number"
@@ -39,6 +40,44 @@ def version() -> str:
     return "unknown (nvdio is not loaded)"
 
 
+def seconds(text: str) -> float:
+    """A time that is not too short for a table."""
+    if not 0.05 <= float(text) <= 1e6:
+        raise ValueError
+    return float(text)
+
+
+def count(text: str) -> int:
+    """How often."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def watchers(command: Callable[[str, str, str], Parser]) -> None:
+    """Those that take a time."""
+    sub = command("stat", "what disks do, each interval", """I/Os a second by path, MB/s, microseconds from
+        doorbell to completion, commands in flight; doorbells and interrupts for each I/O, and resets, which
+        are the controller's; waits for a tag; commands that were sent again; calls that got EAGAIN; errors.
+        "-": the kernel does not say.""")
+    sub.add_argument("--json", action="store_true", help="a line of JSON for each interval")
+    sub.add_argument("--latency", action="store_true",
+                     help="switch the kernel's latency histograms on meanwhile")
+    sub.add_argument("--node", metavar="NODE", action="append", default=[],
+                     help="only this one, or a controller's")
+    sub.add_argument("seconds", metavar="SECONDS", nargs="?", type=seconds, default=1.0,
+                     help="of an interval (1)")
+    sub.add_argument("count", metavar="COUNT", nargs="?", type=count, help="end after so many")
+
+    sub = command("latency", "how long I/Os take, by stage", """Switches the kernel's histograms on, and off
+        again; prints them at the end.""")
+    sub.add_argument("--json", action="store_true", help="for programs")
+    sub.add_argument("--node", metavar="NODE", action="append", default=[],
+                     help="only this one, or a controller's")
+    sub.add_argument("seconds", metavar="SECONDS", nargs="?", type=seconds,
+                     help="until Ctrl-C, if not given")
+
+
 def parser() -> Parser:
     """All commands."""
     top = Parser("nvdio", description="Disks of the nvdio driver: list, bind, unbind, watch.", epilog=EPILOG)
@@ -63,13 +102,14 @@ def parser() -> Parser:
     sub = command("unbind", "give a controller back to the nvme driver", "Also after a reboot.")
     sub.add_argument("--force", action="store_true", help="even if programs have its nodes open; they get "
                      "ENODEV")
-    sub.add_argument("--keep", action="store_true", help="after a reboot, or \"nvdio restore\", it is nvdio's "
+    sub.add_argument("--keep", action="store_true", help="after a reboot, or \"restore\", it is nvdio's "
                      "again, if it was bound with --persist")
     sub.add_argument("device", metavar="DEVICE", help=DEVICE)
 
     sub = command("restore", "bind what was bound with --persist", "For udev, and after an upgrade.")
     sub.add_argument("address", metavar="ADDRESS", nargs="?", help="only this one")
 
+    watchers(command)
     sub = command("regs", "registers of a controller, decoded")
     form = sub.add_mutually_exclusive_group()
     form.add_argument("--json", dest="form", action="store_const", const="json", default="text",
@@ -90,6 +130,10 @@ def run(args: argparse.Namespace) -> int:
             return binding.unbind(args.device, args.force, args.keep)
         case "restore":
             return binding.restore(args.address)
+        case "stat":
+            return stat.command(args.node, args.seconds, args.count, args.json, args.latency)
+        case "latency":
+            return latency.command(args.node, args.seconds, args.json)
         case _:
             return regs.command(args.node, args.form)
 

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0
+"""nvdio stat: what the disks do, each interval, from the counters in sysfs."""
+
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import disks, hist, stop
+from .disks import children, number, value
+from .errors import NoDevice
+from .hist import Histograms
+from .uses import PROC
+
+COUNTERS = ("direct", "mapped", "copy", "passthrough", "flush", "discard", "write_zeroes", "polled",
+            "read_bytes", "write_bytes", "errors", "retries", "nowait_eagain")
+# Commands and calls of which each is one I/O.
+IOS = ("direct", "copy", "passthrough", "flush", "discard", "write_zeroes")
+
+
+@dataclass
+class Sample:
+    """What the counters of one namespace were at some time, or by how much they grew."""
+
+    controller: str
+    counts: dict[str, int]
+    interrupts: int
+    doorbells: int | None
+    resets: int | None
+    in_flight: int | None
+    hists: Histograms = field(default_factory=dict)
+
+    @property
+    def ios(self) -> int:
+        """Of all kinds."""
+        return sum(self.counts[name] for name in IOS)
+
+
+Samples = dict[str, Sample]
+
+
+def interrupts() -> dict[str, int]:
+    """Of each controller: lines of /proc/interrupts that end in nvdio0q1."""
+    found: dict[str, int] = {}
+    for line in value(PROC / "interrupts").splitlines()[1:]:
+        for name in dict.fromkeys(re.findall(r"\b(nvdio\d+)q(?!0\b)\d+", line)):
+            counts = re.match(r"\s*\w+:((?:\s+\d+)+)", line)
+            found[name] = found.get(name, 0) + (sum(int(n) for n in counts[1].split()) if counts else 0)
+    return found
+
+
+def optional(path: Path) -> int | None:
+    """An attribute that not every version of the module has, or that only root reads."""
+    text = value(path)
+    return int(text) if text.isdigit() else None
+
+
+def names(wanted: list[str]) -> list[str]:
+    """The namespaces that are meant; without any, all."""
+    every = [p.name for p in children(disks.SYS / "class/nvdio", r"nvdio\d+n\d+")]
+    if not wanted:
+        return every
+    meant = {os.path.basename(os.path.realpath(w)) for w in wanted}
+    return [n for n in every if n in meant or re.sub(r"n\d+$", "", n) in meant]
+
+
+def known(wanted: list[str]) -> list[str]:
+    """The same; each that is named must be there."""
+    for one in wanted or [""]:
+        if not names([one] if one else []):
+            raise NoDevice(f"{one}: not a node of nvdio" if one else "no disk is bound to nvdio")
+    return names(wanted)
+
+
+def sample(wanted: list[str]) -> Samples:
+    """All counters, now."""
+    found: Samples = {}
+    irqs = interrupts()
+    for name in names(wanted):
+        place = disks.SYS / "class/nvdio" / name
+        controller = re.sub(r"n\d+$", "", name)
+        found[name] = Sample(controller, {c: number(place / "stats" / c) for c in COUNTERS},
+                             irqs.get(controller, 0),
+                             optional(disks.SYS / "class/nvdio" / controller / "doorbells"),
+                             optional(disks.SYS / "class/nvdio" / controller / "resets"),
+                             optional(place / "leaks/requests"),
+                             hist.read(name) if hist.is_on(name) else {})
+    return found
+
+
+def less(now: int | None, before: int | None) -> int | None:
+    """By how much something grew that may not be known. It begins with 0 when it is bound."""
+    if now is None or before is None:
+        return None
+    return now - before if now >= before else now
+
+
+def difference(now: Samples, before: Samples) -> Samples:
+    """Of what was there both times."""
+    found: Samples = {}
+    for name, new in now.items():
+        old = before.get(name)
+        if not old:
+            continue
+        found[name] = Sample(new.controller,
+                             {c: less(n, old.counts[c]) or 0 for c, n in new.counts.items()},
+                             less(new.interrupts, old.interrupts) or 0, less(new.doorbells, old.doorbells),
+                             less(new.resets, old.resets), new.in_flight,
+                             {k: h - old.hists.get(k, hist.Histogram()) if k in old.hists else h
+                              for k, h in new.hists.items()})
+    return found
+
+
+@dataclass
+class Row:
+    """What is shown of a namespace. None: the kernel does not say."""
+
+    direct: float
+    copy: float
+    passthrough: float
+    other: float
+    read_mb: float
+    write_mb: float
+    read_us: float | None
+    write_us: float | None
+    depth: float | None
+    doorbells_per_io: float | None
+    interrupts_per_io: float | None
+    waits: float | None
+    retries: float
+    again: float
+    errors: int
+    resets: int | None
+
+
+def per(part: float | None, whole: float) -> float | None:
+    """A quotient that may not be known."""
+    return part / whole if part is not None and whole else None
+
+
+def row(one: Sample, every: Samples, seconds: float) -> Row:
+    """From the differences of an interval. Doorbells, interrupts and resets are the controller's."""
+    counts = one.counts
+    all_ios = sum(s.ios for s in every.values() if s.controller == one.controller)
+    device = {d: one.hists.get(("device", d), hist.Histogram()) for d in hist.DIRECTIONS}
+    waits = sum(h.count for (stage, _), h in one.hists.items() if stage == "tag")
+    # Little's law, where the kernel measures; otherwise what was in flight when it was asked.
+    depth = sum(h.sum_ns for h in device.values()) / 1e9 / seconds if one.hists else one.in_flight
+
+    def mean_us(direction: str) -> float | None:
+        return per(device[direction].mean, 1000)
+
+    return Row(counts["direct"] / seconds, counts["copy"] / seconds, counts["passthrough"] / seconds,
+               sum(counts[c] for c in ("flush", "discard", "write_zeroes")) / seconds,
+               counts["read_bytes"] / 1e6 / seconds, counts["write_bytes"] / 1e6 / seconds,
+               mean_us("read"), mean_us("write"), depth, per(one.doorbells, all_ios),
+               per(one.interrupts, all_ios), waits / seconds if one.hists else None,
+               counts["retries"] / seconds, counts["nowait_eagain"] / seconds, counts["errors"], one.resets)
+
+
+# Title, decimals.
+COLUMNS = (("direct/s", 0), ("copy/s", 0), ("pass/s", 0), ("other/s", 0), ("rMB/s", 1), ("wMB/s", 1),
+           ("r_us", 1), ("w_us", 1), ("depth", 1), ("db/io", 2), ("irq/io", 2), ("waits/s", 0), ("retry/s", 0),
+           ("again/s", 0), ("errors", 0), ("resets", 0))
+
+
+def as_text(every: Samples, seconds: float) -> str:
+    """A table with a line for each namespace."""
+    lines = [f"{'node':<10}" + "".join(f" {title:>8}" for title, _ in COLUMNS)]
+    for name, one in every.items():
+        cells = vars(row(one, every, seconds)).values()
+        lines.append(f"{name:<10}" + "".join(
+            f" {'-' if cell is None else f'{cell:.{decimals}f}':>8}"
+            for cell, (_, decimals) in zip(cells, COLUMNS)))
+    return "\n".join(lines)
+
+
+def as_json(every: Samples, seconds: float) -> str:
+    """An object in one line."""
+    shown: list[dict[str, Any]] = []
+    for name, one in every.items():
+        latency = {f"{stage}_{direction}": {"count": h.count, "mean_ns": h.mean}
+                   for (stage, direction), h in one.hists.items() if h.count}
+        shown.append({"node": f"/dev/{name}", "ios": one.ios, "counts": one.counts, "latency": latency,
+                      "controller": {"interrupts": one.interrupts, "doorbells": one.doorbells,
+                                     "resets": one.resets}, "rates": vars(row(one, every, seconds))})
+    return json.dumps({"seconds": seconds, "disks": shown})
+
+
+def watch(wanted: list[str], seconds: float, count: int | None, show: Callable[[Samples, float], str],
+          stopped: stop.Stop) -> None:
+    """Until a signal comes, or so many intervals are over."""
+    then, before = time.monotonic(), sample(wanted)
+    print(f"nvdio stat: watching {' '.join(before)}", file=sys.stderr, flush=True)
+    due = then
+    while not stopped.wanted and count != 0:
+        due = max(due + seconds, time.monotonic())
+        stopped.sleep(due)
+        now, after = time.monotonic(), sample(wanted)
+        if not after:
+            raise NoDevice("no disk is left")
+        print(show(difference(after, before), max(now - then, 1e-9)), flush=True)
+        then, before = now, after
+        count = None if count is None else count - 1
+
+
+def command(wanted: list[str], seconds: float, count: int | None, json_wanted: bool, latency: bool) -> int:
+    """nvdio stat."""
+    found = known(wanted)
+    show = as_json if json_wanted else lambda every, interval: as_text(every, interval) + "\n"
+    with stop.by_signal() as stopped, hist.switched_on(found) if latency else contextlib.nullcontext():
+        watch(wanted, seconds, count, show, stopped)
+    return 0

@@ -6,7 +6,7 @@
 #
 # Installing is done in lab/system on this machine, where the module compiles in a minute; the
 # system is booted from what that has written. In a full run a guest compiles the module, too.
-# shellcheck source=tests/lib.sh
+# shellcheck source=tests/lib.sh disable=SC2016,SC2317
 . "$(dirname "$0")/lib.sh"
 
 cd "$top" || exit 1
@@ -87,7 +87,6 @@ does "their disk" lab/system --disk "$here/disk" --upper "$here/system"
 
 # The next version's package with a module of one file, which compiles in a guest in no time.
 mkdir "$here/small"
-# shellcheck disable=SC2016
 does "a small next version" lab/system sh -ec '
 	dpkg-deb -R "$1/next/nvdio-dkms_$2_all.deb" "$1/small/tree"
 	cd "$1/small/tree/usr/src/nvdio-$2"

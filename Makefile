@@ -70,6 +70,7 @@ deb: ## Debian packages, in O=deb (docs/packages.md)
 	lab/deb $(or $(O),deb)
 
 clean: ## remove what "make" made; the lab's cache stays
+	@rm -rf deb
 	@find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.module-common.o' \
 		-o -name Module.symvers -o -name modules.order \

@@ -6,7 +6,7 @@
 #
 # Installing is done in lab/system on this machine, where the module compiles in a minute; the
 # system is booted from what that has written. In a full run a guest compiles the module, too.
-# shellcheck source=tests/lib.sh
+# shellcheck source=tests/lib.sh disable=SC2016,SC2317
 . "$(dirname "$0")/lib.sh"
 
 cd "$top" || exit 1
@@ -15,7 +15,7 @@ place=/build/$id/deb-test
 here=$lab$place
 next=0.1.99
 end() {
-	rm -rf --one-file-system "$here"
+	lab/system --remove "$here"
 	rm -rf "$tap_dir"
 }
 trap end EXIT
@@ -34,12 +34,11 @@ installed() {
 }
 
 # What the packages are and have.
-rm -rf --one-file-system "$here"
+lab/system --remove "$here"
 mkdir -p "$here"
 system=$(lab/system --path)
 tap_ok $? "there is a system" || tap_end
 does "make deb" make -s deb "O=$here/debs" || tap_end
-[ -z "$(git ls-files --others --exclude-standard)" ] || git ls-files --others --exclude-standard | sed 's/^/# not in git: /'
 version=$(sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' driver/main.c)
 [ -e "$here/debs/nvdio-dkms_${version}_all.deb" ]
 tap_ok $? "the packages have the module's version ($version)"
@@ -57,7 +56,7 @@ if full; then
 		does "built twice it is the same: ${deb##*/}" cmp "$deb" "$here/again/${deb##*/}"
 	done
 fi
-does "make install" make -s install "DESTDIR=$here/root" PREFIX=/usr/local "O=$here/lib"
+does "make install" lab/sh make -s install "DESTDIR=$place/root" PREFIX=/usr/local "O=$place/lib"
 for f in usr/local/lib/libnvdio.so.0 usr/local/include/nvdio.h usr/local/share/man/man4/nvdio.4 \
 	usr/local/share/man/man8/nvdio.8 usr/lib/udev/rules.d/70-nvdio.rules; do
 	[ -s "$here/root/$f" ]
@@ -87,7 +86,6 @@ does "their disk" lab/system --disk "$here/disk" --upper "$here/system"
 
 # The next version's package with a module of one file, which compiles in a guest in no time.
 mkdir "$here/small"
-# shellcheck disable=SC2016
 does "a small next version" lab/system sh -ec '
 	dpkg-deb -R "$1/next/nvdio-dkms_$2_all.deb" "$1/small/tree"
 	cd "$1/small/tree/usr/src/nvdio-$2"
@@ -103,11 +101,14 @@ boot() {
 	guest "$text" --kernel "$kernel" --system "$here/disk" --timeout 1800 --quiet-limit 180 --silent-limit 0 \
 		--nvme '' --ns size=256M --nvme '' --ns size=64M --run "tests/guest/deb $*"
 }
-boot "6.12: first use" 6.12 first
-boot "latest: after a reboot" latest again "$place/small/nvdio-dkms_${next}_all.deb"
-if full; then
+if [ -x tools/nvdio ]; then
+	boot "6.12: first use" 6.12 first
+	boot "latest: after a reboot" latest again "$place/small/nvdio-dkms_${next}_all.deb"
+else
+	tap_ok 0 "in guests # SKIP there is no tools/nvdio"
+fi
+if full && [ -x tools/nvdio ]; then
 	# As above with nothing left out: all of it in a guest.
-	rm -rf --one-file-system "$here/empty"
 	mkdir -p "$here/empty/up"
 	does "a fresh disk" lab/system --disk "$here/disk" --upper "$here/empty"
 	boot "6.12: packages, bind, the next kernel" 6.12 fresh "$place/debs" "$system/kernel"

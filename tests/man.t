@@ -9,8 +9,39 @@
 cd "$top" || exit 1
 mandoc=$(lab/extra mandoc 2>"$tap_dir/log")/usr/bin/mandoc
 tap_ok $? "mandoc" || sed 's/^/#   /' "$tap_dir/log"
-lab/sh "$mandoc" -T lint -W warning docs/man/*.2 >"$tap_dir/log" 2>&1
+lab/sh "$mandoc" -T lint -W warning docs/man/*.[2-8] >"$tap_dir/log" 2>&1
 tap_ok $? "mandoc -T lint" || sed 's/^/#   /' "$tap_dir/log"
+# Parts of nvdio(4) are sections of other documents.
+docs/man/fill docs/man/nvdio.4.in >"$tap_dir/nvdio.4" 2>"$tap_dir/log" &&
+	lab/sh "$mandoc" -T lint -W warning <"$tap_dir/nvdio.4" >"$tap_dir/log" 2>&1
+tap_ok $? "nvdio(4): mandoc -T lint" || sed 's/^/#   /' "$tap_dir/log"
+# tells WHAT NAME...: nvdio(4) has an entry for each.
+tells() {
+	what=$1
+	shift
+	[ $# -gt 0 ] || tap_ok 1 "there are $what"
+	missing=$(for name; do
+		sed 's/\\-/-/g; s/\\f[BR]/ /g' "$tap_dir/nvdio.4" | grep -qwF -- "$name" || echo "$name"
+	done)
+	tap_ok "$(echo "$missing" | wc -w)" "nvdio(4) has all $what" || echo "#   $missing"
+}
+# shellcheck disable=SC2046
+tells "module parameters" $(sed -n 's/^module_param\(_named\|_cb\)\{0,1\}(\([a-z_]*\),.*/\2/p' driver/*/*.c)
+# shellcheck disable=SC2046
+tells "attributes" $(sed -n 's/^\(static DEVICE_ATTR_[A-Z_]*\|CTRL_ATTR\|STAT_ATTR\)(\([a-z_]*\)[,)].*/\2/p' driver/*/*.c | grep -vx name)
+# shellcheck disable=SC2046
+tells "ioctls" $(sed -n 's/^#define \(NVDIO_IOC_[A-Z_]*\|NVDIO_URING_BATCH\)[[:space:]]*_IO.*/\1/p' driver/uapi/nvdio.h)
+# nvdio(8) has what the command says of itself.
+if [ -x tools/nvdio ]; then
+	for command in '' list bind unbind restore stat latency regs; do
+		lab/sh tools/nvdio $command --help
+	done >"$tap_dir/help" 2>&1
+	tap_ok $? "nvdio --help"
+	missing=$(grep -oE -- '--[a-z][a-z-]+' "$tap_dir/help" | sort -u | while read -r option; do
+		grep -qE -- "Fl .*-?${option#-}( |\$)|\\| ${option#-}" docs/man/nvdio.8 || echo "$option"
+	done)
+	tap_ok "$(echo "$missing" | wc -w)" "nvdio(8) has all options of the command" || echo "#   $missing"
+fi
 # The structures are those of the header, comments left out.
 for name in nvdio_info nvdio_map_add nvdio_range nvdio_rw; do
 	sed -n "/^struct $name {/,/^}/p" driver/uapi/nvdio.h | tr -s ' \t' ' ' >"$tap_dir/header"

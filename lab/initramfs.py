@@ -9,11 +9,15 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 
+import arch
+
 # The kernels that lab/kernel-debug makes; lab/vm says where each is, if it is.
 OWN_KERNELS = ("debug", "kcsan")
 
 # crc32c_generic: libcrc32c needs it, but modules.dep does not say so; not in every kernel.
 MODULES = ("virtio_blk", "crc32c_generic", "erofs", "9pnet_virtio", "9p", "overlay")
+# And besides, unless they are built in, on machines other than x86-64.
+MODULES_ARCH = ("virtio_pci", "virtio_console", "virtio-rng")
 
 CACHE = "/lab/initramfs"
 
@@ -73,9 +77,9 @@ def own_kernel(name: str) -> str:
 
 
 def place_of(version: str) -> str:
-    """Where the kernel @version is, if lab/kernel-debug has made it, else ""."""
+    """Where the kernel @version is, if it is of lab/kernel-debug or lab/arch, else ""."""
     name = version.rpartition("-nvdio-")[2]
-    return own_kernel(name) if name in OWN_KERNELS else ""
+    return own_kernel(name) if name in OWN_KERNELS else arch.place()
 
 
 def modules_of(version: str) -> str:
@@ -117,17 +121,18 @@ def module_content(path: str) -> bytes:
 def base_initramfs(version: str) -> str:
     """The part of the initramfs that is the same for all machines with this kernel."""
     script = read_bytes("/src/lab/guest-initramfs")
-    tag = hash_of(script + repr((MODULES, place_of(version))).encode())
+    tag = hash_of(script + repr((MODULES, MODULES_ARCH, place_of(version))).encode())
     path = f"{CACHE}/{version}-{os.environ['LAB_ROOT_NAME']}-{tag}.cpio"
     if os.path.exists(path):
         return path
     entries: list[Entry] = [
         ("dev", 0o40755, b""), ("dev/console", 0o20600, (5, 1)),
         ("bin", 0o40755, b""), ("modules", 0o40755, b""),
-        ("bin/busybox", 0o100755, read_bytes("/bin/busybox")),
+        ("bin/busybox", 0o100755, read_bytes(f"{arch.root()}/bin/busybox")),
         ("init", 0o100755, script)]
     order = []
-    for name in in_order(read(f"{modules_of(version)}/modules.dep"), MODULES):
+    wanted = MODULES_ARCH + MODULES if arch.place() else MODULES
+    for name in in_order(read(f"{modules_of(version)}/modules.dep"), wanted):
         short = os.path.basename(name).split(".")[0] + ".ko"
         entries.append((f"modules/{short}", 0o100644, module_content(f"{modules_of(version)}/{name}")))
         order.append(short + "\n")
@@ -138,8 +143,10 @@ def base_initramfs(version: str) -> str:
 
 def kernel_image(version: str) -> str:
     """The kernel without its compression, which costs a second under TCG; it is
-    entered by its PVH note. If it has none, the file as packaged."""
+    entered by its PVH note. If it has none, and on other machines, the file as packaged."""
     place = place_of(version)
+    if arch.place():
+        return f"{place}/boot/{arch.IMAGES.get(arch.variable('arch'), 'vmlinuz')}-{version}"
     if place:
         return f"{place}/vmlinux"
     packaged = f"/boot/vmlinuz-{version}"

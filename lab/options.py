@@ -131,7 +131,8 @@ def parser() -> argparse.ArgumentParser:
     a = p.add_argument
     a("--run", metavar="COMMAND", help="run by bash in the guest, as root, stdin empty")
     a("--kernel", default="6.12", metavar="K",
-      help="6.12 (default), latest, debug or kcsan (see lab/kernel-debug)")
+      help="6.12 (default), latest, debug or kcsan (see lab/kernel-debug); of another machine: "
+      "arm64, arm64-16k, s390x or riscv64 (see lab/arch)")
     a("--cpus", type=int, default=2, metavar="N", help="default 2")
     a("--mem", metavar="M", help="default 1G, for debug 2G")
     a("--iommu", choices=("off", "pt", "lazy", "strict"), default="off",

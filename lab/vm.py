@@ -4,8 +4,9 @@ command's output, watches the clock and the kernel's log.
 
 usage: vm.py plan|run OPTIONS     (the options of lab/vm)
 
-"plan" checks the options and writes the kernel that nvdio.ko has to be built for, or an
-empty line, into the file "plan" of the run's directory; lab/vm builds it on the host.
+"plan" checks the options and writes into the file "plan" of the run's directory the kernel
+that nvdio.ko has to be built for, or an empty line, and the kernel that lab/arch has to
+provide, or an empty line; lab/vm sees to both on the host.
 Directories as lab/sh mounts them: /src checkout, /build build cache, /lab whole cache.
 """
 
@@ -24,6 +25,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import arch
 import options
 import vfu
 import watch
@@ -114,6 +116,8 @@ def kernel_version(name: str) -> str:
         if not os.path.exists(path):
             raise Fatal(f"there is no kernel {name!r}: lab/kernel-debug {name} makes it")
         return read(path).strip()
+    if name in arch.KERNELS:
+        return read(f"{arch.place()}/version").strip()
     known = sorted(os.listdir("/usr/lib/nvdio-lab/kernel"))
     if name not in known:
         raise Fatal(f"no kernel {name!r} in the lab (there are: {' '.join(known)})")
@@ -325,9 +329,12 @@ def run(args: Options) -> int:
 
 def plan(args: Options) -> int:
     """Writes which kernel the module is to be built for."""
-    kernel_version(args.kernel)
+    other = args.kernel in arch.KERNELS
+    if not other:
+        kernel_version(args.kernel)
     with open(f"{run_dir()}/plan", "w", encoding="utf-8") as f:
         print(args.kernel if args.builds_module else "", file=f)
+        print(args.kernel if other else "", file=f)
     return 0
 
 

@@ -62,6 +62,8 @@ class Machine:
         self.nvdio_slots: list[str] = []
         self.peer_slot = ""
         self.temp_files: list[str] = []
+        # Names in the guest of what --share gives it.
+        self.shares: list[str] = []
         self.vfus: list[vfu.Controller] = []
         self.vfu_programs = vfu.programs() if args.vfu else ""
         for script in args.vfu:
@@ -165,8 +167,15 @@ class Machine:
         self.qemu += ["-blockdev", "driver=raw,node-name=root,read-only=on,file.driver=file,"
                       f"file.filename={arch.root_image()},file.locking=off",
                       "-device", f"virtio-blk-{self.arch.virtio},drive=root"]
-        for tag in ("src", "build"):
-            self.qemu += ["-fsdev", f"local,id={tag},path=/{tag},security_model=none,multidevs=remap",
+        paths = {"src": "/src", "build": "/build"}
+        for number, name in enumerate(self.args.share):
+            place = re.sub("[^A-Za-z0-9._-]", "_", os.path.basename(os.path.normpath(name)))
+            if place in self.shares:
+                raise Fatal(f"--share: two directories of the name {place}")
+            self.shares.append(place)
+            paths[f"share{number}"] = f"/mnt/{number}"
+        for tag, path in paths.items():
+            self.qemu += ["-fsdev", f"local,id={tag},path={path},security_model=none,multidevs=remap",
                           "-device", f"virtio-9p-{self.arch.virtio},fsdev={tag},mount_tag={tag}"]
 
     def monitor(self) -> None:

@@ -5,8 +5,8 @@ command's output, watches the clock and the kernel's log.
 usage: vm.py plan|run OPTIONS     (the options of lab/vm)
 
 "plan" checks the options and writes into the file "plan" of the run's directory the kernel
-that nvdio.ko has to be built for, or an empty line, and the kernel that lab/arch has to
-provide, or an empty line; lab/vm sees to both on the host.
+that nvdio.ko has to be built for, or an empty line, the kernel that lab/arch has to provide,
+or an empty line, and the directories to share; lab/vm sees to these on the host.
 Directories as lab/sh mounts them: /src checkout, /build build cache, /lab whole cache.
 """
 
@@ -287,6 +287,7 @@ def start(args: Options, kind: Batch, machine: Machine, ko: str, last: bool) -> 
         "LAB_MARK": mark,
         "LAB_NVDIO_SLOTS": " ".join(machine.nvdio_slots),
         "LAB_PEER_SLOT": machine.peer_slot,
+        "LAB_SHARES": " ".join(machine.shares),
         "LAB_NVME_ARGS": args.peer_args,
         "LAB_LOAD": "" if args.no_module else "1",
         "LAB_MODARGS": args.modargs,
@@ -335,6 +336,8 @@ def plan(args: Options) -> int:
     with open(f"{run_dir()}/plan", "w", encoding="utf-8") as f:
         print(args.kernel if args.builds_module else "", file=f)
         print(args.kernel if other else "", file=f)
+        for path in args.share:
+            print(os.path.normpath(os.path.join(os.environ["LAB_CWD"], path)), file=f)
     return 0
 
 

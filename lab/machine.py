@@ -56,6 +56,10 @@ class Machine:
         self.version = version
         self.console_log = os.path.join(run_dir, "console")
         self.arch = arch.of(args.kernel)
+        if args.vfu and self.arch is not arch.X86:
+            raise Fatal("--vfu: on x86-64 only")
+        if args.iommu not in self.arch.iommu:
+            raise Fatal(f"--iommu {args.iommu}: not on this machine")
         self.qemu = [arch.qemu(args.kernel), "-nodefaults", "-no-user-config", "-no-reboot",
                      "-display", "none"]
         self.slot = 0x10
@@ -186,24 +190,24 @@ class Machine:
                       "-chardev", f"socket,id=hmp,path={path}",
                       "-device", "virtserialport,chardev=hmp,name=nvdio.hmp"]
 
+    def translation(self) -> None:
+        """The IOMMU, if it is a device."""
+        if self.args.iommu != "off" and self.arch.iommu_device:
+            # Has to come before the devices that it is to translate for. Not with
+            # caching-mode=on: the kernel would then flush at each map, which no hardware
+            # needs, and refuse to be lazy. But --vfu learns of mappings by that.
+            caching = ",caching-mode=on" if self.args.vfu else ""
+            self.qemu += ["-device", self.arch.iommu_device + caching]
+
     def build(self, ports: Mapping[str, socket.socket], terminal: list[str]) -> None:
         """The whole command line. ports: name -> socket that QEMU gets; terminal: the
         arguments for an interactive machine."""
         a = self.args
         self.accelerator()
-        if a.vfu and self.arch is not arch.X86:
-            raise Fatal("--vfu: on x86-64 only")
         if a.vfu:
             self.qemu[0] = vfu.qemu()
             self.qemu += vfu.machine_arguments(a.memory)
-        if a.iommu not in self.arch.iommu:
-            raise Fatal(f"--iommu {a.iommu}: not on this machine")
-        if a.iommu != "off" and self.arch.iommu_device:
-            # Has to come before the devices that it is to translate for. Not with
-            # caching-mode=on: the kernel would then flush at each map, which no hardware
-            # needs, and refuse to be lazy. But --vfu learns of mappings by that.
-            caching = ",caching-mode=on" if a.vfu else ""
-            self.qemu += ["-device", self.arch.iommu_device + caching]
+        self.translation()
         self.qemu += ["-smp", str(a.cpus), "-m", a.memory,
                       "-kernel", kernel_image(self.version),
                       "-initrd", os.path.join(self.dir, "initrd"),

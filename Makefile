@@ -104,6 +104,10 @@ check-debug: ## tests under KASAN, lockdep and DMA API debugging; builds that ke
 	lab/kernel-debug
 	tests/run debug debug-life
 
+check-all: ## the other machines, all that is tested on them: arm64 (4 and 16 KiB pages), s390x; then "make check"
+	tests/run --full arch
+	tests/run
+
 check-full: ## all of the tests, on both kernels and both debug kernels, with long fuzzing: hours
 	lab/kernel-debug
 	lab/kernel-debug kcsan
@@ -133,4 +137,4 @@ help: ## this list
 
 install_targets := install install-lib install-tools install-man install-system install-dkms
 .PHONY: $(install_targets) deb
-.PHONY: all headers modules_install clean compile_commands.json lib lab vm demo check check-debug check-full coverage faults soak bench bench-check bench-compare help
+.PHONY: all headers modules_install clean compile_commands.json lib lab vm demo check check-all check-debug check-full coverage faults soak bench bench-check bench-compare help

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 
+import arch
+
 # The kernels that lab/kernel-debug makes; lab/vm says where each is, if it is.
 OWN_KERNELS = ("debug", "kcsan")
 
@@ -16,6 +18,8 @@ OWN_KERNELS = ("debug", "kcsan")
 MODULES = ("virtio_blk", "crc32c_generic", "erofs", "9pnet_virtio", "9p", "overlay")
 # What a system's changes are on (lab/vm --system).
 SYSTEM_MODULES = ("ext4",)
+# And besides, unless they are built in, on machines other than x86-64.
+MODULES_ARCH = ("virtio_pci", "virtio_console", "virtio-rng")
 
 CACHE = "/lab/initramfs"
 
@@ -75,9 +79,9 @@ def own_kernel(name: str) -> str:
 
 
 def place_of(version: str) -> str:
-    """Where the kernel @version is, if lab/kernel-debug has made it, else ""."""
+    """Where the kernel @version is, if it is of lab/kernel-debug or lab/arch, else ""."""
     name = version.rpartition("-nvdio-")[2]
-    return own_kernel(name) if name in OWN_KERNELS else ""
+    return own_kernel(name) if name in OWN_KERNELS else arch.place()
 
 
 def modules_of(version: str) -> str:
@@ -120,7 +124,9 @@ def base_initramfs(version: str, system: bool) -> str:
     """The part of the initramfs that is the same for all machines with this kernel, or for
     all systems."""
     script = read_bytes("/src/lab/guest-initramfs")
-    modules = MODULES + SYSTEM_MODULES if system else MODULES
+    modules = MODULES_ARCH + MODULES if arch.place() else MODULES
+    if system:
+        modules += SYSTEM_MODULES
     tag = hash_of(script + repr((modules, place_of(version))).encode())
     path = f"{CACHE}/{version}-{os.environ['LAB_ROOT_NAME']}-{tag}.cpio"
     if os.path.exists(path):
@@ -128,7 +134,7 @@ def base_initramfs(version: str, system: bool) -> str:
     entries: list[Entry] = [
         ("dev", 0o40755, b""), ("dev/console", 0o20600, (5, 1)),
         ("bin", 0o40755, b""), ("modules", 0o40755, b""),
-        ("bin/busybox", 0o100755, read_bytes("/bin/busybox")),
+        ("bin/busybox", 0o100755, read_bytes(f"{arch.root()}/bin/busybox")),
         ("init", 0o100755, script)]
     order = []
     for name in in_order(read(f"{modules_of(version)}/modules.dep"), modules):
@@ -142,8 +148,10 @@ def base_initramfs(version: str, system: bool) -> str:
 
 def kernel_image(version: str) -> str:
     """The kernel without its compression, which costs a second under TCG; it is
-    entered by its PVH note. If it has none, the file as packaged."""
+    entered by its PVH note. If it has none, and on other machines, the file as packaged."""
     place = place_of(version)
+    if arch.place():
+        return f"{place}/boot/{arch.IMAGES.get(arch.variable('arch'), 'vmlinuz')}-{version}"
     if place:
         return f"{place}/vmlinux"
     packaged = f"/boot/vmlinuz-{version}"

@@ -8,17 +8,11 @@ import shutil
 import socket
 from collections.abc import Mapping
 
+import arch
 import vfu
 from initramfs import base_initramfs, cpio, kernel_image, read, tsc_khz
 from messages import Fatal
 from options import Controller, Options
-
-IOMMU = {
-    "off": [],
-    "pt": ["intel_iommu=on", "iommu=pt"],
-    "lazy": ["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=0"],
-    "strict": ["intel_iommu=on", "iommu.passthrough=0", "iommu.strict=1"],
-}
 
 
 def size_of(text: str) -> int:
@@ -61,22 +55,33 @@ class Machine:
         self.dir = run_dir
         self.version = version
         self.console_log = os.path.join(run_dir, "console")
-        self.qemu = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
+        self.arch = arch.of(args.kernel)
+        if args.vfu and self.arch is not arch.X86:
+            raise Fatal("--vfu: on x86-64 only")
+        if args.iommu not in self.arch.iommu:
+            raise Fatal(f"--iommu {args.iommu}: not on this machine")
+        self.qemu = [arch.qemu(args.kernel), "-nodefaults", "-no-user-config", "-no-reboot",
                      "-display", "none"]
         self.slot = 0x10
         self.nvdio_slots: list[str] = []
         self.peer_slot = ""
         self.temp_files: list[str] = []
+        # Names in the guest of what --share gives it.
+        self.shares: list[str] = []
         self.vfus: list[vfu.Controller] = []
         self.vfu_programs = vfu.programs() if args.vfu else ""
         for script in args.vfu:
             vfu.check(self.vfu_programs, script)
-        self.kvm = not args.tcg and has_kvm()
+        self.kvm = not args.tcg and self.arch is arch.X86 and has_kvm()
 
-    def root_port(self) -> tuple[str, str]:
+    def root_port(self, device: str) -> tuple[str, str]:
         """A PCIe root port of its own for each controller, so that it can be
-        unplugged; with --no-ports a place on the root bus. Returns (bus, perhaps with
-        an address; slot as the guest names it)."""
+        unplugged; with --no-ports a place on the root bus; on s390x a domain of its own.
+        Returns (bus, perhaps with an address; slot as the guest names it)."""
+        if not self.arch.pcie:
+            self.slot += 1
+            self.qemu += ["-device", f"zpci,uid={self.slot},target={device}"]
+            return "pci.0", f"{self.slot:04x}:00:00.0"
         if self.args.no_ports:
             self.slot += 1
             return f"pcie.0,addr=0x{self.slot - 1:x}", f"{self.slot - 1:02x}.0"
@@ -114,7 +119,7 @@ class Machine:
 
     def controller(self, serial: str, spec: Controller) -> str:
         """One NVMe controller. Returns the slot of its root port."""
-        bus, slot = self.root_port()
+        bus, slot = self.root_port(serial)
         self.qemu += ["-device", ",".join(filter(None, (
             "nvme", f"id={serial}", f"serial={serial}", f"bus={bus}", spec.props)))]
         if spec.namespaces == ["none"]:
@@ -130,7 +135,7 @@ class Machine:
 
     def vfu_controller(self, number: int, script: str) -> str:
         """A controller of lab/vfu; its process runs as soon as this returns."""
-        bus, slot = self.root_port()
+        bus, slot = self.root_port(f"vfu{number}")
         controller, path = vfu.start(self.vfu_programs, self.dir, number, script)
         self.vfus.append(controller)
         self.qemu += vfu.device(number, bus, path)
@@ -140,43 +145,49 @@ class Machine:
         if self.kvm:
             self.qemu += ["-machine", "q35,hpet=off,kernel-irqchip=split", "-accel", "kvm", "-cpu", "host"]
         else:
-            # Five levels of page tables only make TCG slower.
-            self.qemu += ["-machine", "q35,hpet=off", "-accel", "tcg,thread=multi",
-                          "-cpu", "max,la57=off"]
+            iommu = "" if self.args.iommu == "off" else self.arch.iommu_machine
+            self.qemu += ["-machine", self.arch.machine + iommu, "-accel", "tcg,thread=multi",
+                          "-cpu", self.arch.cpu]
 
     def kernel_parameters(self) -> str:
         words = [
-            "console=ttyS0", "loglevel=5", "panic=-1", "nokaslr", "tsc=reliable",
+            f"console={self.arch.tty}", "loglevel=5", "panic=-1", "nokaslr",
             "random.trust_cpu=on", "rdinit=/init",
             # Emulated processors on a loaded host can stall for seconds: what would be
             # a stall on a real machine is noise here.
             "watchdog_thresh=60", "rcupdate.rcu_cpu_stall_timeout=120",
             "workqueue.watchdog_thresh=120",
-            # And the boot would panic if the timer did not tick soon enough.
-            "no_timer_check",
+            *self.arch.words,
         ]
-        if not self.kvm:
+        if self.arch is arch.X86 and not self.kvm:
             words.append(f"tsc_early_khz={tsc_khz()}")
         if self.args.system:
             words += ["systemd.getty_auto=0", "systemd.show_status=0"]
-        words += IOMMU[self.args.iommu]
+        words += self.arch.iommu[self.args.iommu]
         if self.args.hugepages:
             words.append(f"hugepages={self.args.hugepages}")
         return " ".join(words + self.args.append)
 
     def root_and_shares(self) -> None:
         """The image of the lab's root, and the directories of the host that the guest sees."""
-        image = os.environ["LAB_SYSTEM"] + "/image.erofs" if self.args.system else "/guest.erofs"
+        image = os.environ["LAB_SYSTEM"] + "/image.erofs" if self.args.system else arch.root_image()
         self.qemu += ["-blockdev", "driver=raw,node-name=root,read-only=on,"
                       f"file.driver=file,file.filename={image},file.locking=off",
-                      "-device", "virtio-blk-pci,drive=root"]
+                      "-device", f"virtio-blk-{self.arch.virtio},drive=root"]
         if self.args.system:
             self.qemu += ["-blockdev", "driver=raw,node-name=layer,file.driver=file,"
                           f"file.filename={self.args.system}",
-                          "-device", "virtio-blk-pci,drive=layer"]
-        for tag in ("src", "build"):
-            self.qemu += ["-fsdev", f"local,id={tag},path=/{tag},security_model=none,multidevs=remap",
-                          "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+                          "-device", f"virtio-blk-{self.arch.virtio},drive=layer"]
+        paths = {"src": "/src", "build": "/build"}
+        for number, name in enumerate(self.args.share):
+            place = re.sub("[^A-Za-z0-9._-]", "_", os.path.basename(os.path.normpath(name)))
+            if place in self.shares:
+                raise Fatal(f"--share: two directories of the name {place}")
+            self.shares.append(place)
+            paths[f"share{number}"] = f"/mnt/{number}"
+        for tag, path in paths.items():
+            self.qemu += ["-fsdev", f"local,id={tag},path={path},security_model=none,multidevs=remap",
+                          "-device", f"virtio-9p-{self.arch.virtio},fsdev={tag},mount_tag={tag}"]
 
     def monitor(self) -> None:
         """QEMU's monitor, at the other end of a port of the guest (lab/hmp)."""
@@ -186,6 +197,15 @@ class Machine:
                       "-chardev", f"socket,id=hmp,path={path}",
                       "-device", "virtserialport,chardev=hmp,name=nvdio.hmp"]
 
+    def translation(self) -> None:
+        """The IOMMU, if it is a device."""
+        if self.args.iommu != "off" and self.arch.iommu_device:
+            # Has to come before the devices that it is to translate for. Not with
+            # caching-mode=on: the kernel would then flush at each map, which no hardware
+            # needs, and refuse to be lazy. But --vfu learns of mappings by that.
+            caching = ",caching-mode=on" if self.args.vfu else ""
+            self.qemu += ["-device", self.arch.iommu_device + caching]
+
     def build(self, ports: Mapping[str, socket.socket], terminal: list[str]) -> None:
         """The whole command line. ports: name -> socket that QEMU gets; terminal: the
         arguments for an interactive machine."""
@@ -194,27 +214,22 @@ class Machine:
         if a.vfu:
             self.qemu[0] = vfu.qemu()
             self.qemu += vfu.machine_arguments(a.memory)
-        if a.iommu != "off":
-            # Has to come before the devices that it is to translate for. Not with
-            # caching-mode=on: the kernel would then flush at each map, which no hardware
-            # needs, and refuse to be lazy. But --vfu learns of mappings by that.
-            caching = ",caching-mode=on" if a.vfu else ""
-            self.qemu += ["-device", "intel-iommu,intremap=on" + caching]
+        self.translation()
         self.qemu += ["-smp", str(a.cpus), "-m", a.memory,
                       "-kernel", kernel_image(self.version),
                       "-initrd", os.path.join(self.dir, "initrd"),
                       "-append", self.kernel_parameters(),
                       "-chardev", f"file,id=console,path={self.console_log}",
-                      "-serial", "chardev:console"]
+                      *self.arch.console]
         self.root_and_shares()
-        self.qemu += ["-device", "virtio-serial-pci,id=serial"]
+        self.qemu += ["-device", f"virtio-serial-{self.arch.virtio},id=serial"]
         for name, sock in ports.items():
             self.qemu += ["-chardev", f"socket,id={name},fd={sock.fileno()}",
                           "-device", f"virtserialport,chardev={name},name=nvdio.{name}"]
         if a.monitor:
             self.monitor()
         self.qemu += terminal
-        self.qemu += ["-device", "virtio-rng-pci"]
+        self.qemu += ["-device", f"virtio-rng-{self.arch.virtio}"]
         for i, spec in enumerate(a.controllers):
             self.nvdio_slots.append(self.controller(f"nvdio{i}", spec))
         for i, script in enumerate(a.vfu):

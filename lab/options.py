@@ -4,6 +4,7 @@
 import argparse
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,10 @@ The machine: q35, no network, QEMU's NVMe controllers behind PCIe root ports.
 The first is nvdio's: /dev/nvdio0, /dev/nvdio0n1. In the guest the checkout is
 /src (read-write, also the working directory) and the build cache is /build.
 Everything else that the guest writes is memory and is lost.
+
+--share DIR puts a directory of this host at /share/NAME, NAME being the last part of DIR;
+the guest may write there. A fio job of your own: lab/vm --share ~/jobs --run 'fio /share/jobs/x.fio'
+(filename=/dev/nvdio0n1). "make vm" and the first call of the lab download about 400 MB.
 
 Variables in the guest: NVDIO_PCI (address of the first controller), NVDIO_PCIS
 (all), NVME_PCI (the stock driver's, with --peer), NVDIO_KO (path of nvdio.ko).
@@ -74,6 +79,7 @@ class Options(argparse.Namespace):
     backend: str
     peer: bool
     peer_args: str
+    share: list[str]
     modargs: str
     no_module: bool
     system: str | None
@@ -132,7 +138,8 @@ def parser() -> argparse.ArgumentParser:
     a = p.add_argument
     a("--run", metavar="COMMAND", help="run by bash in the guest, as root, stdin empty")
     a("--kernel", default="6.12", metavar="K",
-      help="6.12 (default), latest, debug or kcsan (see lab/kernel-debug)")
+      help="6.12 (default), latest, debug or kcsan (see lab/kernel-debug); of another machine: "
+      "arm64, arm64-16k, s390x or riscv64 (see lab/arch)")
     a("--cpus", type=int, default=2, metavar="N", help="default 2")
     a("--mem", metavar="M", help="default 1G, for debug 2G")
     a("--iommu", choices=("off", "pt", "lazy", "strict"), default="off",
@@ -149,6 +156,8 @@ def parser() -> argparse.ArgumentParser:
     a("--peer", action="store_true",
       help="one more controller, for the stock driver: /dev/nvme0n1, /dev/ng0n1")
     a("--peer-args", default="", metavar="ARGS", help="parameters of the stock nvme module")
+    a("--share", action="append", default=[], metavar="DIR",
+      help="a directory of the host that the guest has at /share/NAME, writable; repeatable")
     a("--modargs", default="", metavar="ARGS", help="parameters of nvdio.ko")
     a("--no-module", action="store_true", help="do not build or load nvdio.ko")
     a("--ko", metavar="FILE", help="load this module instead of the checkout's")
@@ -188,3 +197,7 @@ def parse(argv: Sequence[str]) -> Options:
         options.timeout = float("inf")
         options.quiet_limit = options.silent_limit = 0
     return options
+
+
+if __name__ == "__main__":
+    parse(sys.argv[1:])

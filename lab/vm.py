@@ -4,8 +4,9 @@ command's output, watches the clock and the kernel's log.
 
 usage: vm.py plan|run OPTIONS     (the options of lab/vm)
 
-"plan" checks the options and writes the kernel that nvdio.ko has to be built for, or an
-empty line, into the file "plan" of the run's directory; lab/vm builds it on the host.
+"plan" checks the options and writes into the file "plan" of the run's directory the kernel
+that nvdio.ko has to be built for, or an empty line, the kernel that lab/arch has to provide,
+or an empty line, and the directories to share; lab/vm sees to these on the host.
 Directories as lab/sh mounts them: /src checkout, /build build cache, /lab whole cache.
 """
 
@@ -24,6 +25,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import arch
 import options
 import vfu
 import watch
@@ -114,6 +116,8 @@ def kernel_version(name: str) -> str:
         if not os.path.exists(path):
             raise Fatal(f"there is no kernel {name!r}: lab/kernel-debug {name} makes it")
         return read(path).strip()
+    if name in arch.KERNELS:
+        return read(f"{arch.place()}/version").strip()
     known = sorted(os.listdir("/usr/lib/nvdio-lab/kernel"))
     if name not in known:
         raise Fatal(f"no kernel {name!r} in the lab (there are: {' '.join(known)})")
@@ -283,6 +287,7 @@ def start(args: Options, kind: Batch, machine: Machine, ko: str, last: bool) -> 
         "LAB_MARK": mark,
         "LAB_NVDIO_SLOTS": " ".join(machine.nvdio_slots),
         "LAB_PEER_SLOT": machine.peer_slot,
+        "LAB_SHARES": " ".join(machine.shares),
         "LAB_NVME_ARGS": args.peer_args,
         "LAB_LOAD": "" if args.no_module or args.system else "1",
         "LAB_SYSTEM": "1" if args.system else "",
@@ -328,9 +333,14 @@ def run(args: Options) -> int:
 
 def plan(args: Options) -> int:
     """Writes which kernel the module is to be built for."""
-    kernel_version(args.kernel)
+    other = args.kernel in arch.KERNELS
+    if not other:
+        kernel_version(args.kernel)
     with open(f"{run_dir()}/plan", "w", encoding="utf-8") as f:
         print(args.kernel if args.builds_module else "", file=f)
+        print(args.kernel if other else "", file=f)
+        for path in args.share:
+            print(os.path.normpath(os.path.join(os.environ["LAB_CWD"], path)), file=f)
     return 0
 
 

@@ -93,6 +93,12 @@ bool arena_settings_read(struct arena_settings *s)
 	};
 	if (s->node && !*s->node)
 		s->node = NULL;
+	if (sysconf(_SC_PAGESIZE) != ARENA_PAGE) {
+		if (s->node)
+			arena_say(2, "pages of %ld bytes: nothing is served",
+				  sysconf(_SC_PAGESIZE));
+		return false;
+	}
 	return !read_size("NVDIO_ARENA_MIN", ARENA_PAGE, &s->min) &&
 		!read_size("NVDIO_ARENA_MAX", ARENA_PAGE, &s->max) &&
 		!read_flag("NVDIO_ARENA_SHARED", &s->shared) &&

@@ -25,6 +25,26 @@ said() {
 	tap_ok $? "$3" || sed 's/^/#   /' "$tap_dir/vm" | tail -n 30
 }
 
+# What can be said without the lab's root is said before it is downloaded.
+NVDIO_LAB=$tap_dir/none "$top/lab/vm" --help >"$tap_dir/vm" 2>&1
+tap_ok $? "lab/vm --help needs no root"
+said 1 '^controllers and namespaces:' "and is the whole text"
+NVDIO_LAB=$tap_dir/none "$top/lab/vm" --nonsense >"$tap_dir/vm" 2>&1
+[ $? = 2 ] || ! command -v python3 >/dev/null
+tap_ok $? "nor does a wrong option"
+made=$(find "$tap_dir/none" 2>/dev/null | wc -l)
+tap_ok "$made" "nothing was made in the cache"
+
+# --share, with a fio job of the user's; the directory need not be one that the lab knows.
+mkdir -p "$tap_dir/jobs" "$tap_dir/b"
+printf '[job]\nfilename=/share/b/x\nsize=64k\nrw=write\n' >"$tap_dir/jobs/own.fio"
+vm 0 "--share: a job of the host runs" --share "$tap_dir/jobs" --share "$tap_dir/b" \
+	--run 'fio /share/jobs/own.fio'
+[ "$(stat -c %s "$tap_dir/b/x")" = 65536 ]
+tap_ok $? "--share: the host has what it wrote"
+vm 125 "--share: what is not there is refused" --share "$tap_dir/none" --run true
+said 1 'none: not a directory' "and named"
+
 # No /init: the kernel panics before anything of ours runs.
 vm 125 "E: a machine that dies at every boot fails" --append rdinit=/nothing --run true
 said 1 'started once more: it ended at boot' "E: after it was started once more, which is said"

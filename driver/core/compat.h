@@ -8,8 +8,12 @@
  * again, in ways that partly compile and misbehave (how SQEs are kept, and the
  * layout of a request's async_data: 6.13.y, 6.14 and 6.17; importing registered
  * buffers: 6.15; completing commands: 6.18 and 6.19). nvdio is not tested on
- * them, so it refuses to compile. Kbuild includes this file before all others
- * and makes the compiler stop at the first error.
+ * them, so it refuses to compile. Older ones lack what no macro can stand for:
+ * Debian 12's 6.1 has no iov_iter_extract_pages() (pinning by what the iterator
+ * is), no io_uring_cmd_do_in_task_lazy(), and no fop_flags.
+ *
+ * Kbuild includes this file before all others and makes the compiler stop at
+ * the first error.
  */
 #ifndef NVDIO_COMPAT_H
 #define NVDIO_COMPAT_H

@@ -15,6 +15,23 @@
 #include "io/pr.h"
 #include "io/submit_sync.h"
 
+/*
+ * CDW10 of the commands (NVMe Base 2.0, 7.2 to 7.5). The names of linux/nvme.h
+ * cannot be used: 6.12.107 does not have them yet.
+ */
+enum {
+	PR_REGISTER_ACT_REG = 0,
+	PR_REGISTER_ACT_REPLACE = 2,
+	PR_ACQUIRE_ACT_ACQUIRE = 0,
+	PR_ACQUIRE_ACT_PREEMPT = 1,
+	PR_ACQUIRE_ACT_PREEMPT_AND_ABORT = 2,
+	PR_RELEASE_ACT_RELEASE = 0,
+	PR_RELEASE_ACT_CLEAR = 1,
+};
+
+#define PR_IGNORE_KEY		(1U << 3)
+#define PR_CPTPL_PERSIST	(3U << 30)
+
 /* Both sets of reservation types are numbered alike, from 1 on. */
 static u32 pr_type(u32 type)
 {
@@ -76,16 +93,15 @@ static int pr_send(struct nvdio_ns *ns, u8 opcode, u32 cdw10, u64 key,
 static int pr_register(struct nvdio_ns *ns, const void __user *argp)
 {
 	struct pr_registration reg;
-	u32 cdw10 = NVME_PR_CPTPL_PERSIST;
+	u32 cdw10 = PR_CPTPL_PERSIST;
 
 	if (copy_from_user(&reg, argp, sizeof(reg)))
 		return -EFAULT;
 	if (reg.flags & ~PR_FL_IGNORE_KEY)
 		return -EOPNOTSUPP;
-	cdw10 |= reg.old_key ? NVME_PR_REGISTER_ACT_REPLACE :
-			       NVME_PR_REGISTER_ACT_REG;
+	cdw10 |= reg.old_key ? PR_REGISTER_ACT_REPLACE : PR_REGISTER_ACT_REG;
 	if (reg.flags & PR_FL_IGNORE_KEY)
-		cdw10 |= NVME_PR_IGNORE_KEY;
+		cdw10 |= PR_IGNORE_KEY;
 	return pr_send(ns, nvme_cmd_resv_register, cdw10, reg.old_key,
 		       reg.new_key);
 }
@@ -99,9 +115,9 @@ static int pr_reserve(struct nvdio_ns *ns, const void __user *argp)
 		return -EFAULT;
 	if (rsv.flags & ~PR_FL_IGNORE_KEY)
 		return -EOPNOTSUPP;
-	cdw10 = NVME_PR_ACQUIRE_ACT_ACQUIRE | pr_type(rsv.type);
+	cdw10 = PR_ACQUIRE_ACT_ACQUIRE | pr_type(rsv.type);
 	if (rsv.flags & PR_FL_IGNORE_KEY)
-		cdw10 |= NVME_PR_IGNORE_KEY;
+		cdw10 |= PR_IGNORE_KEY;
 	return pr_send(ns, nvme_cmd_resv_acquire, cdw10, rsv.key, 0);
 }
 
@@ -114,9 +130,9 @@ static int pr_release(struct nvdio_ns *ns, const void __user *argp)
 		return -EFAULT;
 	if (rsv.flags)
 		return -EOPNOTSUPP;
-	cdw10 = NVME_PR_RELEASE_ACT_RELEASE | pr_type(rsv.type);
+	cdw10 = PR_RELEASE_ACT_RELEASE | pr_type(rsv.type);
 	if (!rsv.key)
-		cdw10 |= NVME_PR_IGNORE_KEY;
+		cdw10 |= PR_IGNORE_KEY;
 	return pr_send(ns, nvme_cmd_resv_release, cdw10, rsv.key, 0);
 }
 
@@ -135,14 +151,14 @@ static int pr_preempt(struct nvdio_ns *ns, const void __user *argp, u32 action)
 static int pr_clear(struct nvdio_ns *ns, const void __user *argp)
 {
 	struct pr_clear c;
-	u32 cdw10 = NVME_PR_RELEASE_ACT_CLEAR;
+	u32 cdw10 = PR_RELEASE_ACT_CLEAR;
 
 	if (copy_from_user(&c, argp, sizeof(c)))
 		return -EFAULT;
 	if (c.flags)
 		return -EOPNOTSUPP;
 	if (!c.key)
-		cdw10 |= NVME_PR_IGNORE_KEY;
+		cdw10 |= PR_IGNORE_KEY;
 	return pr_send(ns, nvme_cmd_resv_release, cdw10, c.key, 0);
 }
 
@@ -180,10 +196,10 @@ int nvdio_pr_ioctl(struct nvdio_ns *ns, struct file *file, unsigned int cmd,
 	case IOC_PR_RELEASE:
 		return pr_release(ns, argp);
 	case IOC_PR_PREEMPT:
-		return pr_preempt(ns, argp, NVME_PR_ACQUIRE_ACT_PREEMPT);
+		return pr_preempt(ns, argp, PR_ACQUIRE_ACT_PREEMPT);
 	case IOC_PR_PREEMPT_ABORT:
 		return pr_preempt(ns, argp,
-				  NVME_PR_ACQUIRE_ACT_PREEMPT_AND_ABORT);
+				  PR_ACQUIRE_ACT_PREEMPT_AND_ABORT);
 	default:
 		return pr_clear(ns, argp);
 	}

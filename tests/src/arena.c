@@ -27,6 +27,9 @@
 #define KiB		1024UL
 #define MiB		(1024 * KiB)
 #define PAGE		4096UL
+#ifndef MAP_32BIT
+#define MAP_32BIT	0
+#endif
 #define RW		(PROT_READ | PROT_WRITE)
 #define SHARED		(MAP_SHARED | MAP_ANONYMOUS)
 #define PRIVATE		(MAP_PRIVATE | MAP_ANONYMOUS)

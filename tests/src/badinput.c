@@ -149,11 +149,33 @@ static void misaligned_vectors(void)
 	close(fd);
 }
 
+static bool pinned_none;
+
 struct memory {
 	const char *what;
 	char *p;
 	long rd, wr;		/* expected of a read into it and of a write from it; 1: success */
 };
+
+/*
+ * Whether this kernel pins pages without any access for reading, for whoever asks: that of
+ * s390x does, without NUMA balancing. Seen by a call that has nothing to do with the device.
+ */
+static bool pins_prot_none(void)
+{
+	struct iovec v = { pages(PG), PG };
+	int p[2];
+	bool ret;
+
+	memset(v.iov_base, 1, PG);
+	if (pipe(p) || mprotect(v.iov_base, PG, PROT_NONE))
+		bail("pipe or mprotect");
+	ret = vmsplice(p[1], &v, 1, SPLICE_F_NONBLOCK) > 0;
+	close(p[0]);
+	close(p[1]);
+	munmap(v.iov_base, PG);
+	return ret;
+}
 
 static void bad_memory(enum engine e, int flags)
 {
@@ -176,7 +198,7 @@ static void bad_memory(enum engine e, int flags)
 	mprotect(none, PG, PROT_NONE);
 	mprotect(ro, 2 * PG, PROT_READ);
 	munmap(gone, PG);
-	for (i = 0; i < ARRAY_SIZE(m); i++) {
+	for (i = pinned_none; i < ARRAY_SIZE(m); i++) {
 		p = path_start();
 		is(move(e, fd, m[i].p, PG, AT, false), m[i].rd,
 		   "%s, %s: read into %s", n, path, m[i].what);
@@ -201,7 +223,10 @@ static void hole(enum engine e, int flags, size_t len, size_t at)
 	char *p = pages(len);
 
 	memset(p, 0x99, len);
-	mprotect(p + at, PG, PROT_NONE);
+	if (pinned_none)
+		munmap(p + at, PG);
+	else
+		mprotect(p + at, PG, PROT_NONE);
 	is(move(e, fd, p, len, AT, true), -EFAULT,
 	   "%s, %s: write of %zu KiB with a hole at %zu KiB", n, path, len / KiB, at / KiB);
 	is(move(e, fd, p, len, AT, false), -EFAULT,
@@ -333,6 +358,9 @@ static void setup(void)
 
 	a = pages(REGION);
 	b = pages(REGION);
+	pinned_none = pins_prot_none();
+	if (pinned_none)
+		note("this kernel pins pages that are PROT_NONE: not tested");
 	if (io_uring_queue_init(8, &ring, 0) || io_setup(8, &aio))
 		bail("io_uring or libaio");
 	seed = rnd(&t_seed);

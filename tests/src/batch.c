@@ -15,7 +15,8 @@
 #include "batch.h"
 #include "t.h"
 
-#define MAP_SIZE (1 * MiB)
+#define MAP_SIZE (256 * PG)
+#define ARENA_SIZE (512 * PG)
 #define GiB (1024 * MiB)
 #define BAD 1111		/* a result that is not written */
 
@@ -51,12 +52,12 @@ static void setup(void)
 	if (io_uring_queue_init(64, &ring, 0))
 		bail("no ring");
 	map = alloc_map(0, MAP_SIZE, &map_id);
-	arena = aligned_alloc(2 * MiB, 2 * MiB);
+	arena = aligned_alloc(2 * MiB, ARENA_SIZE);
 	if (!arena)
 		bail("no memory");
-	madvise(arena, 2 * MiB, MADV_HUGEPAGE);
-	memset(arena, 0, 2 * MiB);
-	iov = (struct iovec){ arena, 2 * MiB };
+	madvise(arena, ARENA_SIZE, MADV_HUGEPAGE);
+	memset(arena, 0, ARENA_SIZE);
+	iov = (struct iovec){ arena, ARENA_SIZE };
 	if (io_uring_register_buffers(&ring, &iov, 1))
 		bail("register buffers");
 }
@@ -284,17 +285,17 @@ static void wrong_descriptors(void)
 
 static void wrong_memory(void)
 {
-	struct nvdio_map_add user = { .addr = (uintptr_t)arena, .len = MiB,
+	struct nvdio_map_add user = { .addr = (uintptr_t)arena, .len = MAP_SIZE,
 		.flags = NVDIO_MAP_USER | NVDIO_MAP_READ_ONLY };
 
 	ios[0] = one(NVDIO_IO_READ, 0, 1);
 	forget();
 	is(batch(&ring, fd, ios, 1, res, 0, 0), 0, "the ring's buffer without FIXED");
 	results(0, 1, -EINVAL, "without FIXED");
-	ios[0].addr = (uintptr_t)arena + 2 * MiB;
+	ios[0].addr = (uintptr_t)arena + ARENA_SIZE;
 	is(batch(&ring, fd, ios, 1, res, 0, 1), 0, "beyond the registered buffer");
 	results(0, 1, -EFAULT, "beyond");
-	ios[0].addr = (uintptr_t)arena + 2 * MiB - 512;
+	ios[0].addr = (uintptr_t)arena + ARENA_SIZE - 512;
 	is(batch(&ring, fd, ios, 1, res, 0, 1), 0, "across its end");
 	results(0, 1, -EFAULT, "across");
 	is(ioctl(fd, NVDIO_IOC_MAP_ADD, &user), 0, "a map for writes");
@@ -349,7 +350,7 @@ static void rings(void)
 	struct io_uring was = ring;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct iovec iov = { arena, 2 * MiB };
+		struct iovec iov = { arena, ARENA_SIZE };
 
 		note("%s", kinds[i].name);
 		if (!is(io_uring_queue_init(64, &ring, kinds[i].flags), 0, "a ring"))

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * System calls of a 32-bit program: the 32-bit entry (int 0x80), with memory below
- * 4 GiB. Structures of the callers are to have the 32-bit layout.
+ * 4 GiB. Structures of the callers are to have the 32-bit layout. On machines other
+ * than x86-64 each call fails, so that NR32_GETPID tells.
  */
 #ifndef NVDIO_CALL32_H
 #define NVDIO_CALL32_H
 
+#include <errno.h>
 #include <stdint.h>
 
 enum {
@@ -22,6 +24,7 @@ static inline uint32_t low32(const void *p)
 	return (uint32_t)(uintptr_t)p;
 }
 
+#ifdef __x86_64__
 /* The sixth argument is in EBP, which the compiler may be using. */
 static inline int call32_6(int nr, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e,
 			   uint64_t f)
@@ -36,6 +39,16 @@ static inline int call32_6(int nr, uint32_t a, uint32_t b, uint32_t c, uint32_t 
 		     : "memory", "r8", "r9", "r10", "r11");
 	return (int)ret;
 }
+#else
+#define MAP_32BIT 0
+
+static inline int call32_6(int nr, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e,
+			   uint64_t f)
+{
+	(void)nr, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+	return -ENOSYS;
+}
+#endif
 
 static inline int call32(int nr, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e)
 {

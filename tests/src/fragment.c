@@ -14,7 +14,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef PG
 #define PG		4096UL
+#endif
 #define STEP		(32 * PG)
 #define SPARE		(48UL << 20)	/* for the other programs */
 #define BUFFERS		16384		/* the most that a ring takes */

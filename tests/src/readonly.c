@@ -255,7 +255,7 @@ static void queries(void)
 	is_ret(ioctl(cp, BLKSECTGET, &sectors), 0, "BLKSECTGET");
 	ok(sectors >= 8, "BLKSECTGET: the largest command, in sectors (%u)", sectors);
 	is_ret(ioctl(cp, BLKBSZGET, &bs), 0, "BLKBSZGET");
-	is(bs, 4096, "BLKBSZGET: 4096");
+	is(bs, PG, "BLKBSZGET: a page");
 	is_ret(ioctl(cp, BLKRAGET, &ra), 0, "BLKRAGET");
 	is(ra, 0, "BLKRAGET: no readahead");
 	ra = 7;

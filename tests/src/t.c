@@ -67,6 +67,8 @@ static void begin(char **args)
 		exit(2);
 	}
 	t_args = args + 1;
+	if (sysconf(_SC_PAGESIZE) != PG)
+		bail("compiled for pages of %lu bytes (PAGE_BYTES of tests/src/Makefile)", PG);
 	device_begin(args[0]);
 	if (setup_fn)
 		setup_fn();

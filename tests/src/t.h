@@ -19,7 +19,10 @@
 
 #define KiB 1024UL
 #define MiB (1024UL * KiB)
+/* A page, for which the Makefile may compile (PAGE_BYTES); t_run() refuses others. */
+#ifndef PG
 #define PG 4096UL
+#endif
 
 /* ---- running ---- */
 

@@ -7,6 +7,7 @@ import re
 
 from tap import equal, finish, ok
 
+import arch
 import initramfs
 import kernel_log
 import machine
@@ -40,6 +41,15 @@ def test_options() -> None:
     equal((o.run, o.peer, o.timeout, o.quiet_limit), (None, True, float("inf"), 0),
           "options: a shell has both drivers and all the time")
     ok(refused("--run", "--kernel=x"), "options: a value that looks like an option needs '='")
+
+
+def test_machines() -> None:
+    equal([arch.of(k) is arch.X86 for k in ("6.12", "debug", "arm64-16k", "s390x")],
+          [True, True, False, False], "machines: the kernel says which")
+    ok(all(m in arch.OTHERS for m in arch.KERNELS.values()), "machines: each is described")
+    equal(options.parse(["--share", "a", "--share=/b/c"]).share, ["a", "/b/c"],
+          "options: --share may be repeated")
+    equal(options.parse([]).share, [], "options: nothing is shared by default")
 
 
 def test_option_values() -> None:
@@ -170,6 +180,7 @@ def test_initramfs() -> None:
 
 
 test_options()
+test_machines()
 test_option_values()
 test_namespaces()
 test_trouble()

@@ -296,6 +296,63 @@ static void dies(void)
 	done();
 }
 
+/* A read by NVME_URING_CMD_IO, which is completed as a batch is. */
+static void prep_passthrough(unsigned int i)
+{
+	struct nvme_uring_cmd c = {
+		.opcode = 2, .nsid = dev_nsid(), .addr = (uintptr_t)map + i * PG, .data_len = PG,
+		.cdw12 = PG / dev.lba - 1,
+	};
+
+	prep_command(io_uring_get_sqe(&ring), fd, NVME_URING_CMD_IO, &c);
+}
+
+/*
+ * A task that has a ring with IOPOLL, and is killed with I/O in flight. It can end only when
+ * the I/O has, and then it has to.
+ */
+static void dies_polling_by(unsigned int flags, bool passthrough)
+{
+	int status, ret = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		begin();
+		io_uring_queue_exit(&ring);
+		if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL | flags |
+					(passthrough ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0)))
+			bail("no ring");
+		tell("hold read count=all");
+		compose(NVDIO_IO_READ);
+		if (!passthrough)
+			prep_batch(&ring, fd, ios, NR, res, 0, 0);
+		for (unsigned int i = 0; passthrough && i < NR; i++)
+			prep_passthrough(i);
+		io_uring_submit(&ring);
+		holds_back(NR);
+		kill(getpid(), SIGKILL);
+	}
+	usleep(1500 * 1000);
+	tell("clear");
+	tell("release");
+	for (int i = 0; i < 200 && !ret; i++) {
+		usleep(100 * 1000);
+		ret = waitpid(pid, &status, WNOHANG);
+	}
+	is(ret, pid, "a task that polls%s has died, with %s in flight",
+	   flags & IORING_SETUP_SQPOLL ? ", by SQPOLL," : "", passthrough ? "commands" : "a batch");
+}
+
+static void dies_polling(void)
+{
+	for (int i = 0; i < 4; i++)
+		dies_polling_by(i & 1 ? IORING_SETUP_SQPOLL : 0, i / 2);
+	begin();
+	compose(NVDIO_IO_READ);
+	is(batch(&ring, fd, ios, NR, res, 0, 0), NR, "afterwards all is well");
+	done();
+}
+
 static void unbound(void)
 {
 	begin();
@@ -321,6 +378,7 @@ static const struct t_case cases[] = {
 	{ "resets", resets },
 	{ "memory_goes", memory_goes },
 	{ "dies", dies },
+	{ "dies_polling", dies_polling },
 	{ "unbound", unbound },
 };
 

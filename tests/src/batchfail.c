@@ -353,6 +353,47 @@ static void dies_polling(void)
 	done();
 }
 
+/*
+ * A child polls the ring of its parent, who has submitted a batch of which something fails,
+ * and does not run now.
+ */
+static void polled_by_child(void)
+{
+	int status, parent = getpid();
+	pid_t pid;
+
+	begin();
+	io_uring_queue_exit(&ring);
+	if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL))
+		bail("no ring");
+	tell("hold read count=all");
+	compose(NVDIO_IO_READ);
+	ios[3].resv = 1;
+	prep_batch(&ring, fd, ios, NR, res, 0, 0);
+	is(io_uring_submit(&ring), 1, "a batch");
+	ok(holds_back(NR - 1), "is in flight");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		kill(parent, SIGSTOP);
+		if (fork() == 0) {
+			usleep(2000 * 1000);
+			kill(parent, SIGCONT);
+			_exit(0);
+		}
+		tell("clear");
+		tell("release");
+		usleep(500 * 1000);
+		for (int i = 0; i < 10; i++)
+			io_uring_enter(ring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, NULL);
+		_exit(0);
+	}
+	is(waitpid(pid, &status, 0), pid, "its child has polled");
+	is(landed(), NR - 1, "the batch ends");
+	is(res[3].res, -EINVAL, "with its results");
+	done();
+}
+
 static void unbound(void)
 {
 	begin();
@@ -379,6 +420,7 @@ static const struct t_case cases[] = {
 	{ "memory_goes", memory_goes },
 	{ "dies", dies },
 	{ "dies_polling", dies_polling },
+	{ "polled_by_child", polled_by_child },
 	{ "unbound", unbound },
 };
 

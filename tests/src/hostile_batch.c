@@ -18,24 +18,17 @@ static struct submitter {
 	unsigned int flying;
 } submitters[SUBMITTERS];
 
-/* The last two only with HOSTILE_IOPOLL=1 in the environment. */
 static const unsigned int kinds[] = {
 	0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SQPOLL,
-	IORING_SETUP_COOP_TASKRUN,
-	IORING_SETUP_IOPOLL, IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL,
+	IORING_SETUP_IOPOLL, IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL, IORING_SETUP_COOP_TASKRUN,
 };
-
-static unsigned int a_kind(uint64_t *rng)
-{
-	return kinds[below(rng, ARRAY_SIZE(kinds) - (getenv("HOSTILE_IOPOLL") ? 0 : 2))];
-}
 
 static void make_ring(struct submitter *s, uint64_t *rng)
 {
 	struct iovec iov = { h.view + PART_BUFFER * PART_LEN, PART_LEN };
 
 	pthread_mutex_lock(&s->lock);
-	if (!io_uring_queue_init(8, &s->ring, a_kind(rng))) {
+	if (!io_uring_queue_init(8, &s->ring, kinds[below(rng, ARRAY_SIZE(kinds))])) {
 		/* If its memory is not there now, it has none. */
 		io_uring_register_buffers(&s->ring, &iov, 1);
 		s->made = true;

@@ -15,6 +15,10 @@ guest "latest, strict IOMMU, 4 CPUs" --kernel latest --iommu strict --cpus 4 --n
 # Failures one after the other, then a completion that is lost, which takes its time.
 guest "6.12, failures" --kernel 6.12 --vfu 'ns 1 size=64M' \
 	--run "tests/guest/io $bin /dev/nvdio0n1 'batchfail -t statuses -t retried -t resets -t memory_goes -t dies -t unbound'"
+for polling in 0 1; do
+	guest "6.12, who polls, poll queues: $polling" --kernel 6.12 --modargs "poll_queues=$polling" --vfu 'ns 1 size=64M' \
+		--run "tests/guest/io $bin /dev/nvdio0n1 'batchfail -t dies_polling -t polled_by_child'"
+done
 guest "6.12, a lost completion" --kernel 6.12 --modargs io_timeout=1 --vfu 'ns 1 size=64M' \
 	--run "tests/guest/io $bin /dev/nvdio0n1 'batchfail -t lost'"
 if full; then

@@ -23,7 +23,8 @@
 
 /**
  * struct batch_pdu - private data of a batch in struct io_uring_cmd
- * @queue: @op.queue, by which its ring polls, until it has ended
+ * @queue: @op.queue, by which its ring polls, until it has ended; then NULL, if that
+ *	was not found by its ring
  * @next: next command that the ring found by polling, as in struct
  *	nvdio_uring_pdu
  * @op: batch; its @results are the address of the array of results
@@ -71,14 +72,17 @@ static void batch_result_none(u64 results, unsigned int place, u16 status)
 }
 
 /*
- * A batch has ended: write the results of what has failed.
+ * A batch has ended: write the results of what has failed. They are lost if this is a
+ * worker, which does what is left of a ring whose task is gone, or a task of another
+ * address space, which polls the ring: a child, for example.
  * Return: number of I/Os that succeeded.
  */
 static int batch_finish(struct nvdio_batch_op *op)
 {
 	if (unlikely(op->bad)) {
-		/* A worker does what is left of a ring whose task is gone. */
-		const bool gone = current->flags & (PF_EXITING | PF_KTHREAD);
+		struct task_struct *task = io_uring_cmd_get_task(batch_cmd(op));
+		const bool gone = current->flags & (PF_EXITING | PF_KTHREAD) ||
+				  READ_ONCE(task->mm) != current->mm;
 
 		nvdio_batch_failed(op, gone ? batch_result_none :
 				   batch_result_status);
@@ -101,7 +105,11 @@ static void batch_end(struct nvdio_batch_op *op)
 	io_uring_cmd_do_in_task_lazy(batch_cmd(op), batch_work);
 }
 
-/* nvdio_batch_end_fn of rings that poll (IORING_SETUP_IOPOLL). */
+/*
+ * nvdio_batch_end_fn of rings that poll (IORING_SETUP_IOPOLL). What others have found,
+ * the next poll completes: a task that ends polls until nothing is left, and does no
+ * task work meanwhile.
+ */
 static void batch_end_polled(struct nvdio_batch_op *op)
 {
 	struct io_uring_cmd *ioucmd = batch_cmd(op);
@@ -113,17 +121,8 @@ static void batch_end_polled(struct nvdio_batch_op *op)
 		q->ended = ioucmd;
 		return;
 	}
-	io_uring_cmd_do_in_task_lazy(ioucmd, batch_work);
-}
-
-/*
- * Is the task that polls one of another address space than that of the results? It
- * may be a child that has the ring, too. A worker has none and writes none.
- */
-static bool batch_is_foreign(struct io_uring_cmd *ioucmd)
-{
-	return !(current->flags & PF_KTHREAD) &&
-	       READ_ONCE(io_uring_cmd_get_task(ioucmd)->mm) != current->mm;
+	/* Pairs with nvdio_ns_uring_cmd_iopoll(), to which it belongs then. */
+	smp_store_release(&op->queue, NULL);
 }
 
 /**
@@ -137,10 +136,7 @@ struct io_uring_cmd *nvdio_uring_batch_polled(struct io_uring_cmd *ioucmd)
 {
 	struct io_uring_cmd *next = batch_pdu(ioucmd)->next;
 
-	if (unlikely(batch_pdu(ioucmd)->op.bad) && batch_is_foreign(ioucmd))
-		io_uring_cmd_do_in_task_lazy(ioucmd, batch_work);
-	else
-		batch_done(ioucmd, 0);
+	batch_done(ioucmd, 0);
 	return next;
 }
 

@@ -42,7 +42,8 @@
 
 /**
  * struct nvdio_uring_pdu - private data of a command in struct io_uring_cmd
- * @queue: queue to poll; as the next in the same place for batches
+ * @queue: queue to poll; NULL: the command of a ring that polls has ended. As the next
+ *	in the same place for batches
  * @next: next command that its own ring found by polling
  * @result: CQE Dwords 0 and 1
  * @pt: the command, on the slow path
@@ -208,6 +209,9 @@ static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
 			q->ended = ioucmd;
 			return NVDIO_END_NONE;
 		}
+		/* As in batch_end_polled(). */
+		smp_store_release(&pdu->queue, NULL);
+		return NVDIO_END_NONE;
 	}
 	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
 	return NVDIO_END_NONE;
@@ -699,14 +703,23 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 			      unsigned int poll_flags)
 {
 	struct io_uring_cmd *next;
+	struct nvdio_queue *q;
 	void *ended;
 	int found;
 
 	/* Discards never use a polled queue. */
 	if (ioucmd->cmd_op == BLOCK_URING_CMD_DISCARD)
 		return 0;
-	found = nvdio_queue_poll_for(uring_pdu(ioucmd)->queue,
-				     nvdio_uring_ring(ioucmd), &ended);
+	/* Pairs with the ends of commands. */
+	q = smp_load_acquire(&uring_pdu(ioucmd)->queue);
+	if (unlikely(!q)) {
+		if (ioucmd->cmd_op == NVDIO_URING_BATCH)
+			nvdio_uring_batch_polled(ioucmd);
+		else
+			uring_rw_done(ioucmd, 0);
+		return 1;
+	}
+	found = nvdio_queue_poll_for(q, nvdio_uring_ring(ioucmd), &ended);
 	for (ioucmd = ended; ioucmd; ioucmd = next) {
 		if (ioucmd->cmd_op == NVDIO_URING_BATCH) {
 			next = nvdio_uring_batch_polled(ioucmd);

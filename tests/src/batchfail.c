@@ -296,6 +296,104 @@ static void dies(void)
 	done();
 }
 
+/* A read by NVME_URING_CMD_IO, which is completed as a batch is. */
+static void prep_passthrough(unsigned int i)
+{
+	struct nvme_uring_cmd c = {
+		.opcode = 2, .nsid = dev_nsid(), .addr = (uintptr_t)map + i * PG, .data_len = PG,
+		.cdw12 = PG / dev.lba - 1,
+	};
+
+	prep_command(io_uring_get_sqe(&ring), fd, NVME_URING_CMD_IO, &c);
+}
+
+/*
+ * A task that has a ring with IOPOLL, and is killed with I/O in flight. It can end only when
+ * the I/O has, and then it has to.
+ */
+static void dies_polling_by(unsigned int flags, bool passthrough)
+{
+	int status, ret = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		begin();
+		io_uring_queue_exit(&ring);
+		if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL | flags |
+					(passthrough ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0)))
+			bail("no ring");
+		tell("hold read count=all");
+		compose(NVDIO_IO_READ);
+		if (!passthrough)
+			prep_batch(&ring, fd, ios, NR, res, 0, 0);
+		for (unsigned int i = 0; passthrough && i < NR; i++)
+			prep_passthrough(i);
+		io_uring_submit(&ring);
+		holds_back(NR);
+		kill(getpid(), SIGKILL);
+	}
+	usleep(1500 * 1000);
+	tell("clear");
+	tell("release");
+	for (int i = 0; i < 200 && !ret; i++) {
+		usleep(100 * 1000);
+		ret = waitpid(pid, &status, WNOHANG);
+	}
+	is(ret, pid, "a task that polls%s has died, with %s in flight",
+	   flags & IORING_SETUP_SQPOLL ? ", by SQPOLL," : "", passthrough ? "commands" : "a batch");
+}
+
+static void dies_polling(void)
+{
+	for (int i = 0; i < 4; i++)
+		dies_polling_by(i & 1 ? IORING_SETUP_SQPOLL : 0, i / 2);
+	begin();
+	compose(NVDIO_IO_READ);
+	is(batch(&ring, fd, ios, NR, res, 0, 0), NR, "afterwards all is well");
+	done();
+}
+
+/*
+ * A child polls the ring of its parent, who has submitted a batch of which something fails,
+ * and does not run now.
+ */
+static void polled_by_child(void)
+{
+	int status, parent = getpid();
+	pid_t pid;
+
+	begin();
+	io_uring_queue_exit(&ring);
+	if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL))
+		bail("no ring");
+	tell("hold read count=all");
+	compose(NVDIO_IO_READ);
+	ios[3].resv = 1;
+	prep_batch(&ring, fd, ios, NR, res, 0, 0);
+	is(io_uring_submit(&ring), 1, "a batch");
+	ok(holds_back(NR - 1), "is in flight");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		kill(parent, SIGSTOP);
+		if (fork() == 0) {
+			usleep(2000 * 1000);
+			kill(parent, SIGCONT);
+			_exit(0);
+		}
+		tell("clear");
+		tell("release");
+		usleep(500 * 1000);
+		for (int i = 0; i < 10; i++)
+			io_uring_enter(ring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, NULL);
+		_exit(0);
+	}
+	is(waitpid(pid, &status, 0), pid, "its child has polled");
+	is(landed(), NR - 1, "the batch ends");
+	is(res[3].res, -EINVAL, "with its results");
+	done();
+}
+
 static void unbound(void)
 {
 	begin();
@@ -321,6 +419,8 @@ static const struct t_case cases[] = {
 	{ "resets", resets },
 	{ "memory_goes", memory_goes },
 	{ "dies", dies },
+	{ "dies_polling", dies_polling },
+	{ "polled_by_child", polled_by_child },
 	{ "unbound", unbound },
 };
 

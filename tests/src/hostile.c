@@ -418,7 +418,7 @@ static void generations(int flags, unsigned int kinds)
 			wrong++;
 		}
 		damaged += !guards_of_memory();
-		if (now() > told + 20) {
+		if (now() > told + 15) {
 			told = now();
 			note("%u processes, %lu calls, %lu descriptors", nr, counts->calls,
 			     counts->taken);

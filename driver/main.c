@@ -8,20 +8,37 @@
 #include <linux/rcupdate.h>
 
 #include "core/params.h"
+#include "core/watch.h"
 #include "hw/mmio.h"
+#include "io/copy_send.h"
+#include "io/direct_end.h"
 #include "io/map.h"
 #include "io/ring_end.h"
+#include "io/xfer.h"
 #include "ctrl/node.h"
 #include "ctrl/pci.h"
 #include "ctrl/queues.h"
 #include "user/file.h"
+#include "user/passthru.h"
 #include "user/range.h"
+#include "user/uring_cmd.h"
+
+/* For the tracepoints: which end functions are of which path. */
+static void __init nvdio_init_paths(void)
+{
+	nvdio_watch_path(nvdio_direct_two_end, NVDIO_PATH_DIRECT);
+	nvdio_watch_path(nvdio_xfer_end, NVDIO_PATH_DIRECT);
+	nvdio_watch_path(nvdio_copy_end, NVDIO_PATH_COPY);
+	nvdio_passthru_watch();
+	nvdio_uring_cmd_watch();
+}
 
 static int __init nvdio_init(void)
 {
 	int ret;
 
 	nvdio_params_init();
+	nvdio_init_paths();
 	nvdio_range_init(&nvdio_range_fops);
 	ret = nvdio_node_class_init(&nvdio_ctrl_fops, &nvdio_ns_fops);
 	if (ret)

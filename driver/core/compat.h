@@ -34,6 +34,13 @@
 #include <linux/swiotlb.h>
 #include <linux/nvme_ioctl.h>
 
+/* Binary attributes of sysfs are constant from 6.17 on. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define NVDIO_BIN_ATTR_CONST	const
+#else
+#define NVDIO_BIN_ATTR_CONST
+#endif
+
 /**
  * nvdio_dma_need_unmap() - do mappings of a device have to be unmapped?
  * @dev: device

@@ -15,6 +15,7 @@
 #include "core/stats.h"
 
 struct file;
+struct nvdio_hists;
 struct nvdio_queue;
 
 /**
@@ -58,6 +59,8 @@ struct nvdio_queue;
  * @draining: claims that wait for such writes
  * @p2p_limits: limits of reads and writes with memory of devices
  * @excl: file that was opened with O_EXCL, or NULL; only compared
+ * @hists: latency histograms, or NULL: they are off
+ * @hists_kept: their memory, since they were first on
  */
 struct nvdio_ns {
 	/* used by every read and write */
@@ -98,6 +101,9 @@ struct nvdio_ns {
 	u32 atomic_max;
 	u32 atomic_boundary;
 	const struct file *excl;
+
+	struct nvdio_hists __percpu *hists;
+	struct nvdio_hists __percpu *hists_kept;
 };
 
 /**

@@ -15,6 +15,7 @@
 #include "io/bounce.h"
 #include "io/claim.h"
 #include "ctrl/admin.h"
+#include "ctrl/latency.h"
 #include "ctrl/node.h"
 #include "ctrl/ns.h"
 #include "ctrl/sysfs.h"
@@ -47,6 +48,7 @@ static void ns_release(struct device *dev)
 	struct nvdio_ns *ns = container_of(dev, struct nvdio_ns, dev);
 
 	ns_check_leaks(ns);
+	nvdio_latency_free(ns);
 	free_percpu(ns->stats);
 	put_device(&ns->ctrl->dev);
 	kfree(ns);

@@ -6,6 +6,7 @@
 #include "pure/ctrl_state.h"
 #include "pure/status.h"
 #include "core/ctrl.h"
+#include "core/trace.h"
 #include "hw/queue.h"
 #include "hw/regs.h"
 #include "io/complete.h"
@@ -71,6 +72,7 @@ bool nvdio_ctrl_set_state(struct nvdio_ctrl *ctrl, enum nvdio_ctrl_state state)
 		return false;
 	if (state >= NVDIO_CTRL_DELETING)
 		state_hold(ctrl);
+	trace_nvdio_state(ctrl->instance, ctrl->state, state);
 	WRITE_ONCE(ctrl->state, state);
 	/* Reached only once: DELETING and DEAD are final. */
 	if (state >= NVDIO_CTRL_DELETING)

@@ -10,6 +10,7 @@
 #include "core/ns.h"
 #include "core/stats.h"
 #include "hw/queue.h"
+#include "ctrl/latency.h"
 #include "ctrl/power.h"
 #include "ctrl/quirks.h"
 #include "ctrl/smart.h"
@@ -154,6 +155,7 @@ const struct attribute_group *nvdio_ns_groups[] = {
 	&ns_group,
 	&stats_group,
 	&leaks_group,
+	&nvdio_latency_group,
 	NULL
 };
 

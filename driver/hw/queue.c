@@ -25,6 +25,8 @@
  */
 void nvdio_queue_ring(struct nvdio_queue *q)
 {
+	if (static_branch_unlikely(&nvdio_watching))
+		nvdio_watch_rung(&q->watch, q->sq_db_written, q->sq_tail);
 	if (!q->sq_dbbuf_db ||
 	    nvdio_dbbuf_update(q->sq_tail, q->sq_db_written,
 			       q->sq_dbbuf_db, q->sq_dbbuf_ei)) {
@@ -427,6 +429,10 @@ struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
 	if (!q->sqes || !q->cqes || !q->reqs || !q->tag_links)
 		goto free;
 	q->cq_reqs = q->reqs;
+	q->watch.ctrl = ctrl;
+	q->watch.reqs = q->reqs;
+	q->watch.sqes = q->sqes;
+	q->watch.depth = depth;
 	for (i = 0; i < q->nr_reqs; i++) {
 		q->reqs[i].cid = i;
 		q->reqs[i].qid = qid;
@@ -484,6 +490,7 @@ void nvdio_queue_free_dma(struct nvdio_queue *q)
  */
 void nvdio_queue_free(struct nvdio_queue *q)
 {
+	nvdio_watch_free(&q->watch);
 	kvfree(q->tag_links);
 	kvfree(q->reqs);
 	kfree(q);

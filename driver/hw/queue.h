@@ -35,6 +35,7 @@
 #include "pure/tags.h"
 #include "core/map.h"
 #include "core/request.h"
+#include "core/watch.h"
 
 struct nvdio_ctrl;
 struct nvdio_ns;
@@ -198,6 +199,8 @@ struct nvdio_queue {
 	u16 watched;
 	/** @irq_name: in /proc/interrupts */
 	char irq_name[24];
+	/** @watch: for tracepoints and histograms */
+	struct nvdio_watch watch;
 };
 
 struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
@@ -268,6 +271,8 @@ static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 	req->cid += 1 << NVDIO_TAG_BITS;
 	cmd->common.command_id = (__force u16)cpu_to_le16(req->cid);
 	WRITE_ONCE(req->deadline, (u32)jiffies + q->timeout);
+	if (static_branch_unlikely(&nvdio_watching))
+		nvdio_watch_queued(&q->watch, req, cmd);
 	/* Publishes the request; pairs with nvdio_queue_expired(). */
 	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);
 	if (write)

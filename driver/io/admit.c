@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Waiting for a tag; see admit.h, and "Waits" in docs/driver.md. */
+#include <linux/ktime.h>
 #include <linux/sched/clock.h>
 
 #include "pure/ctrl_state.h"
 #include "core/ns.h"
 #include "core/request.h"
+#include "core/trace.h"
+#include "core/watch.h"
 #include "hw/queue.h"
 #include "io/admit.h"
 #include "io/claim.h"
@@ -28,11 +31,19 @@ static void admit_pass_on(struct nvdio_queue *q)
  * Sleep until a request may be free; another task may get it first. Going to
  * sleep ends the task's plug, so that the commands it submitted are on their
  * way. A polled queue may have no other poller, so its waiters poll.
+ * @since: set to when waiting began, unless it is set.
  */
-static void admit_wait(struct nvdio_queue *q)
+static void admit_wait(struct nvdio_queue *q, const struct nvdio_ns *ns,
+		       u64 *since)
 {
 	DEFINE_WAIT(wait);
 
+	if (!*since) {
+		*since = ktime_get_ns();
+		trace_nvdio_tag_wait(q->ctrl->instance, q->qid,
+				     ns ? ns->nsid : 0,
+				     READ_ONCE(q->state) != NVDIO_QUEUE_LIVE);
+	}
 	for (;;) {
 		prepare_to_wait_exclusive(&q->wait, &wait,
 					  TASK_UNINTERRUPTIBLE);
@@ -46,6 +57,20 @@ static void admit_wait(struct nvdio_queue *q)
 		}
 	}
 	finish_wait(&q->wait, &wait);
+}
+
+/* The wait for a tag is over, with @req in hand or without. */
+static void admit_waited(struct nvdio_queue *q, const struct nvdio_ns *ns,
+			 u64 since, const struct nvdio_request *req)
+{
+	const u64 waited = ktime_get_ns() - since;
+
+	admit_pass_on(q);
+	trace_nvdio_tag_got(q->ctrl->instance, q->qid, ns ? ns->nsid : 0,
+			    waited, req);
+	/* sq_lock is held. */
+	if (req)
+		nvdio_watch_waited(&q->watch, waited);
 }
 
 /*
@@ -95,7 +120,8 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 				    u64 slba, u64 nlb, bool nowait)
 {
 	struct nvdio_request *req = NULL;
-	bool reaped = false, waited = false;
+	bool reaped = false;
+	u64 since = 0;
 	struct nvdio_claim claim;
 	bool claimed = false;
 	int ret = 0;
@@ -125,7 +151,7 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 			break;
 		if (ret) {
 			/* Do not hold on to a wakeup for a tag. */
-			if (waited)
+			if (since)
 				admit_pass_on(q);
 			nvdio_claim_set(&claim, slba, nlb, false);
 			nvdio_claim_wait(ns, &claim);
@@ -137,8 +163,7 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 				admit_spin(q);
 			reaped = true;
 		} else if (!nowait) {
-			admit_wait(q);
-			waited = true;
+			admit_wait(q, ns, &since);
 		} else {
 			ret = -EAGAIN;
 			break;
@@ -146,8 +171,8 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
 	}
 	if (claimed)
 		nvdio_claim_release(ns, &claim);
-	if (waited)
-		admit_pass_on(q);
+	if (since)
+		admit_waited(q, ns, since, req);
 	return req ?: ERR_PTR(ret);
 }
 
@@ -160,6 +185,7 @@ struct nvdio_request *nvdio_req_get(struct nvdio_queue *q, struct nvdio_ns *ns,
  */
 void nvdio_req_abandon(struct nvdio_queue *q, struct nvdio_request *req)
 {
+	nvdio_watch_waited(&q->watch, 0);
 	nvdio_req_put(q, req);
 	nvdio_queue_unlock(q);
 }

@@ -16,6 +16,7 @@
 #include "core/ns.h"
 #include "core/request.h"
 #include "core/stats.h"
+#include "core/watch.h"
 #include "hw/queue.h"
 #include "io/admit.h"
 #include "io/batch_fill.h"
@@ -159,6 +160,8 @@ static __always_inline void batch_hold_end(struct nvdio_batch_run *run,
 		/* It is only compared. */
 		q->writes++;
 	}
+	if (static_branch_unlikely(&nvdio_watching))
+		nvdio_watch_filled(&q->watch, q->sq_tail, tail);
 	/* Read without the lock by nvdio_queue_in_flight(). */
 	WRITE_ONCE(q->sq_tail, tail);
 	nvdio_queue_ring(q);

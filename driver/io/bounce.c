@@ -9,6 +9,7 @@
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/stats.h"
+#include "core/trace.h"
 #include "io/bounce.h"
 
 /**
@@ -169,6 +170,7 @@ struct nvdio_bounce *nvdio_bounce_get(struct nvdio_ns *ns,
 		list_del(&bounce->link);
 		this_cpu_inc(ns->stats->bounce_buffers);
 	} else if (waiter) {
+		trace_nvdio_bounce_wait(ns->ctrl->instance, ns->nsid, waiter);
 		list_add_tail(&waiter->link, &pool->waiting);
 	}
 	spin_unlock_irqrestore(&pool->lock, flags);
@@ -244,6 +246,7 @@ void nvdio_bounce_put(struct nvdio_ns *ns, struct nvdio_bounce *bounce)
 		list_add(&bounce->link, &pool->free);
 	spin_unlock_irqrestore(&pool->lock, flags);
 	if (waiter) {
+		trace_nvdio_bounce_got(ns->ctrl->instance, ns->nsid, waiter);
 		waiter->bounce = bounce;
 		waiter->resume(waiter);
 	}

@@ -19,6 +19,7 @@
 #include "core/ns.h"
 #include "core/request.h"
 #include "core/stats.h"
+#include "core/watch.h"
 #include "hw/dbbuf.h"
 #include "hw/queue.h"
 #include "io/batch_end.h"
@@ -171,12 +172,14 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 
 /*
  * Take up to NVDIO_BATCH CQEs, up to the end of the CQ; cq_lock held, interrupts off.
- * @ring: write the doorbell; false for a disabled controller.
+ * @ring: write the doorbell; false for a disabled controller. @reap: commands are
+ * watched, or NULL, which is known to the compiler.
  * Return: number of CQEs taken; @nr_done is the number of entries set in @done.
  */
 static __always_inline unsigned int
-complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
-	       unsigned int *nr_done, const bool polled, const bool ring)
+complete_cqes(struct nvdio_queue *q, struct nvdio_completion *done,
+	      unsigned int *nr_done, const bool polled, const bool ring,
+	      struct nvdio_watch_reap *reap)
 {
 	const struct nvme_completion *cqe = q->cqes + q->cq_head;
 	const struct nvme_completion *const stop =
@@ -205,6 +208,8 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 		}
 		if (polled && req->ns)
 			this_cpu_inc(req->ns->stats->polled);
+		if (reap)
+			nvdio_watch_ended(&q->watch, req, dword3 >> 17, reap);
 		end = complete_one(q, req, cqe, dword3 >> 17, next, &held);
 		if (unlikely(end == NVDIO_END_LATER)) {
 			kept++;
@@ -213,6 +218,8 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 		nvdio_tag_chain_add(&q->tags, &chain, tag);
 		if (end == NVDIO_END_KIOCB)
 			next++;
+		if (reap)
+			reap->nr = next - done;
 	}
 	if (unlikely(held))
 		nvdio_ring_drop(&held);
@@ -227,6 +234,32 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 	}
 	*nr_done = next - done;
 	return found;
+}
+
+static_assert(NVDIO_WATCH_REAP == NVDIO_BATCH);
+
+/* complete_cqes() while commands are watched. */
+static noinline unsigned int
+complete_watched(struct nvdio_queue *q, struct nvdio_completion *done,
+		 unsigned int *nr_done, bool polled, bool ring)
+{
+	struct nvdio_watch_reap reap __uninitialized;
+	unsigned int found;
+
+	nvdio_watch_reap_begin(&reap);
+	found = complete_cqes(q, done, nr_done, polled, ring, &reap);
+	nvdio_watch_reap_end(&reap);
+	return found;
+}
+
+/* complete_cqes(); who watches pays for all of it. */
+static __always_inline unsigned int
+complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
+	       unsigned int *nr_done, const bool polled, const bool ring)
+{
+	if (static_branch_unlikely(&nvdio_watching))
+		return complete_watched(q, done, nr_done, polled, ring);
+	return complete_cqes(q, done, nr_done, polled, ring, NULL);
 }
 
 /* nvdio_complete() for a batch; neither cq_lock nor sq_lock is held. */
@@ -424,6 +457,8 @@ static void complete_without_cqe(struct nvdio_queue *q,
 	if (req->state == from) {
 		if (from == NVDIO_REQ_RETRYING)
 			q->retrying--;
+		if (static_branch_unlikely(&nvdio_watching))
+			nvdio_watch_ended(&q->watch, req, status, NULL);
 		end = complete_one(q, req, NULL, status, &done, &held);
 		nvdio_ring_drop(&held);
 	}

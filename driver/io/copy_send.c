@@ -8,6 +8,7 @@
 #include "core/ns.h"
 #include "core/request.h"
 #include "core/stats.h"
+#include "core/trace.h"
 #include "hw/queue.h"
 #include "io/admit.h"
 #include "io/bounce.h"
@@ -175,6 +176,9 @@ int nvdio_copy_send(struct nvdio_copy *op, bool nowait)
 	if (!op->next)
 		atomic_set(&op->pending, 1);
 	op->step = op->write ? NVDIO_COPY_DONE : NVDIO_COPY_OUT;
+	if (!op->next)
+		trace_nvdio_copy_pass(op->ns->ctrl->instance, op->ns->nsid,
+				      op->write, op->pos, op->left, op->nr);
 	while (op->next < op->nr) {
 		struct nvdio_copy_chunk *c = &op->chunks[op->next];
 

@@ -13,6 +13,7 @@
 #include "core/ns.h"
 #include "core/params.h"
 #include "core/stats.h"
+#include "core/trace.h"
 #include "hw/queue.h"
 #include "io/retry.h"
 
@@ -41,16 +42,18 @@ bool nvdio_retry(struct nvdio_request *req, u16 status)
 	struct nvdio_ns *ns = req->ns;
 	struct nvdio_ctrl *ctrl = ns->ctrl;
 	struct nvdio_queue *q = ctrl->io[req->qid - 1];
+	u32 ms;
 
 	if (!retry_may(ns, status, nr))
 		return false;
 	req->flags = (req->flags & ~NVDIO_REQ_ABORTED) + NVDIO_REQ_RETRY;
-	req->deadline = jiffies +
-			msecs_to_jiffies(nvdio_status_retry_ms(status, nr,
-							       ctrl->crdt));
+	ms = nvdio_status_retry_ms(status, nr, ctrl->crdt);
+	req->deadline = jiffies + msecs_to_jiffies(ms);
 	q->retrying++;
 	WRITE_ONCE(req->state, NVDIO_REQ_RETRYING);
 	this_cpu_inc(ns->stats->retries);
+	trace_nvdio_retry(ctrl->instance, q->qid, req->cid, ns->nsid, status,
+			  nr + 1, ms);
 	mod_delayed_work(ctrl->reset_wq, &ctrl->resend_work, 0);
 	return true;
 }

@@ -22,6 +22,7 @@
 #include "core/params.h"
 #include "core/request.h"
 #include "core/stats.h"
+#include "core/watch.h"
 #include "hw/queue.h"
 #include "io/admit.h"
 #include "io/dma.h"
@@ -393,6 +394,16 @@ static enum nvdio_end pt_end(struct nvdio_request *req, u16 status,
 		pt_over(pt);
 	}
 	return NVDIO_END_NONE;
+}
+
+/**
+ * nvdio_passthru_watch() - make its commands known to the tracepoints
+ *
+ * Context: module load.
+ */
+void nvdio_passthru_watch(void)
+{
+	nvdio_watch_path(pt_end, NVDIO_PATH_PASSTHRU);
 }
 
 /* The blocks that the command changes, for exclusion of read-modify-writes. */

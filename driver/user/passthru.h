@@ -85,6 +85,7 @@ void nvdio_passthru_abandon(struct nvdio_passthru *pt);
 int nvdio_passthru_finish(struct nvdio_passthru *pt);
 int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result);
 
+void nvdio_passthru_watch(void);
 void nvdio_passthru_fill(struct nvme_command *cmd,
 			 const struct nvme_uring_cmd *ucmd);
 u32 nvdio_passthru_timeout(u32 timeout_ms);

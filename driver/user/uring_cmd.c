@@ -23,6 +23,7 @@
 #include "core/ns.h"
 #include "core/request.h"
 #include "core/stats.h"
+#include "core/watch.h"
 #include "hw/queue.h"
 #include "io/admit.h"
 #include "io/complete.h"
@@ -215,6 +216,16 @@ static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
 	}
 	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
 	return NVDIO_END_NONE;
+}
+
+/**
+ * nvdio_uring_cmd_watch() - make its commands known to the tracepoints
+ *
+ * Context: module load.
+ */
+void nvdio_uring_cmd_watch(void)
+{
+	nvdio_watch_path(uring_rw_end, NVDIO_PATH_PASSTHRU);
 }
 
 /*

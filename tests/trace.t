@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Tracepoints and latency histograms (docs/tracing.md): each command of each path is there once; turned on
+# and off under load; the scripts of tools/bpf.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+loop=/build/$id/trace/loop
+"$top/lab/sh" sh -euc "mkdir -p '${loop%/*}'; gcc -O2 -o '$loop' bench/loop.c -luring -laio -lpthread" >&2
+tap_ok $? "bench/loop.c compiles"
+seconds=3 bpf=
+full && seconds=20
+bpf=$("$top/lab/extra" bpftrace)
+tap_ok $? "lab/extra bpftrace"
+trace() {
+	text=$1
+	shift
+	guest "$text" "$@" --cpus 2 --modargs 'io_queue_depth=9 bounce_buffers=1' --nvme '' --ns size=64M \
+		--run "tests/guest/trace $loop $seconds $bpf"
+}
+for kernel in $(kernels 6.12); do
+	trace "$kernel" --kernel "$kernel"
+done
+if full; then
+	bpf=
+	trace "debug" --kernel debug --timeout 3000
+fi
+tap_end

@@ -140,7 +140,5 @@ bool nvdio_batch_sent_rest(struct nvdio_batch_run *run)
 	op->left -= run->bad + run->done;
 	ended = !op->left;
 	spin_unlock_irq(&q->cq_lock);
-	if (ended)
-		op->kept_q = q;
 	return ended;
 }

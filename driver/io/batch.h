@@ -17,7 +17,6 @@
 #include <linux/fs.h>
 #include <linux/types.h>
 
-#include "pure/tags.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/request.h"
@@ -88,9 +87,9 @@ static __always_inline void nvdio_batch_begin(struct nvdio_batch_run *run,
 	op->queue = q;
 	op->left = nr;
 	op->bad = 0;
-	op->kept = NVDIO_TAG_NONE;
 	op->last = nr - 1;
 	op->failed = false;
+	op->lost = false;
 
 	nvdio_batch_init(run, ns, file->f_mode, q);
 	run->op = op;
@@ -165,8 +164,7 @@ static inline int nvdio_batch_send_ring(struct nvdio_batch_run *run)
  * then.
  *
  * Context: task.
- * Return: true if it has ended without a call of @end; it is the caller's again, and
- * @kept_q is set.
+ * Return: true if it has ended without a call of @end; it is the caller's again.
  */
 static inline bool nvdio_batch_sent(struct nvdio_batch_run *run)
 {

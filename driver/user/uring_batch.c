@@ -97,7 +97,6 @@ NVDIO_URING_TASK_WORK(batch_work, batch_done);
 /* nvdio_batch_end_fn of rings with interrupts. */
 static void batch_end(struct nvdio_batch_op *op)
 {
-	op->kept_q = op->queue;
 	io_uring_cmd_do_in_task_lazy(batch_cmd(op), batch_work);
 }
 
@@ -107,7 +106,6 @@ static void batch_end_polled(struct nvdio_batch_op *op)
 	struct io_uring_cmd *ioucmd = batch_cmd(op);
 	struct nvdio_queue *q = op->queue;
 
-	op->kept_q = q;
 	if (q->poller == nvdio_uring_ring(ioucmd)) {
 		batch_pdu(ioucmd)->next = q->ended;
 		q->ended = ioucmd;

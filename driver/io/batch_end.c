@@ -5,13 +5,13 @@
  *
  * The status of a failed command has to be kept until the caller of the batch can
  * write its results, in its own context, at a time that the caller chooses. A
- * request that kept it would be missing to others for as long. So it is kept in
- * memory that is allocated then, by the first that fails. Only if there is none does
- * the request keep its tag.
+ * request that kept it would be missing to others for as long: for ever, if the caller
+ * itself waits for a tag. So it is kept in memory that is allocated then, by the first
+ * that fails. If there is none, all I/Os of the batch count as failed.
  */
 #include <linux/slab.h>
 
-#include "pure/tags.h"
+#include "pure/status.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
 #include "core/request.h"
@@ -43,15 +43,13 @@ static bool batch_failures(struct nvdio_batch_op *op)
  * @status: as for nvdio_end_fn
  *
  * Context: as nvdio_end_fn.
- * Return: NVDIO_END_NONE; or NVDIO_END_LATER: the request will be sent again, or
- * keeps its status.
+ * Return: NVDIO_END_NONE; or NVDIO_END_LATER: the request will be sent again.
  */
 enum nvdio_end nvdio_batch_end(struct nvdio_request *req, u16 status)
 {
 	struct nvdio_batch_op *op = req->owner;
 	struct nvdio_ns *ns = req->ns;
 	struct nvdio_queue *q = ns->ctrl->io[req->qid - 1];
-	enum nvdio_end ret = NVDIO_END_NONE;
 
 	if (status) {
 		if (nvdio_retry(req, status))
@@ -62,63 +60,45 @@ enum nvdio_end nvdio_batch_end(struct nvdio_request *req, u16 status)
 		nvdio_stats_bytes(ns->stats, req->flags & NVDIO_REQ_WRITE,
 				  -(s64)req->len);
 		op->bad++;
-		if (likely(batch_failures(op))) {
+		if (likely(batch_failures(op)))
 			op->failures->status[req->nr_pages] = status;
-		} else {
-			req->len = status;
-			req->slba = op->kept;
-			op->kept = req - q->reqs;
-			ret = NVDIO_END_LATER;
-		}
+		else
+			op->lost = true;
 	}
 	if (!--op->left)
 		op->end(op);
-	return ret;
-}
-
-/* Call @fn for the requests that have kept their status, and return their tags. */
-static void batch_kept(struct nvdio_batch_op *op, u64 results,
-		       void (*fn)(u64 results, unsigned int place, u16 status))
-{
-	struct nvdio_queue *q = op->kept_q;
-
-	while (op->kept != NVDIO_TAG_NONE) {
-		struct nvdio_request *req = &q->reqs[op->kept];
-		const unsigned int place = req->nr_pages;
-		const u16 status = req->len;
-
-		op->kept = req->slba;
-		/* Before @fn, which may take its time. */
-		nvdio_req_put(q, req);
-		fn(results, place, status);
-	}
+	return NVDIO_END_NONE;
 }
 
 /**
  * nvdio_batch_failed() - what has failed of a batch that has ended
- * @op: batch; @kept_q is its queue
+ * @op: batch
  * @fn: called with what was @results, the place of the I/O in the batch, and the
- *	controller's status or NVDIO_SC_*, for each command that has failed
+ *	controller's status or NVDIO_SC_*, for each command that has failed; with
+ *	NVDIO_SC_RESET for each I/O if it is not known which have
  *
- * Frees what is kept for it.
+ * Frees what is kept for it. @bad of @op is how many have failed.
  *
  * Context: that of @fn.
  */
 void nvdio_batch_failed(struct nvdio_batch_op *op,
 			void (*fn)(u64 results, unsigned int place, u16 status))
 {
-	struct nvdio_batch_failures *failures = op->failures;
-	u64 results = op->results;
+	struct nvdio_batch_failures *failures = op->failed ? op->failures : NULL;
+	const u64 results = failures ? failures->results : op->results;
 	unsigned int i;
 
-	if (op->failed) {
-		results = failures->results;
-		for (i = 0; i <= op->last; i++)
-			if (failures->status[i])
-				fn(results, i, failures->status[i]);
-		kfree(failures);
-		op->results = results;
-		op->failed = false;
+	if (op->lost)
+		op->bad = op->last + 1;
+	for (i = 0; i <= op->last; i++) {
+		u16 status = failures ? failures->status[i] : 0;
+
+		if (!status && op->lost)
+			status = NVDIO_SC_RESET;
+		if (status)
+			fn(results, i, status);
 	}
-	batch_kept(op, results, fn);
+	kfree(failures);
+	op->results = results;
+	op->failed = false;
 }

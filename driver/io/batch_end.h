@@ -16,8 +16,7 @@ struct nvdio_batch_op;
 
 /**
  * typedef nvdio_batch_end_fn - all I/Os of a batch have ended
- * @op: batch; it is the caller's again. @end is not used any more: the function can
- *	keep something in its place, @kept_q for example
+ * @op: batch; it is the caller's again
  *
  * Context: cq_lock of the queue held, interrupts off.
  */
@@ -27,7 +26,7 @@ typedef void nvdio_batch_end_fn(struct nvdio_batch_op *op);
  * struct nvdio_batch_failures - the statuses of I/Os of a batch, once one has failed
  * @results: what struct nvdio_batch_op had in its place
  * @status: by the I/O's place in the batch: the controller's, or NVDIO_SC_*; 0: it
- *	has not failed, or is on the list of @kept requests
+ *	has not failed
  */
 struct nvdio_batch_failures {
 	u64 results;
@@ -38,34 +37,29 @@ struct nvdio_batch_failures {
  * struct nvdio_batch_op - a batch while it is carried out
  * @queue: queue; to be used as the caller likes from @end on
  * @end: called when the last I/O has ended
- * @kept_q: for the caller, from @end on
  * @results: the caller's
  * @failures: if @failed: allocated when the first command has failed
  * @left: number of I/Os that have not ended; under cq_lock from when the first is
  *	sent
  * @bad: number of those that have failed; likewise
- * @kept: tag of the last request that keeps its status itself, because there was no
- *	memory for @failures, or NVDIO_TAG_NONE; likewise
  * @last: number of I/Os, minus 1
  * @failed: there is @failures in place of @results; likewise
+ * @lost: some have failed, and there was no memory to keep in mind which; likewise
  *
  * As small as the memory that io_uring has for its user.
  */
 struct nvdio_batch_op {
 	struct nvdio_queue *queue;
-	union {
-		nvdio_batch_end_fn *end;
-		struct nvdio_queue *kept_q;
-	};
+	nvdio_batch_end_fn *end;
 	union {
 		u64 results;
 		struct nvdio_batch_failures *failures;
 	};
 	u16 left;
 	u16 bad;
-	u16 kept;
 	u8 last;
 	bool failed;
+	bool lost;
 };
 
 enum nvdio_end nvdio_batch_end(struct nvdio_request *req, u16 status);

@@ -156,7 +156,7 @@ int nvdio_batch_fill(const struct nvdio_batch_run *run, u32 i,
 	const struct nvdio_io *io = &run->io[i];
 	const bool write = io->op == NVDIO_IO_WRITE;
 	struct nvdio_ns *ns = run->ns;
-	const u64 slba = io->off >> ns->lba_shift;
+	const u64 slba = nvdio_batch_slba(run, io);
 	struct nvdio_mapped mapped;
 	unsigned int control = 0;
 	int flags;
@@ -193,6 +193,28 @@ int nvdio_batch_fill(const struct nvdio_batch_run *run, u32 i,
 	return 0;
 }
 
+/* What descriptors may ask for at this moment. */
+static void batch_limits(const struct nvdio_batch_run *run,
+			 struct nvdio_desc_limits *limits)
+{
+	const struct nvdio_ns *ns = run->ns;
+	const u64 write_size = READ_ONCE(ns->write_size);
+	const u64 read_size = nvdio_ns_size(ns);
+
+	*limits = (struct nvdio_desc_limits){
+		.start = run->span ? run->span->start : 0,
+		.read_size = nvdio_span_size(run->span, read_size),
+		.write_size = nvdio_span_size(run->span, write_size),
+		.lba_mask = ns->lba_mask,
+		.len_max = ns->limits.max_bytes,
+		.atomic_max = READ_ONCE(ns->atomic_max),
+		.atomic_boundary = READ_ONCE(ns->atomic_boundary),
+		.may_read = run->mode & FMODE_READ,
+		.may_write = run->mode & FMODE_WRITE,
+		.read_only = !write_size,
+	};
+}
+
 /**
  * nvdio_batch_is_valid() - is a descriptor something to be sent?
  * @run: batch
@@ -203,8 +225,11 @@ int nvdio_batch_fill(const struct nvdio_batch_run *run, u32 i,
  */
 bool nvdio_batch_is_valid(struct nvdio_batch_run *run, u32 i)
 {
-	int ret = nvdio_desc_check(&run->limits, &run->io[i]);
+	struct nvdio_desc_limits limits;
+	int ret;
 
+	batch_limits(run, &limits);
+	ret = nvdio_desc_check(&limits, &run->io[i]);
 	if (ret) {
 		nvdio_batch_fail(run, i, ret);
 		return false;

@@ -10,6 +10,7 @@
 #include <linux/nospec.h>
 
 #include "pure/cmd.h"
+#include "pure/desc.h"
 #include "pure/tags.h"
 #include "core/ctrl.h"
 #include "core/map.h"
@@ -55,6 +56,7 @@ static_assert(NVDIO_IO_READ - NVDIO_IO_WRITE == BATCH_READ - BATCH_WRITE);
  * @kinds: writes and reads: an array apart, so that the rest can be in registers
  * @ns: namespace
  * @owner: batch, or ring
+ * @start: first block of what is reached
  * @lba_mask: LBA size minus 1
  * @lba_shift: log2 of the LBA size
  * @what: nvdio_desc_what() of a write without flags for the memory that was looked
@@ -78,6 +80,7 @@ struct batch_hold {
 	struct batch_kind *kinds;
 	struct nvdio_ns *ns;
 	void *owner;
+	u64 start;
 	u64 lba_mask;
 	u8 lba_shift;
 	u32 what;
@@ -118,6 +121,7 @@ static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
 	hold->kinds = kinds;
 	hold->ns = ns;
 	hold->owner = run->owner;
+	hold->start = 0;
 	hold->lba_mask = ns->lba_mask;
 	hold->lba_shift = ns->lba_shift;
 	hold->what = 0;
@@ -145,8 +149,12 @@ static __always_inline void batch_hold_end(struct nvdio_batch_run *run,
 	u32 sent = tail - q->sq_tail;
 
 	WRITE_ONCE(q->tags.free, hold->free);
-	if (unlikely(!sent))
+	if (unlikely(!sent)) {
+		/* A waiter may have looked while batch_refill() had all tags. */
+		if (wq_has_sleeper(&q->wait))
+			wake_up(&q->wait);
 		return;
+	}
 	if (unlikely((s32)sent < 0))
 		sent += q->depth;
 	run->sent += sent;
@@ -178,6 +186,26 @@ static __always_inline void batch_sent(struct batch_hold *hold,
 	hold->free = hold->links[tag];
 	if (unlikely(++hold->cmd == hold->stop))
 		hold->cmd = hold->first;
+}
+
+/* Find out what descriptors may reach at this moment. */
+static __always_inline void batch_sizes(const struct nvdio_batch_run *run,
+					struct batch_hold *hold)
+{
+	const struct nvdio_ns *ns = hold->ns;
+	u64 readable = 0, writable = 0;
+
+	if (likely(run->mode & FMODE_READ))
+		readable = nvdio_ns_size(ns);
+	if (run->mode & FMODE_WRITE && likely(!READ_ONCE(ns->claims_held)))
+		writable = READ_ONCE(ns->write_size);
+	if (unlikely(run->span)) {
+		readable = nvdio_span_size(run->span, readable);
+		writable = nvdio_span_size(run->span, writable);
+		hold->start = nvdio_ns_lba(ns, run->span->start);
+	}
+	hold->kinds[BATCH_READ].size = readable;
+	hold->kinds[BATCH_WRITE].size = writable;
 }
 
 /*
@@ -212,11 +240,9 @@ static __always_inline bool batch_look(const struct nvdio_batch_run *run,
 	/* All of them where there is no map. */
 	hold->map_bits = bytes ? ~0ULL << fls64(bytes) | NVDIO_DMA_MASK : ~0ULL;
 	hold->what = NVDIO_DESC_WHAT(id, NVDIO_IO_WRITE);
-	hold->kinds[BATCH_READ].size = run->limits.read_size;
 	hold->kinds[BATCH_READ].terms.flags = flags;
-	if (likely(!READ_ONCE(hold->ns->claims_held)))
-		hold->kinds[BATCH_WRITE].size = run->limits.write_size;
 	hold->kinds[BATCH_WRITE].terms.flags = flags | NVDIO_REQ_WRITE;
+	batch_sizes(run, hold);
 	return true;
 }
 
@@ -246,7 +272,7 @@ static __always_inline void batch_write(struct batch_hold *hold,
 {
 	struct batch_kind *kind = one->kind;
 	struct nvdio_request *req = one->req;
-	const u64 slba = one->off >> hold->lba_shift;
+	const u64 slba = (one->off >> hold->lba_shift) + hold->start;
 	u64 head;
 
 	kind->bytes += one->len;
@@ -407,8 +433,8 @@ static noinline enum batch_did batch_unusual(struct nvdio_batch_run *run, u32 i,
 	if (!nvdio_batch_is_valid(run, i))
 		return BATCH_NOT_SENT;
 	if (io->op == NVDIO_IO_WRITE &&
-	    nvdio_claim_stops(run->ns, io->off >> run->ns->lba_shift,
-			      io->len >> run->ns->lba_shift))
+	    nvdio_claim_stops(run->ns, nvdio_batch_slba(run, io),
+			      nvdio_ns_lba(run->ns, io->len)))
 		return BATCH_STOP;
 	req = &run->q->reqs[tag];
 	ret = nvdio_batch_fill(run, i, req, cmd);

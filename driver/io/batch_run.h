@@ -3,14 +3,15 @@
 #ifndef NVDIO_BATCH_RUN_H
 #define NVDIO_BATCH_RUN_H
 
+#include <linux/fs.h>
 #include <linux/types.h>
 
-#include "pure/desc.h"
+#include "pure/range.h"
+#include "core/ns.h"
 #include "uapi/nvdio.h"
 
 struct bio_vec;
 struct nvdio_batch_op;
-struct nvdio_ns;
 struct nvdio_queue;
 
 /* Descriptors that are copied, checked and sent at once. */
@@ -41,7 +42,8 @@ struct nvdio_batch_mem {
  * @op: batch; NULL: it is of a ring
  * @owner: @op, or the ring
  * @flags: NVDIO_REQ_COUNTED, or NVDIO_REQ_RING
- * @limits: what its descriptors may ask for
+ * @mode: FMODE_READ and FMODE_WRITE, as far as its descriptors may
+ * @span: what of the namespace they reach, and count from; NULL: all
  * @want: number of tags that there have to be before the first I/O is sent, or 0
  * @sent: number of commands sent
  * @bad: number of descriptors that failed before they were sent
@@ -63,7 +65,8 @@ struct nvdio_batch_run {
 	struct nvdio_batch_op *op;
 	void *owner;
 	unsigned int flags;
-	struct nvdio_desc_limits limits;
+	fmode_t mode;
+	const struct nvdio_span *span;
 	u32 want;
 	u32 sent;
 	u32 bad;
@@ -90,6 +93,22 @@ static inline void nvdio_batch_fail(struct nvdio_batch_run *run, u32 i, int err)
 	run->failed |= 1U << i;
 	run->err[i] = err;
 	run->bad++;
+}
+
+/**
+ * nvdio_batch_slba() - first block of a descriptor, on the namespace
+ * @run: batch
+ * @io: descriptor, which is valid
+ *
+ * Context: any.
+ * Return: its LBA.
+ */
+static inline u64 nvdio_batch_slba(const struct nvdio_batch_run *run,
+				   const struct nvdio_io *io)
+{
+	const u64 start = run->span ? run->span->start : 0;
+
+	return nvdio_ns_lba(run->ns, start + io->off);
 }
 
 #endif /* NVDIO_BATCH_RUN_H */

@@ -267,6 +267,38 @@ static bool ring_arm(struct nvdio_ring *ring, u32 at)
 	return ret;
 }
 
+/*
+ * When does a wait for @at end that begins now? If work for the task has cut it short
+ * before, it goes on: else a ring of io_uring's whose timeouts expire often enough would
+ * keep it from ending.
+ */
+static ktime_t ring_wait_end(struct nvdio_ring *ring, u32 at, u64 timeout)
+{
+	ktime_t end = ktime_add_safe(ktime_get(),
+				     min_t(u64, timeout, KTIME_MAX));
+
+	spin_lock_irq(&ring->lock);
+	if (ring->again == current) {
+		if (ring->again_at == at)
+			end = min(end, ring->again_end);
+		ring->again = NULL;
+	}
+	spin_unlock_irq(&ring->lock);
+	return end;
+}
+
+/* The wait until @end will be made again at once, unless there is a signal. */
+static void ring_wait_again(struct nvdio_ring *ring, u32 at, ktime_t end)
+{
+	if (task_sigpending(current))
+		return;
+	spin_lock_irq(&ring->lock);
+	ring->again = current;
+	ring->again_at = at;
+	ring->again_end = end;
+	spin_unlock_irq(&ring->lock);
+}
+
 /* Sleep until @at is reached. Return: as nvdio_ring_wait(). */
 static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
 {
@@ -276,8 +308,7 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
 	int ret = 0;
 
 	if (timeout)
-		end = ktime_add_safe(ktime_get(),
-				     min_t(u64, timeout, KTIME_MAX));
+		end = ring_wait_end(ring, at, timeout);
 	for (;;) {
 		prepare_to_wait(&ring->waiters, &wait, TASK_INTERRUPTIBLE);
 		if (!ring_arm(ring, at))
@@ -287,6 +318,8 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
 		 * when a ring is closed, the call is made again.
 		 */
 		if (signal_pending(current)) {
+			if (timeout)
+				ring_wait_again(ring, at, end);
 			ret = -ERESTARTNOHAND;
 			break;
 		}

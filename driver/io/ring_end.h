@@ -14,6 +14,7 @@
 #ifndef NVDIO_RING_END_H
 #define NVDIO_RING_END_H
 
+#include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -26,6 +27,7 @@
 struct file;
 struct mm_struct;
 struct nvdio_ns;
+struct task_struct;
 
 /* What waits for a ring; bits of @armed of struct nvdio_ring. */
 #define NVDIO_RING_WAIT		0x1	/* a task, for @wait_at */
@@ -55,6 +57,12 @@ struct nvdio_ring {
 	u32 wait_at;
 	/** @armed: NVDIO_RING_WAIT, _POLL, _CLOSED */
 	u8 armed;
+	/** @again_at: what the wait of @again is for */
+	u32 again_at;
+	/** @again: task whose wait is about to be made again, or NULL; only compared */
+	const struct task_struct *again;
+	/** @again_end: when that one ends */
+	ktime_t again_end;
 	/** @waiters: tasks in NVDIO_IOC_RING_ENTER */
 	wait_queue_head_t waiters;
 	/** @pollers: of ->poll() */

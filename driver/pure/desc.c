@@ -7,13 +7,14 @@ static bool desc_is_atomic(const struct nvdio_desc_limits *limits,
 			   const struct nvdio_io *io)
 {
 	const u32 boundary = limits->atomic_boundary;
-	const u64 last = io->off + io->len - 1;
+	const u64 first = limits->start + io->off;
+	const u64 last = first + io->len - 1;
 
 	if (io->len > limits->atomic_max)
 		return false;
 	/* LBA sizes are powers of two, boundaries any number of blocks. */
 	return !boundary ||
-	       div_u64(io->off, boundary) == div_u64(last, boundary);
+	       div_u64(first, boundary) == div_u64(last, boundary);
 }
 
 static int desc_check_flush(const struct nvdio_io *io)

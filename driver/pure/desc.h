@@ -11,7 +11,8 @@
 
 /**
  * struct nvdio_desc_limits - what descriptors may ask for
- * @read_size: bytes of the namespace; 0: not open for reading
+ * @start: what of the namespace is before the byte that they count from
+ * @read_size: bytes from there on; 0: not open for reading
  * @write_size: bytes that can be written to; 0: read-only, or not open for writing
  * @lba_mask: LBA size minus 1
  * @len_max: most bytes of a command
@@ -22,6 +23,7 @@
  * @read_only: the namespace is
  */
 struct nvdio_desc_limits {
+	u64 start;
 	u64 read_size;
 	u64 write_size;
 	u32 lba_mask;

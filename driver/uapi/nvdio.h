@@ -189,7 +189,8 @@ struct nvdio_result {
 
 /**
  * struct nvdio_batch - NVDIO_URING_BATCH: many I/Os
- * @results: address of an array of @nr struct nvdio_result, or 0
+ * @results: address of an array of @nr struct nvdio_result, or 0. If some have failed
+ *	and there is no memory to note which, all results are EIO, and none succeeded
  * @nr: number of I/Os, 1 to nvdio_info.batch_max
  * @io_size: sizeof(struct nvdio_io)
  * @flags: NVDIO_BATCH_*

@@ -101,7 +101,6 @@ NVDIO_URING_TASK_WORK(batch_work, batch_done);
 /* nvdio_batch_end_fn of rings with interrupts. */
 static void batch_end(struct nvdio_batch_op *op)
 {
-	op->kept_q = op->queue;
 	io_uring_cmd_do_in_task_lazy(batch_cmd(op), batch_work);
 }
 
@@ -115,7 +114,6 @@ static void batch_end_polled(struct nvdio_batch_op *op)
 	struct io_uring_cmd *ioucmd = batch_cmd(op);
 	struct nvdio_queue *q = op->queue;
 
-	op->kept_q = q;
 	if (q->poller == nvdio_uring_ring(ioucmd)) {
 		batch_pdu(ioucmd)->next = q->ended;
 		q->ended = ioucmd;
@@ -186,9 +184,10 @@ static __always_inline int batch_import(struct io_uring_cmd *ioucmd,
 	bv = iter.bvec;
 	if (unlikely((bv->bv_offset + iter.iov_offset) & NVDIO_DMA_MASK))
 		return -EINVAL;
-	*mem = (struct nvdio_batch_mem){
-		.phys = bvec_phys(bv) + iter.iov_offset,
-	};
+	mem->phys = bvec_phys(bv) + iter.iov_offset;
+	mem->skip = 0;
+	mem->err = 0;
+	mem->pieces = false;
 	if (unlikely(bv->bv_len < iter.iov_offset + io->len)) {
 		mem->bvec = bv;
 		mem->skip = iter.iov_offset;
@@ -245,18 +244,40 @@ static noinline void batch_refused(struct nvdio_batch_run *run, u64 results)
 	}
 }
 
+/* Copy @bit descriptors, if @nr has the bit. */
+static __always_inline bool batch_copy_bit(struct nvdio_io **to,
+					   const struct nvdio_io __user **from,
+					   u32 nr, const u32 bit)
+{
+	if (!(nr & bit))
+		return true;
+	if (unlikely(copy_from_user(*to, *from, bit * sizeof(**to))))
+		return false;
+	*to += bit;
+	*from += bit;
+	return true;
+}
+
 /*
- * Copy the next @nr descriptors.
+ * Copy the next @nr descriptors, in pieces whose sizes the compiler knows: for others
+ * the kernel finds out at run time whether they fit into the stack, which costs more.
  * Return: false: they are not to be had.
  */
 static __always_inline bool batch_copy(struct nvdio_batch_run *run, u64 ios,
 				       u32 nr)
 {
 	const struct nvdio_io __user *from = u64_to_user_ptr(ios);
+	struct nvdio_io *to = run->io;
 
+	static_assert(NVDIO_BATCH_CHUNK == 32);
+	from += run->base;
 	run->nr = nr;
-	return likely(!copy_from_user(run->io, from + run->base,
-				      nr * sizeof(run->io[0])));
+	return batch_copy_bit(&to, &from, nr, 32) &&
+	       batch_copy_bit(&to, &from, nr, 16) &&
+	       batch_copy_bit(&to, &from, nr, 8) &&
+	       batch_copy_bit(&to, &from, nr, 4) &&
+	       batch_copy_bit(&to, &from, nr, 2) &&
+	       batch_copy_bit(&to, &from, nr, 1);
 }
 
 /*

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <linux/nvme_ioctl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -102,6 +103,35 @@ static void timeouts(void)
 	vfu("release");
 	is(own_enter(&r, 0, 2), 0, "one that has very much time");
 	all_there(&r, 2, PG);
+	own_close(&r);
+}
+
+/* Work for the task cuts a wait short, which is then made again: its time goes on. */
+static void timeout_again(void)
+{
+	enum { WORKS = 50 };
+	struct __kernel_timespec often = { .tv_nsec = 100000000 };
+	struct io_uring uring;
+	struct own r;
+
+	own_open(&r, node, 4, 8);
+	if (io_uring_queue_init(2 * WORKS, &uring, 0))
+		bail("io_uring_queue_init");
+	vfu("hold read count=1");
+	put_reads(&r, 1);
+	is(own_enter(&r, 1, 0), 1, "a read is taken");
+	are_held(1);
+	io_uring_prep_timeout(io_uring_get_sqe(&uring), &often, WORKS, IORING_TIMEOUT_MULTISHOT);
+	io_uring_submit(&uring);
+	r.head->timeout = 1000000000;
+	is(own_enter(&r, 0, 1), -ETIME, "a wait ends by its timeout");
+	ok(io_uring_cq_ready(&uring) < WORKS, "work for the task did not begin it anew: %u of %d came",
+	   io_uring_cq_ready(&uring), WORKS);
+	io_uring_queue_exit(&uring);
+	r.head->timeout = 0;
+	vfu("release");
+	is(own_enter(&r, 0, 1), 0, "the read ends");
+	all_there(&r, 1, PG);
 	own_close(&r);
 }
 
@@ -441,6 +471,7 @@ static void unbound_in_flight(void)
 
 static const struct t_case cases[] = {
 	{ "timeouts", timeouts },
+	{ "timeout_again", timeout_again },
 	{ "signals", signals },
 	{ "waiters", waiters },
 	{ "wakeups", wakeups },

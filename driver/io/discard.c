@@ -312,7 +312,8 @@ static int discard_async(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
  * resources are short, io_uring has to issue the command from a worker.
  *
  * Context: may sleep, unless @issue_flags forbid it.
- * Return: -EIOCBQUEUED, 0, -EAGAIN only if it must not sleep, or -errno.
+ * Return: -EIOCBQUEUED, 0, -EAGAIN only if it must not sleep, or -errno; -EOPNOTSUPP
+ * in a ring that polls, as block devices say: no polled queue is used.
  */
 int nvdio_discard_uring(struct nvdio_ns *ns, const struct nvdio_span *span,
 			struct io_uring_cmd *ioucmd, unsigned int issue_flags)
@@ -326,6 +327,8 @@ int nvdio_discard_uring(struct nvdio_ns *ns, const struct nvdio_span *span,
 	if (sqe->ioprio || sqe->__pad1 || sqe->len || sqe->rw_flags ||
 	    sqe->file_index)
 		return -EINVAL;
+	if (issue_flags & IO_URING_F_IOPOLL)
+		return -EOPNOTSUPP;
 	ret = discard_check(ns, span, &start, len);
 	if (ret)
 		return ret;

@@ -504,22 +504,22 @@ int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 /**
  * nvdio_passthru_finish() - copy out the data of an ended command, and free it
  * @pt: command that has ended; freed
+ * @mine: current has the memory of the task that issued the command; not so in a kernel
+ *	thread, which does the fallback task work of a ring that dies, and in a task
+ *	of another address space
  *
- * Context: may sleep; the task that issued the command, or a kernel thread
- * without user memory.
+ * Data that went through a bounce buffer are lost, with -EINTR, unless @mine.
+ *
+ * Context: may sleep.
  * Return: the controller's status, which is 0 or more; or -errno.
  */
-int nvdio_passthru_finish(struct nvdio_passthru *pt)
+int nvdio_passthru_finish(struct nvdio_passthru *pt, bool mine)
 {
 	int ret = nvdio_passthru_result(pt->status);
 
 	if (pt->buf && !ret && pt->filter.dir & NVDIO_FILTER_FROM_CTRL &&
 	    pt->filter.bytes) {
-		/*
-		 * The fallback task work of an exiting ring runs in a kernel
-		 * thread.
-		 */
-		if (!current->mm && user_backed_iter(&pt->mem.iter))
+		if (!mine && user_backed_iter(&pt->mem.iter))
 			ret = -EINTR;
 		else
 			ret = nvdio_passthru_buf_copy_out(pt->buf,
@@ -601,5 +601,5 @@ exit:
 	 * With nothing held: faulting in the caller's memory may take forever.
 	 */
 	*result = pt->result;
-	return nvdio_passthru_finish(pt);
+	return nvdio_passthru_finish(pt, true);
 }

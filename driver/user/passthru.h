@@ -82,7 +82,7 @@ nvdio_passthru_prepare(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 int nvdio_passthru_send(struct nvdio_passthru *pt, struct nvdio_queue *q,
 			bool nowait);
 void nvdio_passthru_abandon(struct nvdio_passthru *pt);
-int nvdio_passthru_finish(struct nvdio_passthru *pt);
+int nvdio_passthru_finish(struct nvdio_passthru *pt, bool mine);
 int nvdio_passthru_wait(struct nvdio_passthru *pt, u64 *result);
 
 void nvdio_passthru_watch(void);

@@ -41,10 +41,13 @@
 /* Of a request of uring_rw_end(): its ring polls (IORING_SETUP_IOPOLL). */
 #define URING_POLLED	NVDIO_REQ_PRIVATE
 
+/* In place of @queue of struct nvdio_uring_pdu: what polls has to complete a command. */
+#define URING_RW_ENDED	((struct nvdio_queue *)0)	/* of the fast path */
+#define URING_PT_ENDED	((struct nvdio_queue *)1)	/* of the slow path */
+
 /**
  * struct nvdio_uring_pdu - private data of a command in struct io_uring_cmd
- * @queue: queue to poll; NULL: the command of a ring that polls has ended. As the next
- *	in the same place for batches
+ * @queue: queue to poll, or URING_*_ENDED. As the next in the same place for batches
  * @next: next command that its own ring found by polling
  * @result: CQE Dwords 0 and 1
  * @pt: the command, on the slow path
@@ -77,9 +80,11 @@ static void uring_pt_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
 	u64 result = pdu->pt->result;
+	/* A task of another address space may poll the ring. */
+	struct mm_struct *mm = READ_ONCE(io_uring_cmd_get_task(ioucmd)->mm);
 	int ret;
 
-	ret = nvdio_passthru_finish(pdu->pt);
+	ret = nvdio_passthru_finish(pdu->pt, mm && mm == current->mm);
 	nvdio_uring_done32(ioucmd, ret, result, issue_flags);
 }
 
@@ -88,6 +93,12 @@ NVDIO_URING_TASK_WORK(uring_pt_work, uring_pt_done);
 static void uring_pt_end(struct nvdio_passthru *pt)
 {
 	io_uring_cmd_do_in_task_lazy(pt->owner, uring_pt_work);
+}
+
+/* Of rings that poll: the next poll completes it, as for batch_end_polled(). */
+static void uring_pt_end_polled(struct nvdio_passthru *pt)
+{
+	smp_store_release(&uring_pdu(pt->owner)->queue, URING_PT_ENDED);
 }
 
 /* Import the memory of a command; @data_len counts segments if @vec. */
@@ -165,7 +176,8 @@ static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
 		 ctrl->admin;
 	pdu->pt = pt;
 	pdu->queue = q;
-	pt->end = uring_pt_end;
+	pt->end = issue_flags & IO_URING_F_IOPOLL ? uring_pt_end_polled :
+						    uring_pt_end;
 	pt->owner = ioucmd;
 	ret = nvdio_passthru_send(pt, q, nowait);
 	if (!ret)
@@ -211,7 +223,7 @@ static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
 			return NVDIO_END_NONE;
 		}
 		/* As in batch_end_polled(). */
-		smp_store_release(&pdu->queue, NULL);
+		smp_store_release(&pdu->queue, URING_RW_ENDED);
 		return NVDIO_END_NONE;
 	}
 	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
@@ -703,8 +715,8 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
  * @iob: unused
  * @poll_flags: BLK_POLL_*
  *
- * Commands of the polling ring are completed here, under its lock; others by
- * task work.
+ * Commands of the polling ring are completed here, under its lock; so are those that
+ * others have found. Those of rings that do not poll are left to task work.
  *
  * Context: task, with the ring's uring_lock held.
  * Return: number of CQEs reaped.
@@ -718,12 +730,13 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 	void *ended;
 	int found;
 
-	/* Discards never use a polled queue. */
-	if (ioucmd->cmd_op == BLOCK_URING_CMD_DISCARD)
-		return 0;
 	/* Pairs with the ends of commands. */
 	q = smp_load_acquire(&uring_pdu(ioucmd)->queue);
-	if (unlikely(!q)) {
+	if (unlikely(q == URING_PT_ENDED)) {
+		uring_pt_done(ioucmd, 0);
+		return 1;
+	}
+	if (unlikely(q == URING_RW_ENDED)) {
 		if (ioucmd->cmd_op == NVDIO_URING_BATCH)
 			nvdio_uring_batch_polled(ioucmd);
 		else

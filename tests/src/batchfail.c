@@ -297,22 +297,34 @@ static void dies(void)
 }
 
 /* A read by NVME_URING_CMD_IO, which is completed as a batch is. */
-static void prep_passthrough(unsigned int i)
+/* What a ring carries that its task leaves behind. */
+enum load { A_BATCH, COMMANDS, VECTORS };
+
+/* Vectors never take the fast path. */
+static void prep_passthrough(unsigned int i, enum load load)
 {
+	static struct iovec iov[NR];
 	struct nvme_uring_cmd c = {
 		.opcode = 2, .nsid = dev_nsid(), .addr = (uintptr_t)map + i * PG, .data_len = PG,
 		.cdw12 = PG / dev.lba - 1,
 	};
 
-	prep_command(io_uring_get_sqe(&ring), fd, NVME_URING_CMD_IO, &c);
+	if (load == VECTORS) {
+		iov[i] = (struct iovec){ map + i * PG, PG };
+		c.addr = (uintptr_t)&iov[i];
+		c.data_len = 1;
+	}
+	prep_command(io_uring_get_sqe(&ring), fd,
+		     load == VECTORS ? NVME_URING_CMD_IO_VEC : NVME_URING_CMD_IO, &c);
 }
 
 /*
  * A task that has a ring with IOPOLL, and is killed with I/O in flight. It can end only when
  * the I/O has, and then it has to.
  */
-static void dies_polling_by(unsigned int flags, bool passthrough)
+static void dies_polling_by(unsigned int flags, enum load load)
 {
+	static const char *const names[] = { "a batch", "commands", "commands with vectors" };
 	int status, ret = 0;
 	pid_t pid = fork();
 
@@ -320,14 +332,14 @@ static void dies_polling_by(unsigned int flags, bool passthrough)
 		begin();
 		io_uring_queue_exit(&ring);
 		if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL | flags |
-					(passthrough ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0)))
+					(load != A_BATCH ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0)))
 			bail("no ring");
 		tell("hold read count=all");
 		compose(NVDIO_IO_READ);
-		if (!passthrough)
+		if (load == A_BATCH)
 			prep_batch(&ring, fd, ios, NR, res, 0, 0);
-		for (unsigned int i = 0; passthrough && i < NR; i++)
-			prep_passthrough(i);
+		for (unsigned int i = 0; load != A_BATCH && i < NR; i++)
+			prep_passthrough(i, load);
 		io_uring_submit(&ring);
 		holds_back(NR);
 		kill(getpid(), SIGKILL);
@@ -340,13 +352,15 @@ static void dies_polling_by(unsigned int flags, bool passthrough)
 		ret = waitpid(pid, &status, WNOHANG);
 	}
 	is(ret, pid, "a task that polls%s has died, with %s in flight",
-	   flags & IORING_SETUP_SQPOLL ? ", by SQPOLL," : "", passthrough ? "commands" : "a batch");
+	   flags & IORING_SETUP_SQPOLL ? ", by SQPOLL," : "", names[load]);
 }
 
 static void dies_polling(void)
 {
-	for (int i = 0; i < 4; i++)
-		dies_polling_by(i & 1 ? IORING_SETUP_SQPOLL : 0, i / 2);
+	for (enum load load = A_BATCH; load <= VECTORS; load++) {
+		dies_polling_by(0, load);
+		dies_polling_by(IORING_SETUP_SQPOLL, load);
+	}
 	begin();
 	compose(NVDIO_IO_READ);
 	is(batch(&ring, fd, ios, NR, res, 0, 0), NR, "afterwards all is well");

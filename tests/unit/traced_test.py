@@ -250,7 +250,10 @@ def test_rows() -> None:
     equal([r.kind for r in numbered[:2]], ["none", "nvdio"], "rows: the first interval is not traced")
     rows = traced.rows_of(numbered, traced.Reader(SYMBOLS).read(t.records))
     equal([(r.job.mode, r.job.batch, r.dev) for r in rows],
-          [("uring-fixed", 32, "nvdio"), ("cmd-fixed", 32, "nvdio")], "rows: one for each mode")
+          [(mode, 32, "nvdio") for mode in (*jobs.TRACED, *jobs.TRACED_ONE_CALL)], "rows: one for each mode")
+    equal([r.job.mapped for r in rows], [0, 0, 1, 1], "rows: many in one call are in mapped memory")
+    equal([r.job.mode for r in jobs.traced(["blk"]).runs if r.job.mode in jobs.TRACED_ONE_CALL], [],
+          "rows: and on nvdio's node")
     equal((rows[0].each["locked_own"], rows[0].batch["locked_own"]), (2, 5),
           "rows: what each I/O costs, and what the batch costs besides")
     found = traced.Reader(SYMBOLS).read(t.records)

@@ -7,6 +7,13 @@
 
 mdadm=$("$top/lab/extra" mdadm) && udev=$("$top/lab/extra" udev)
 tap_ok $? "mdadm and udev are there"
+# completed WORD...: what bash offers for the last of them.
+completed() {
+	"$top/lab/sh" bash -c '. tools/completion/nvdio; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _nvdio; echo "${COMPREPLY[*]}"' bash "$@"
+}
+[ "$(completed nvdio un)" = unbind ] && [ "$(completed nvdio bind --w)" = --wipe-ok ]
+tap_ok $? "completion of commands and options"
+
 # tools KERNEL PART...
 tools() {
 	kernel=$1

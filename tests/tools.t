@@ -8,6 +8,7 @@
 mdadm=$("$top/lab/extra" mdadm) && udev=$("$top/lab/extra" udev)
 tap_ok $? "mdadm and udev are there"
 # completed WORD...: what bash offers for the last of them.
+# shellcheck disable=SC2016
 completed() {
 	"$top/lab/sh" bash -c '. tools/completion/nvdio; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _nvdio; echo "${COMPREPLY[*]}"' bash "$@"
 }

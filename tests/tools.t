@@ -7,14 +7,27 @@
 
 mdadm=$("$top/lab/extra" mdadm) && udev=$("$top/lab/extra" udev)
 tap_ok $? "mdadm and udev are there"
-disks="--timeout 1500 --nvme '' --ns size=64M --nvme '' --ns size=64M"
+# completed WORD...: what bash offers for the last of them.
+# shellcheck disable=SC2016
+completed() {
+	"$top/lab/sh" bash -c '. tools/completion/nvdio; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _nvdio; echo "${COMPREPLY[*]}"' bash "$@"
+}
+[ "$(completed nvdio un)" = unbind ] && [ "$(completed nvdio bind --w)" = --wipe-ok ]
+tap_ok $? "completion of commands and options"
+
+# tools KERNEL PART...
 tools() {
-	text=$1 kernel=$2
-	shift 2
-	# shellcheck disable=SC2086
-	eval guest '"$text"' --kernel '"$kernel"' $disks --run "'MDADM=$mdadm UDEV=$udev tests/guest/tools $*'"
+	kernel=$1
+	shift
+	guest "$kernel" --kernel "$kernel" --timeout 1500 --nvme '' --ns size=64M --nvme '' --ns size=64M \
+		--run "MDADM=$mdadm UDEV=$udev tests/guest/tools $*"
 }
 
-tools "6.12" 6.12 list refuse persist "$(full && echo bind args stat)"
-tools "latest" latest bind args stat "$(full && echo list refuse persist)"
+if full; then
+	tools 6.12 list bind refuse persist args stat
+	tools latest list bind refuse persist args stat
+else
+	tools 6.12 list refuse persist
+	tools latest bind args stat
+fi
 tap_end

@@ -161,7 +161,7 @@ def check(target: Controller, wipe_ok: str | None) -> None:
     address = target.address
     wait_for(lambda: bool(driver_of(address)))
     if driver_of(address) != "nvdio":
-        raise Failure(f"{address}: nvdio did not bind it, and it was given back (the log says why: dmesg)")
+        raise Failure(f"{address}: nvdio did not bind it (the kernel's log says why: dmesg)")
     now = controller(address)
     if target.serial and now.serial != target.serial:
         raise Failure(f"{address}: it has serial number {now.serial}, not {target.serial}; it was given back")
@@ -232,6 +232,10 @@ def restore_one(address: str) -> str:
     if not disks.pci(address).is_dir():
         raise NoDevice(f"{address}: the disk with serial number {serial} is not there")
     load("nvdio")
+    if not driver_of(address):
+        # The serial number of a disk without a driver is known when nvdio has it.
+        set_override(address, "nvdio")
+        probe(address)
     target = controller(address)
     if target.driver not in ("", "nvme", "nvdio"):
         raise Refused(f"{address}: the driver {target.driver} has it")

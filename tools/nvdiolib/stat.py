@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import disks, hist, stop
+from . import disks, hist, stop, uses
 from .disks import children, number, value
 from .errors import NoDevice
 from .hist import Histograms
-from .uses import PROC
 
 COUNTERS = ("direct", "mapped", "copy", "passthrough", "flush", "discard", "write_zeroes", "polled",
             "read_bytes", "write_bytes", "errors", "retries", "nowait_eagain")
@@ -48,7 +47,7 @@ Samples = dict[str, Sample]
 def interrupts() -> dict[str, int]:
     """Of each controller: lines of /proc/interrupts that end in nvdio0q1."""
     found: dict[str, int] = {}
-    for line in value(PROC / "interrupts").splitlines()[1:]:
+    for line in value(uses.PROC / "interrupts").splitlines()[1:]:
         for name in dict.fromkeys(re.findall(r"\b(nvdio\d+)q(?!0\b)\d+", line)):
             counts = re.match(r"\s*\w+:((?:\s+\d+)+)", line)
             found[name] = found.get(name, 0) + (sum(int(n) for n in counts[1].split()) if counts else 0)
@@ -166,8 +165,8 @@ def row(one: Sample, every: Samples, seconds: float) -> Row:
 
 # Title, decimals.
 COLUMNS = (("direct/s", 0), ("copy/s", 0), ("pass/s", 0), ("other/s", 0), ("rMB/s", 1), ("wMB/s", 1),
-           ("r_us", 1), ("w_us", 1), ("depth", 1), ("db/io", 2), ("irq/io", 2), ("waits/s", 0), ("retry/s", 0),
-           ("again/s", 0), ("errors", 0), ("resets", 0))
+           ("r_us", 1), ("w_us", 1), ("depth", 1), ("db/io", 2), ("irq/io", 2), ("waits/s", 0),
+           ("retry/s", 0), ("again/s", 0), ("errors", 0), ("resets", 0))
 
 
 def as_text(every: Samples, seconds: float) -> str:

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0
+"""tools/nvdio: a machine made of files, with a disk of each kind."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tap import equal, finish, ok
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+sys.path.insert(0, str(TOOLS))
+
+from nvdiolib import disks, errors, hist, latency, listing, persist, stat, uses  # noqa: E402
+
+
+def put(path: Path, **attributes: object) -> Path:
+    """A directory with these files."""
+    path.mkdir(parents=True, exist_ok=True)
+    for name, content in attributes.items():
+        (path / name).write_text(f"{content}\n")
+    return path
+
+
+def machine(top: Path) -> None:
+    """Two controllers that share a namespace, of nvme; one of nvdio; one without a driver."""
+    pci = top / "sys/bus/pci/devices"
+    for address in "0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0000:04:00.0":
+        put(pci / address, **{"class": "0x010802", "driver_override": "(null)", "numa_node": -1})
+    put(pci / "0000:00:00.0", **{"class": "0x060000"})
+    block = top / "sys/class/block"
+    for i, driver in enumerate(("nvme", "nvme", "nvdio")):
+        address = f"0000:0{i + 1}:00.0"
+        put(top / "sys/bus/pci/drivers" / driver)
+        (pci / address / "driver").symlink_to(top / "sys/bus/pci/drivers" / driver)
+    for i in 0, 1:
+        char = put(pci / f"0000:0{i + 1}:00.0/nvme/nvme{i}", model="M", serial="shared", firmware_rev="1")
+        put(char / f"nvme0c{i}n1")
+        put(char / "hwmon3")
+    put(block / "nvme0n1", size=2048, nsid=1, wwid="eui.1", dev="259:0")
+    put(block / "nvme0n1/queue", logical_block_size=4096)
+    put(block / "nvme0n1/nvme0n1p1", partition=1)
+    put(block / "nvme0n1p1", partition=1, dev="259:1")
+    put(block / "nvme9n1", size=2048, nsid=1, wwid="eui.1", dev="259:9")
+    put(top / "sys/class/nvme-generic/ng0n1", dev="241:0")
+    for n in 1, 2, 10:
+        put(pci / f"0000:03:00.0/nvdio/nvdio0/nvdio0n{n}", size=8, lba_size=512, nsid=n)
+    put(pci / "0000:03:00.0/nvdio/nvdio0", model="N", serial="own", firmware_rev="2")
+    put(top / "proc", swaps="Filename Type Size Used Priority\n/dev/nvme0n1p1 partition 1 0 -2")
+    put(top / "proc/self/ns", mnt="")
+    put(top / "proc/self", mountinfo="22 1 259:0 / /with\\040space rw - ext4 /dev/nvme0n1 rw\n"
+        "23 1 0:44 / /b rw shared:1 - btrfs /dev/nvme9n1 rw\n24 1 0:5 / /dev rw - devtmpfs udev rw")
+    put(block / "nvme0n1p1/holders/dm-3")
+    put(block / "dm-3/dm", name="vg-lv", uuid="LVM-x")
+
+
+def test_disks() -> None:
+    found = disks.controllers()
+    equal([(c.address, c.driver, c.name, c.serial) for c in found],
+          [("0000:01:00.0", "nvme", "nvme0", "shared"), ("0000:02:00.0", "nvme", "nvme1", "shared"),
+           ("0000:03:00.0", "nvdio", "nvdio0", "own"), ("0000:04:00.0", "", "", "")], "controllers")
+    equal([d.name for d in found[2].disks], ["nvdio0n1", "nvdio0n2", "nvdio0n10"], "namespaces, by number")
+    for c in found[:2]:
+        equal((c.disks[0].name, c.disks[0].size, c.disks[0].block_size), ("nvme0n1", 1 << 20, 4096),
+              f"{c.name}: the head of a namespace that is shared")
+        equal((c.disks[0].blocks, c.disks[0].chars), (["nvme0n1", "nvme0n1p1", "nvme9n1"], ["ng0n1"]),
+              f"{c.name}: all nodes of it")
+
+
+def found_by(device: str) -> str:
+    """Address, or the message."""
+    try:
+        return disks.find(device).address
+    except errors.NoDevice as error:
+        return str(error)
+
+
+def test_find() -> None:
+    equal([found_by(d) for d in ("0000:03:00.0", "03:00.0", "own")], ["0000:03:00.0"] * 3, "address, serial")
+    ok("several controllers" in found_by("shared"), "a serial number of two")
+    ok("no NVMe controller" in found_by("nothing"), "none with this serial number")
+    ok("not an NVMe controller" in found_by("00:00.0"), "another device")
+
+
+def test_uses() -> None:
+    found = uses.in_use(disks.find("01:00.0"))
+    equal([(u.kind, u.node, u.detail) for u in found],
+          [("mount", "nvme0n1", "/with space"), ("mount", "nvme9n1", "/b"), ("swap", "nvme0n1p1", "swap"),
+           ("holder", "nvme0n1p1", "dm-3 (LVM vg-lv)")], "mounts, swap, holders, of a path that is shared")
+    equal(uses.in_use(disks.find("03:00.0")), [], "another disk is free")
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(io.StringIO()):
+        listing.command(True)
+    have = json.loads(text.getvalue())["controllers"]
+    equal([u["kind"] for u in have[0]["disks"][0]["used_by"]][:4], ["mount", "mount", "swap", "holder"],
+          "JSON")
+    equal((have[3]["driver"], have[3]["disks"], have[2]["persistent"]), (None, [], True), "JSON: no driver")
+
+
+def test_persist() -> None:
+    persist.keep("0000:03:00.0", "own", "N")
+    equal((persist.kept(), persist.serial_of("0000:03:00.0")), (["0000:03:00.0"], "own"), "kept")
+
+
+def kernel_file(*counts: tuple[int, int, int]) -> bytes:
+    """A histogram file in which (stage and direction, bucket) have some."""
+    words = [0] * (12 * 145)
+    for which, bucket, n in counts:
+        words[which * 145 + 1 + bucket] = n
+        words[which * 145] += n * hist.bucket_start(bucket)
+    return hist.HEADER.pack(1, 4, 3, 144, 2, 32, 0, 0) + b"".join(w.to_bytes(8, sys.byteorder) for w in words)
+
+
+def test_hist() -> None:
+    equal([hist.bucket_start(i) for i in (0, 3, 4, 7, 8, 9, 12)], [0, 3, 4, 7, 8, 10, 16], "buckets")
+    have = hist.parse(kernel_file((6, 40, 90), (6, 60, 10), (1, 5, 7)))
+    one = have["device", "read"]
+    start = hist.bucket_start(40)
+    equal((one.count, one.percentile(50), one.percentile(99)),
+          (100, hist.bucket_start(41), hist.bucket_start(61)),
+          "percentiles")
+    equal(have["tag", "write"].mean, 5, "mean")
+    equal((one - hist.parse(kernel_file((6, 40, 80)))["device", "read"]).count, 20, "difference")
+    equal((one - hist.parse(kernel_file((6, 40, 200)))["device", "read"]).count, 100, "it was cleared")
+    equal(hist.parse(b""), {}, "never on")
+    lines = latency.bars(one, "#")
+    ok(lines[0].endswith("90.0% " + "#" * 40) and lines[-1].endswith("10.0% #####"), "bars")
+    equal(latency.powers(one)[0], (start, 2 * start, 90), "a line for each power of two")
+    ok("nvdio0n1: read: device" in latency.as_text({"nvdio0n1": have}, "#"), "text")
+    equal(json.loads(latency.as_json({"nvdio0n1": have}, 1))["disks"][0]["stages"]["device"]["read"]["count"],
+          100, "JSON")
+
+
+def test_stat() -> None:
+    zero = stat.Sample("nvdio0", dict.fromkeys(stat.COUNTERS, 0), 5, 7, 0, 3)
+    counts = {**zero.counts, "direct": 100, "read_bytes": 2_000_000}
+    later = stat.Sample("nvdio0", counts, 15, 32, 1, 4, hist.parse(kernel_file((6, 40, 100), (0, 50, 2))))
+    every = stat.difference({"nvdio0n1": later, "nvdio0n2": zero}, {"nvdio0n1": zero})
+    row = stat.row(every["nvdio0n1"], every, 2)
+    equal((row.direct, row.read_mb, row.doorbells_per_io, row.interrupts_per_io), (50, 1, 0.25, 0.1), "rates")
+    equal((row.read_us, row.write_us, row.waits, row.resets),
+          (hist.bucket_start(40) / 1000, None, 1, 1), "latency")
+    equal(row.depth, 100 * hist.bucket_start(40) / 2e9, "depth")
+    text = stat.as_text(every, 2).splitlines()
+    equal((len(text), len({len(line) for line in text})), (2, 1), "a table")
+    again = stat.difference({"nvdio0n1": zero}, {"nvdio0n1": later})
+    equal(again["nvdio0n1"].doorbells, 7, "bound again: it began with 0")
+
+
+def test_program() -> None:
+    def run(*args: str) -> tuple[int, int]:
+        done = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), *args], capture_output=True,
+                              text=True, check=False)
+        return done.returncode, len(done.stderr.splitlines())
+
+    equal([run(), run("bind"), run("stat", "-1"), run("bind", "/dev/null")], [(2, 1), (2, 1), (2, 1), (4, 1)]
+          if os.geteuid() == 0 else [(2, 1), (2, 1), (2, 1), (1, 1)], "errors are one line")
+    words = (TOOLS / "completion/nvdio").read_text()
+    helped = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), "--help"], capture_output=True,
+                            text=True, check=False).stdout
+    for name in re.findall(r"^    (\w+) ", helped, re.MULTILINE):
+        ok(f"\t\t{name}) words=" in words, f"completion knows {name}")
+
+
+with tempfile.TemporaryDirectory() as directory:
+    machine(Path(directory))
+    disks.SYS, uses.PROC = Path(directory) / "sys", Path(directory) / "proc"
+    persist.PLACE = Path(directory) / "etc"
+    test_persist()
+    test_disks()
+    test_find()
+    test_uses()
+    test_hist()
+    test_stat()
+    test_program()
+finish()

@@ -40,6 +40,7 @@ class Job:
     iopoll: int = 0
     threads: int = 1
     shadow: int = 1         # the controller has shadow doorbells
+    hist: int = 0           # latency histograms are on
 
     def but(self, **fields: Any) -> "Job":
         """The same with some fields different."""
@@ -66,6 +67,8 @@ class Job:
             words.append(f"iommu {self.iommu}")
         if not self.shadow:
             words.append("no shadow doorbells")
+        if self.hist:
+            words.append("histograms")
         if self.kernel != "6.12":
             words.append(f"kernel {self.kernel}")
         return " ".join(words)
@@ -209,6 +212,13 @@ def library(plan: Plan, n: int, repeat: int) -> None:
             plan.add([NVDIO], job(mode, mapped=1, depth=d, batch=b), n, repeat)
 
 
+def histograms(plan: Plan) -> None:
+    """What latency histograms cost while they are on."""
+    plan.add([NVDIO], job("uring-fixed", hist=1), 3000, 3)
+    plan.add([NVDIO], job("uring-fixed", depth=128, batch=32, hist=1), 3000, 3)
+    plan.add([NVDIO], job("batch-fixed", hist=1), 3000, 2)
+
+
 def in_one_call(plan: Plan, kinds: Sequence[str]) -> None:
     """Many I/Os in one call, as only nvdio's nodes have it."""
     if NVDIO in kinds:
@@ -289,6 +299,7 @@ def quick(kinds: Sequence[str]) -> list[Plan]:
         mapped(plan, 2000, 2)
         in_one_call(plan, kinds)
         watched(plan, 2048, 2)
+        histograms(plan)
         plans.append(Plan(iommu="strict"))
         mapped(plans[-1], 2000, 2)
         in_one_call(plans[-1], kinds)

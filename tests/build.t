@@ -38,7 +38,7 @@ quiet "checkpatch --strict, compat.h" $checkpatch \
 # The form of tracepoints is that of the kernel's own, which is not C.
 # shellcheck disable=SC2086
 quiet "checkpatch --strict, trace.h" $checkpatch \
-	--ignore OPEN_ENDED_LINE,COMPLEX_MACRO,MACRO_ARG_REUSE,LONG_LINE_STRING,MULTILINE_DEREFERENCE -f driver/core/trace.h
+	--ignore OPEN_ENDED_LINE,COMPLEX_MACRO,MACRO_ARG_REUSE,PARENTHESIS_ALIGNMENT,LONG_LINE_STRING,MULTILINE_DEREFERENCE -f driver/core/trace.h
 # User space has neither the kernel's types nor its macros; PRIu64 and KiB are camel
 # case; a test's name is often also a word of its text; vfio-user has positive errnos.
 user=USE_NEGATIVE_ERRNO,ENOSYS,BIT_MACRO,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,CAMELCASE,EMBEDDED_FUNCTION_NAME,MACRO_ARG_REUSE

@@ -12,7 +12,7 @@
 #include <linux/tracepoint.h>
 
 #include "pure/ctrl_state.h"
-#include "core/watch.h"
+#include "core/path.h"
 
 TRACE_DEFINE_ENUM(NVDIO_PATH_OTHER);
 TRACE_DEFINE_ENUM(NVDIO_PATH_DIRECT);

@@ -9,6 +9,7 @@
 #include "core/ctrl.h"
 #include "core/hist.h"
 #include "core/ns.h"
+#include "core/path.h"
 #include "core/watch.h"
 #define CREATE_TRACE_POINTS
 #include "core/trace.h"

@@ -13,6 +13,7 @@
 #include <linux/jump_label.h>
 #include <linux/types.h>
 
+#include "core/path.h"
 #include "core/request.h"
 
 struct nvdio_ctrl;
@@ -21,26 +22,6 @@ struct nvme_command;
 
 /* Most CQEs of a struct nvdio_watch_reap. */
 #define NVDIO_WATCH_REAP	32
-
-/**
- * enum nvdio_path - how a command came about
- * @NVDIO_PATH_OTHER: the driver's own: flush, discard, admin commands, ...
- * @NVDIO_PATH_DIRECT: direct path
- * @NVDIO_PATH_MAPPED: direct path, mapped memory
- * @NVDIO_PATH_COPY: copy path
- * @NVDIO_PATH_PASSTHRU: passthrough
- * @NVDIO_PATH_BATCH: batch
- * @NVDIO_PATH_RING: ring without io_uring
- */
-enum nvdio_path {
-	NVDIO_PATH_OTHER,
-	NVDIO_PATH_DIRECT,
-	NVDIO_PATH_MAPPED,
-	NVDIO_PATH_COPY,
-	NVDIO_PATH_PASSTHRU,
-	NVDIO_PATH_BATCH,
-	NVDIO_PATH_RING,
-};
 
 /**
  * struct nvdio_watch_tag - times of the command that has a tag
@@ -98,8 +79,6 @@ struct nvdio_watch_reap {
 DECLARE_STATIC_KEY_FALSE(nvdio_watching);
 
 void nvdio_watch_path(nvdio_end_fn *end, enum nvdio_path path);
-int nvdio_watch_get(void);
-void nvdio_watch_put(void);
 int nvdio_watch_alloc(struct nvdio_watch *watch);
 void nvdio_watch_free(struct nvdio_watch *watch);
 void nvdio_watch_waited(struct nvdio_watch *watch, u64 ns);

@@ -369,6 +369,8 @@ void nvdio_queue_reset(struct nvdio_queue *q)
 	spin_lock(&q->sq_lock);
 	WRITE_ONCE(q->sq_tail, 0);
 	q->sq_db_written = 0;
+	/* Of commands whose doorbell was never written. */
+	q->watch.first = 0;
 	q->sq_stop = min(NVDIO_RING_AFTER, q->depth);
 	q->sq_dbbuf_db = NULL;
 	spin_lock_irq(&q->cq_lock);

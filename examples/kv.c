@@ -74,11 +74,11 @@ static void get(int fd, __u64 blocks, __u64 lookups)
 				sum += block[i].value;
 			if (begun == lookups)
 				continue;
-			key[i] = hash(++begun) % blocks;
-			place[i] = hash(key[i]);
+			place[i] = hash(key[i] = hash(++begun) % blocks);
 		}
-		nvdio_prep_read(queue, &mem, &block[i], sizeof(*block),
-				place[i] % blocks * sizeof(*block), i);
+		if (nvdio_prep_read(queue, &mem, &block[i], sizeof(*block),
+				    place[i] % blocks * sizeof(*block), i))
+			error(1, EBUSY, "the queue");
 	}
 	printf("%llu lookups, %llu found, sum %016llx\n", lookups, found, sum);
 	nvdio_queue_close(queue);

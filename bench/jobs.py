@@ -278,6 +278,8 @@ def full(kinds: Sequence[str]) -> list[Plan]:
         scattered(first, 2000, 2)
         mapped(first, 2000, 2)
     in_one_call(first, kinds)
+    if NVDIO in kinds:
+        histograms(first)
     plans = [first, without_shadow(kinds)]
     polled = Plan(iopoll=1)
     for mode in ("uring-fixed", "cmd-fixed"):

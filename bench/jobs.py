@@ -276,10 +276,9 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     sizes_and_depths(first, kinds)
     if NVDIO in kinds:
         scattered(first, 2000, 2)
+        histograms(first)
         mapped(first, 2000, 2)
     in_one_call(first, kinds)
-    if NVDIO in kinds:
-        histograms(first)
     plans = [first, without_shadow(kinds)]
     polled = Plan(iopoll=1)
     for mode in ("uring-fixed", "cmd-fixed"):

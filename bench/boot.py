@@ -95,7 +95,8 @@ def loop_line(number: int, run: Run) -> str:
         "--warm", max(j.depth * 4, min(run.count, 1000))]
     if run.kind != NONE:
         args += ["--dev", NODES[run.kind].format(1 if j.sleep else 0)]
-    args += [f"--{flag}" for flag in ("huge", "mapped", "buffered", "write", "iopoll", "hist") if getattr(j, flag)]
+    args += [f"--{flag}" for flag in ("huge", "mapped", "buffered", "write", "iopoll", "hist")
+             if getattr(j, flag)]
     return " ".join(map(str, args))
 
 

@@ -328,6 +328,7 @@ def full(kinds: Sequence[str]) -> list[Plan]:
     sizes_and_depths(first, kinds)
     if NVDIO in kinds:
         scattered(first, 2000, 2)
+        histograms(first)
         mapped(first, 2000, 2)
         watched(first, 2048, 2)
     in_one_call(first, kinds)

@@ -56,7 +56,8 @@ def main() -> int:
     elif sys.argv[2] == "count":
         print(sum(hists[sys.argv[3], sys.argv[4]][1]))
     else:
-        print(max((lower(i) for d in DIRECTIONS for i, n in enumerate(hists[sys.argv[3], d][1]) if n), default=0))
+        found = (lower(i) for d in DIRECTIONS for i, n in enumerate(hists[sys.argv[3], d][1]) if n)
+        print(max(found, default=0))
     return 0
 
 

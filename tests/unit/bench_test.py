@@ -189,8 +189,9 @@ def test_file() -> None:
         equal(again, result, "file: a result is read as it was written")
     old = Row.from_json({"mode": "uring", "dev": "blk", "kernel_insn": 5, "added": "later"})
     equal((old.job, old.own), (job("uring"), 0), "file: what an older file lacks has its default")
-    equal(list(result.rows[0].to_json())[:6] + list(result.rows[0].to_json())[14:18],
-          ["kernel", "iommu", "cpus", "sleep", "mode", "bs", "shadow", "dev", "kernel_insn", "user_insn"],
+    equal(list(result.rows[0].to_json())[:6] + list(result.rows[0].to_json())[14:19],
+          ["kernel", "iommu", "cpus", "sleep", "mode", "bs", "shadow", "hist", "dev",
+           "kernel_insn", "user_insn"],
           "file: the fields have their order")
 
 

@@ -7,7 +7,6 @@
 #include <linux/fs.h>
 #include <linux/llist.h>
 #include <linux/nvme.h>
-#include <linux/stddef.h>
 #include <linux/types.h>
 
 struct nvdio_map;
@@ -95,6 +94,18 @@ enum nvdio_req_state {
 #define NVDIO_REQ_RING		(NVDIO_REQ_COUNTED | NVDIO_REQ_END)
 
 /**
+ * struct nvdio_req_terms - what many requests have in common, as one word
+ * @deadline: as in struct nvdio_request
+ * @flags: likewise
+ * @qid: likewise
+ */
+struct nvdio_req_terms {
+	u32 deadline;
+	u16 flags;
+	u16 qid;
+};
+
+/**
  * struct nvdio_request - the request of a tag; one cache line
  * @iocb: kiocb to complete, of a single-command direct read or write
  * @owner: private data of @end, for NVDIO_REQ_END; the batch, for
@@ -118,6 +129,7 @@ enum nvdio_req_state {
  *	from which on it may be sent again
  * @flags: NVDIO_REQ_*
  * @qid: identifier of the queue that the request belongs to; constant
+ * @terms: @deadline, @flags and @qid
  * @ns: namespace, NULL for an admin command
  * @slba: first LBA
  * @node: entry in the controller's list of requests with pages to dirty
@@ -146,11 +158,14 @@ struct nvdio_request {
 	u16 cid;
 	u8 state;
 	u8 nr_pages;
-	struct_group_tagged(nvdio_req_terms, terms,
-		u32 deadline;
-		u16 flags;
-		u16 qid;
-	);
+	union {
+		struct {
+			u32 deadline;
+			u16 flags;
+			u16 qid;
+		};
+		struct nvdio_req_terms terms;
+	};
 	struct nvdio_ns *ns;
 	union {
 		u64 slba;

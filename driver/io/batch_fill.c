@@ -150,8 +150,7 @@ static void batch_flush(const struct nvdio_batch_run *run, u32 i,
  * Return: 0; or -errno, and @req is free still.
  */
 int nvdio_batch_fill(const struct nvdio_batch_run *run, u32 i,
-			       struct nvdio_request *req,
-			       struct nvme_command *cmd)
+		     struct nvdio_request *req, struct nvme_command *cmd)
 {
 	const struct nvdio_io *io = &run->io[i];
 	const bool write = io->op == NVDIO_IO_WRITE;

@@ -121,11 +121,13 @@ static void timeout_again(void)
 	put_reads(&r, 1);
 	is(own_enter(&r, 1, 0), 1, "a read is taken");
 	are_held(1);
-	io_uring_prep_timeout(io_uring_get_sqe(&uring), &often, WORKS, IORING_TIMEOUT_MULTISHOT);
+	io_uring_prep_timeout(io_uring_get_sqe(&uring), &often, WORKS,
+			      IORING_TIMEOUT_MULTISHOT);
 	io_uring_submit(&uring);
 	r.head->timeout = 1000000000;
 	is(own_enter(&r, 0, 1), -ETIME, "a wait ends by its timeout");
-	ok(io_uring_cq_ready(&uring) < WORKS, "work for the task did not begin it anew: %u of %d came",
+	ok(io_uring_cq_ready(&uring) < WORKS,
+	   "work for the task did not begin it anew: %u of %d came",
 	   io_uring_cq_ready(&uring), WORKS);
 	io_uring_queue_exit(&uring);
 	r.head->timeout = 0;

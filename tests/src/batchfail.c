@@ -319,8 +319,9 @@ static void dies_polling_by(unsigned int flags, bool passthrough)
 	if (!pid) {
 		begin();
 		io_uring_queue_exit(&ring);
-		if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL | flags |
-					(passthrough ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0)))
+		if (passthrough)
+			flags |= IORING_SETUP_SQE128 | IORING_SETUP_CQE32;
+		if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL | flags))
 			bail("no ring");
 		tell("hold read count=all");
 		compose(NVDIO_IO_READ);

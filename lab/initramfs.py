@@ -124,7 +124,7 @@ def base_initramfs(version: str, system: bool) -> str:
     """The part of the initramfs that is the same for all machines with this kernel, or for
     all systems."""
     script = read_bytes("/src/lab/guest-initramfs")
-    modules = MODULES_ARCH + MODULES if arch.place() else MODULES
+    modules: tuple[str, ...] = MODULES_ARCH + MODULES if arch.place() else MODULES
     if system:
         modules += SYSTEM_MODULES
     tag = hash_of(script + repr((modules, place_of(version))).encode())

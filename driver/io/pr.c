@@ -29,7 +29,7 @@ enum {
 	PR_RELEASE_ACT_CLEAR = 1,
 };
 
-#define PR_IGNORE_KEY		(1U << 3)
+#define PR_IGNORE_KEY		BIT(3)
 #define PR_CPTPL_PERSIST	(3U << 30)
 
 /* Both sets of reservation types are numbered alike, from 1 on. */

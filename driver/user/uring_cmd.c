@@ -98,6 +98,7 @@ static void uring_pt_end(struct nvdio_passthru *pt)
 /* Of rings that poll: the next poll completes it, as for batch_end_polled(). */
 static void uring_pt_end_polled(struct nvdio_passthru *pt)
 {
+	/* Pairs with nvdio_ns_uring_cmd_iopoll(), to which it belongs then. */
 	smp_store_release(&uring_pdu(pt->owner)->queue, URING_PT_ENDED);
 }
 

@@ -331,8 +331,9 @@ static void dies_polling_by(unsigned int flags, enum load load)
 	if (!pid) {
 		begin();
 		io_uring_queue_exit(&ring);
-		if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL | flags |
-					(load != A_BATCH ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0)))
+		if (load != A_BATCH)
+			flags |= IORING_SETUP_SQE128 | IORING_SETUP_CQE32;
+		if (io_uring_queue_init(64, &ring, IORING_SETUP_IOPOLL | flags))
 			bail("no ring");
 		tell("hold read count=all");
 		compose(NVDIO_IO_READ);

@@ -166,7 +166,7 @@ static void ring_create(int r)
 		c->cq_entries = 1U << fuzz_any(32);
 	if (one_in(16))
 		c->flags = 1U << fuzz_any(32);
-	if (!fuzz_doing("many ring %d of fd %d cmd %#x: %u, %u, flags %#x", r, f, cmd, c->sq_entries,
+	if (!fuzz_doing("many ring %d fd %d cmd %#x: %u, %u, flags %#x", r, f, cmd, c->sq_entries,
 			c->cq_entries, c->flags))
 		return;
 	fd = ioctl(fuzz_fd(f), cmd, c);
@@ -287,7 +287,7 @@ void fuzz_range(void)
 		range->len = fuzz_length();
 	range->flags = one_in(4) ? 1U << fuzz_any(3) : 0;
 	range->resv = one_in(24) ? 1U << fuzz_any(32) : 0;
-	if (!fuzz_doing("many range of fd %d cmd %#x: %#llx %#llx flags %#x%s", f, cmd, range->start,
+	if (!fuzz_doing("many range fd %d cmd %#x: %#llx %#llx flags %#x%s", f, cmd, range->start,
 			range->len, range->flags, kept ? ", kept" : ""))
 		return;
 	fd = ioctl(fuzz_fd(f), cmd, range);

@@ -260,8 +260,7 @@ static char *view_of(int file, size_t len)
 
 static _Noreturn void live(int flags, unsigned int kinds, uint64_t *rng)
 {
-	hostile_fn *fns[2 * HOSTILE_THREADS] = { upsets };
-	void *args[2 * HOSTILE_THREADS];
+	struct hostile_thread t[2 * HOSTILE_THREADS] = { { .run = upsets } };
 	pthread_t tids[2 * HOSTILE_THREADS];
 	unsigned int nr = 1, end = below(rng, 4);
 
@@ -283,11 +282,11 @@ static _Noreturn void live(int flags, unsigned int kinds, uint64_t *rng)
 	if (!h.map || !h.read_only)
 		bail("no maps: %s", strerror(errno));
 	if (kinds & 1)
-		nr += hostile_batches(fns + nr, args + nr);
+		nr += hostile_batches(t + nr);
 	if (kinds & 2)
-		nr += hostile_rings(fns + nr, args + nr);
+		nr += hostile_rings(t + nr);
 	for (unsigned int i = 0; i < nr; i++)
-		pthread_create(&tids[i], NULL, fns[i], args[i]);
+		pthread_create(&tids[i], NULL, t[i].run, t[i].arg);
 	usleep(200000 + below(rng, 2000000));
 	if (end < 2)
 		kill(getpid(), SIGKILL);

@@ -62,8 +62,11 @@ void hostile_change(struct nvdio_io *io, uint64_t *rng, bool batch);
 
 /* Start the threads of a kind of I/O; returns how many, at most HOSTILE_THREADS. */
 #define HOSTILE_THREADS 8U
-typedef void *hostile_fn(void *arg);
-unsigned int hostile_batches(hostile_fn **fns, void **args);
-unsigned int hostile_rings(hostile_fn **fns, void **args);
+struct hostile_thread {
+	void *(*run)(void *arg);
+	void *arg;
+};
+unsigned int hostile_batches(struct hostile_thread *t);
+unsigned int hostile_rings(struct hostile_thread *t);
 
 #endif

@@ -20,7 +20,7 @@ static struct submitter {
 
 static const unsigned int kinds[] = {
 	0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SQPOLL,
-	IORING_SETUP_IOPOLL, IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL, IORING_SETUP_COOP_TASKRUN,
+	IORING_SETUP_COOP_TASKRUN,
 };
 
 static void make_ring(struct submitter *s, uint64_t *rng)
@@ -167,7 +167,7 @@ static void *changes(void *arg)
 	return NULL;
 }
 
-unsigned int hostile_batches(hostile_fn **fns, void **args)
+unsigned int hostile_batches(struct hostile_thread *t)
 {
 	uint64_t rng = rnd(&t_seed) | 1;
 	struct nvdio_io *ios = (void *)h.table_alias;
@@ -177,10 +177,10 @@ unsigned int hostile_batches(hostile_fn **fns, void **args)
 	for (unsigned int i = 0; i < SUBMITTERS; i++) {
 		submitters[i] = (struct submitter){};
 		pthread_mutex_init(&submitters[i].lock, NULL);
-		fns[2 * i] = submits;
-		fns[2 * i + 1] = changes;
-		args[2 * i] = &submitters[i];
-		args[2 * i + 1] = &submitters[i];
+		t[2 * i].run = submits;
+		t[2 * i + 1].run = changes;
+		t[2 * i].arg = &submitters[i];
+		t[2 * i + 1].arg = &submitters[i];
 	}
 	return 2 * SUBMITTERS;
 }

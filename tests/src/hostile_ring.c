@@ -119,9 +119,9 @@ static void *enters(void *arg)
 	return NULL;
 }
 
-unsigned int hostile_rings(hostile_fn **fns, void **args)
+unsigned int hostile_rings(struct hostile_thread *t)
 {
-	hostile_fn *const all[] = { enters, changes };
+	void *(*const all[])(void *) = { enters, changes };
 	uint64_t rng = rnd(&t_seed) | 1;
 	pthread_rwlockattr_t attr;
 
@@ -134,8 +134,8 @@ unsigned int hostile_rings(hostile_fn **fns, void **args)
 	}
 	/* One ring has two tasks that send. */
 	for (unsigned int i = 0; i < 5; i++) {
-		fns[i] = all[i % 2];
-		args[i] = &targets[i / 2 % RINGS];
+		t[i].run = all[i % 2];
+		t[i].arg = &targets[i / 2 % RINGS];
 	}
 	return 5;
 }

@@ -218,7 +218,7 @@ static void random_ones(void)
 		io.off = number(limits.read_size, limits.lba_mask + 1);
 		io.len = number(limits.len_max, limits.lba_mask + 1);
 		if (io.op == NVDIO_IO_FLUSH && below(&t_seed, 2))
-			io.off = io.len = 0;
+			io = (struct nvdio_io){ .flags = io.flags };
 		right = may(&io);
 		good += right;
 		atomic += right && io.flags & NVDIO_IO_ATOMIC;

@@ -3,8 +3,7 @@
  * Long random runs of batches: reads and writes of all sizes, in maps and registered
  * arenas, several batches in flight, some of whose descriptors cannot be carried out;
  * contents compared for every descriptor. And a program that changes descriptors while
- * they are submitted, which must reach nothing
- * but its own memory.
+ * they are submitted, which must reach nothing but its own memory.
  *
  * Each thread has a part of the disk, where no two I/Os in flight overlap if one is a
  * write. Blocks hold a pattern of their place and of a generation.

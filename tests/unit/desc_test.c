@@ -182,8 +182,8 @@ static void any_limits(void)
 static bool may(const struct nvdio_io *io)
 {
 	const bool write = io->op == NVDIO_IO_WRITE;
-	const unsigned __int128 lba = limits.lba_mask + 1, off = io->off, end = off + io->len;
-	const u64 boundary = limits.atomic_boundary;
+	const u64 lba = limits.lba_mask + 1, off = io->off, boundary = limits.atomic_boundary;
+	const u64 size = write ? limits.write_size : limits.read_size;
 
 	if (io->stream || io->resv || io->flags > (write ? 3 : 0) || io->op > NVDIO_IO_READ)
 		return false;
@@ -191,9 +191,9 @@ static bool may(const struct nvdio_io *io)
 		return !off && !io->len && !io->addr && !io->map;
 	if (off % lba || io->len % lba || !io->len || io->len > limits.len_max)
 		return false;
-	if (write && (!limits.may_write || limits.read_only || end > limits.write_size))
+	if (write ? !limits.may_write || limits.read_only : !limits.may_read)
 		return false;
-	if (!write && (!limits.may_read || end > limits.read_size))
+	if (off > size || io->len > size - off)
 		return false;
 	if (!(io->flags & NVDIO_IO_ATOMIC))
 		return true;

@@ -102,6 +102,19 @@ def test_uses() -> None:
     equal((have[3]["driver"], have[3]["disks"], have[2]["persistent"]), (None, [], True), "JSON: no driver")
 
 
+def test_names_of_others() -> None:
+    """Any user can mount something in a namespace of his own."""
+    table = uses.PROC / "self/mountinfo"
+    before = table.read_bytes()
+    bad = "".join(f"9 1 0:{i} / /tmp/a{c}b rw - tmpfs none rw\n"
+                  for i, c in enumerate("\f\r\x1c\x85\u2028\x1b")).encode()
+    table.write_bytes(bad + b"9 1 0:9 / /\xff rw - tmpfs none rw\nnonsense\n\n" + before)
+    equal([u.kind for u in uses.in_use(disks.find("01:00.0"))], ["mount", "mount", "swap", "holder"],
+          "names with any characters")
+    table.write_bytes(before)
+    equal(disks.clean("a\x1b[2Jb\nc"), "a?[2Jb?c", "what is printed")
+
+
 def test_persist() -> None:
     persist.keep("0000:03:00.0", "own", "N")
     equal((persist.kept(), persist.serial_of("0000:03:00.0")), (["0000:03:00.0"], "own"), "kept")
@@ -175,6 +188,7 @@ with tempfile.TemporaryDirectory() as directory:
     test_disks()
     test_find()
     test_uses()
+    test_names_of_others()
     test_hist()
     test_stat()
     test_program()

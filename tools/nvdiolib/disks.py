@@ -61,6 +61,11 @@ def value(path: Path, default: str = "") -> str:
         return default
 
 
+def clean(text: str) -> str:
+    """What others have chosen, for a terminal, and for one line."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def number(path: Path, default: int = 0) -> int:
     """The same, a number."""
     try:
@@ -131,9 +136,9 @@ def controller(address: str) -> Controller:
     for kind in "nvdio", "nvme":
         for char in children(place / kind, kind + r"\d+"):
             found.name = char.name
-            found.model = value(char / "model")
-            found.serial = value(char / "serial")
-            found.firmware = value(char / "firmware_rev")
+            found.model = clean(value(char / "model"))
+            found.serial = clean(value(char / "serial"))
+            found.firmware = clean(value(char / "firmware_rev"))
             namespaces = children(char, kind + r"\d+(c\d+)?n\d+")
             found.disks = [block_disk(p) if kind == "nvme" else nvdio_disk(p) for p in namespaces]
     return found

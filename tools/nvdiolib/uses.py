@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import disks
-from .disks import Controller, Disk, children, value
+from .disks import Controller, Disk, children, clean, value
 
 PROC = Path("/proc")
 # How messages put it.
@@ -94,7 +94,7 @@ def processes() -> list[Path]:
 
 def program(process: Path) -> str:
     """Name and number, for messages."""
-    return f"{value(process / 'comm', '?')} (process {process.name})"
+    return f"{clean(value(process / 'comm', '?'))} (process {process.name})"
 
 
 def mount_tables() -> Iterator[tuple[str, str]]:
@@ -105,7 +105,8 @@ def mount_tables() -> Iterator[tuple[str, str]]:
         try:
             namespace = os.stat(process / "ns/mnt").st_ino
             if namespace not in seen:
-                table = (process / "mountinfo").read_text(errors="surrogateescape")
+                # Users choose these names: nothing but "\n" is the end of a line.
+                table = (process / "mountinfo").read_bytes().decode(errors="backslashreplace")
                 seen.add(namespace)
                 yield table, "" if process.name == "self" else program(process)
         except OSError:
@@ -115,22 +116,24 @@ def mount_tables() -> Iterator[tuple[str, str]]:
 def mounts(nodes: Nodes) -> Iterator[Use]:
     """File systems of these nodes, in all mount namespaces."""
     for table, who in mount_tables():
-        for line in table.splitlines():
+        for line in table.split("\n"):
             # NUMBER PARENT MAJOR:MINOR ROOT PLACE OPTIONS [...] - TYPE SOURCE OPTIONS
             before, _, after = line.partition(" - ")
-            words, source = before.split(" "), plain(after.split(" ")[1])
+            words, source = before.split(" "), plain("".join(after.split(" ")[1:2]))
+            if len(words) < 5 or ":" not in words[2]:
+                continue
             major, minor = words[2].split(":")
             # Some file systems (btrfs) have a number of their own.
             name = nodes.by_rdev.get((True, os.makedev(int(major), int(minor))), "") or \
                 (nodes.by_path.get(source, "") or nodes.of_file(source) if source.startswith("/") else "")
             if name and not name.startswith("ng"):
-                yield Use("mount", name, plain(words[4]) + (f" (of {who})" if who else ""))
+                yield Use("mount", name, clean(plain(words[4])) + (f" (of {who})" if who else ""))
 
 
 def swaps(nodes: Nodes) -> Iterator[Use]:
     """Swap on these nodes."""
-    for line in value(PROC / "swaps").splitlines()[1:]:
-        path = plain(line.split()[0])
+    for line in value(PROC / "swaps").split("\n")[1:]:
+        path = plain(line.split(" ")[0])
         name = nodes.of_file(path) or nodes.by_path.get(path, "")
         if name:
             yield Use("swap", name, "swap")
@@ -226,10 +229,9 @@ def signatures(name: str, path: str) -> Iterator[Use]:
         yield Use("signature", name, f"a signature of {kind}")
 
 
-def copy_of_ends(name: str) -> int:
+def copy_of_ends(name: str, edge: int = 4 << 20) -> int:
     """A file in memory of the size of a node, with what is at both ends of it. Tools that look for
     signatures insist on a block device or on a file."""
-    edge = 4 << 20
     node = os.open(disks.DEV / name, os.O_RDONLY | os.O_CLOEXEC)
     copy = os.memfd_create(name)
     try:
@@ -250,15 +252,16 @@ def disk_signatures(disk: Disk) -> Iterator[Use]:
     """The signatures of a namespace, of whichever driver."""
     if not disk.size:
         return
-    if disk.blocks:
-        yield from signatures(disk.name, str(disks.DEV / disk.name))
-        return
     try:
-        copy = copy_of_ends(disk.name)
+        # wipefs takes what it cannot read for empty.
+        copy = copy_of_ends(disk.name, 64 << 10) if disk.blocks else copy_of_ends(disk.name)
     except OSError as error:
         yield Use("unknown", disk.name, error.strerror or "cannot be read")
         return
     try:
+        if disk.blocks:
+            yield from signatures(disk.name, str(disks.DEV / disk.name))
+            return
         yield from signatures(disk.name, f"/proc/{os.getpid()}/fd/{copy}")
     finally:
         os.close(copy)

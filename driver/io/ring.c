@@ -279,7 +279,8 @@ static ktime_t ring_wait_end(struct nvdio_ring *ring, u32 at, u64 timeout)
 
 	spin_lock_irq(&ring->lock);
 	if (ring->again == current) {
-		if (ring->again_at == at)
+		if (ring->again_at == at &&
+		    ktime_before(ktime_get(), ring->again_until))
 			end = min(end, ring->again_end);
 		ring->again = NULL;
 	}
@@ -287,7 +288,10 @@ static ktime_t ring_wait_end(struct nvdio_ring *ring, u32 at, u64 timeout)
 	return end;
 }
 
-/* The wait until @end will be made again at once, unless there is a signal. */
+/*
+ * The wait until @end will be made again at once, unless there is a signal; if it is not,
+ * the next one of this task has a time of its own.
+ */
 static void ring_wait_again(struct nvdio_ring *ring, u32 at, ktime_t end)
 {
 	if (task_sigpending(current))
@@ -296,11 +300,12 @@ static void ring_wait_again(struct nvdio_ring *ring, u32 at, ktime_t end)
 	ring->again = current;
 	ring->again_at = at;
 	ring->again_end = end;
+	ring->again_until = ktime_add_ms(ktime_get(), MSEC_PER_SEC);
 	spin_unlock_irq(&ring->lock);
 }
 
-/* Sleep until @at is reached. Return: as nvdio_ring_wait(). */
-static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
+/* Sleep until @at is reached. @again, Return: as nvdio_ring_wait(). */
+static noinline int ring_sleep(struct nvdio_ring *ring, u32 at, bool again)
 {
 	const u64 timeout = READ_ONCE(ring->head->timeout);
 	DEFINE_WAIT(wait);
@@ -318,7 +323,7 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
 		 * when a ring is closed, the call is made again.
 		 */
 		if (signal_pending(current)) {
-			if (timeout)
+			if (timeout && again)
 				ring_wait_again(ring, at, end);
 			ret = -ERESTARTNOHAND;
 			break;
@@ -339,6 +344,7 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
  * nvdio_ring_wait() - wait for completions
  * @ring: ring
  * @most: number of completions that the program wants to find, which it has not seen
+ * @again: -ERESTARTNOHAND will make the same call again
  *
  * More than there will be without another submission are not waited for.
  *
@@ -346,7 +352,7 @@ static noinline int ring_sleep(struct nvdio_ring *ring, u32 at)
  * Return: 0; -EINVAL if the program's indices make no sense; -ERESTARTNOHAND; -ETIME if the
  * ring's timeout has passed.
  */
-int nvdio_ring_wait(struct nvdio_ring *ring, u32 most)
+int nvdio_ring_wait(struct nvdio_ring *ring, u32 most, bool again)
 {
 	u32 reaped, posted, sent;
 
@@ -363,7 +369,7 @@ int nvdio_ring_wait(struct nvdio_ring *ring, u32 most)
 	most = min(most, sent - reaped);
 	if (posted - reaped >= most)
 		return 0;
-	return ring_sleep(ring, reaped + most);
+	return ring_sleep(ring, reaped + most, again);
 }
 
 /**

@@ -26,7 +26,7 @@ struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, struct file *node,
 void nvdio_ring_close(struct nvdio_ring *ring);
 struct page *nvdio_ring_page(const struct nvdio_ring *ring, unsigned long nr);
 int nvdio_ring_submit(struct nvdio_ring *ring, u32 most);
-int nvdio_ring_wait(struct nvdio_ring *ring, u32 most);
+int nvdio_ring_wait(struct nvdio_ring *ring, u32 most, bool again);
 void nvdio_ring_arm_poll(struct nvdio_ring *ring);
 void nvdio_ring_ready(struct nvdio_ring *ring, bool *in, bool *out);
 

@@ -63,6 +63,8 @@ struct nvdio_ring {
 	const struct task_struct *again;
 	/** @again_end: when that one ends */
 	ktime_t again_end;
+	/** @again_until: "about to": no longer than until then */
+	ktime_t again_until;
 	/** @waiters: tasks in NVDIO_IOC_RING_ENTER */
 	wait_queue_head_t waiters;
 	/** @pollers: of ->poll() */

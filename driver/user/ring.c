@@ -40,7 +40,7 @@ static long ring_enter(struct nvdio_ring *ring, u32 arg)
 			return taken;
 	}
 	if (wait)
-		ret = nvdio_ring_wait(ring, wait);
+		ret = nvdio_ring_wait(ring, wait, !submit);
 	if (taken)
 		return taken;
 	/* What was in flight has ended by now, or will. */

@@ -112,6 +112,7 @@ static void timeout_again(void)
 	enum { WORKS = 50 };
 	struct __kernel_timespec often = { .tv_nsec = 100000000 };
 	struct io_uring uring;
+	double since, took;
 	struct own r;
 
 	own_open(&r, node, 4, 8);
@@ -119,12 +120,20 @@ static void timeout_again(void)
 		bail("io_uring_queue_init");
 	vfu("hold read count=1");
 	put_reads(&r, 1);
-	is(own_enter(&r, 1, 0), 1, "a read is taken");
+	r.head->timeout = 1000000000;
+	io_uring_prep_timeout(io_uring_get_sqe(&uring), &often, 0, 0);
+	io_uring_submit(&uring);
+	is(own_enter(&r, 1, 1), 1, "a read is taken, work for the task ends the wait");
 	are_held(1);
+	usleep(500 * 1000);
+	since = now();
+	is(own_enter(&r, 0, 1), -ETIME, "the next wait ends by its timeout");
+	took = now() - since;
+	ok(took >= 0.9, "which is its own: %.2f s", took);
+	io_uring_cq_advance(&uring, io_uring_cq_ready(&uring));
 	io_uring_prep_timeout(io_uring_get_sqe(&uring), &often, WORKS,
 			      IORING_TIMEOUT_MULTISHOT);
 	io_uring_submit(&uring);
-	r.head->timeout = 1000000000;
 	is(own_enter(&r, 0, 1), -ETIME, "a wait ends by its timeout");
 	ok(io_uring_cq_ready(&uring) < WORKS,
 	   "work for the task did not begin it anew: %u of %d came",

@@ -149,7 +149,8 @@ static void watch_renew(struct nvdio_watch *watch)
 void nvdio_watch_waited(struct nvdio_watch *watch, u64 ns)
 {
 	watch_renew(watch);
-	watch->wait = ns;
+	/* Tracepoints alone do not count it, so it would be kept for another command. */
+	watch->wait = READ_ONCE(watch->tags) ? ns : 0;
 }
 
 static void watch_trace_queued(const struct nvdio_watch *watch,

@@ -110,14 +110,26 @@ static int latency_set(struct nvdio_ns *ns, bool on)
 }
 
 /**
+ * nvdio_latency_end() - turn off the histograms of a namespace whose node was removed
+ * @ns: namespace; programs may still have it open, and nobody could turn them off then
+ *
+ * Context: may sleep; no attribute of @ns can be written any more.
+ */
+void nvdio_latency_end(struct nvdio_ns *ns)
+{
+	/* Most have none, and need not wait for others that turn theirs on. */
+	if (ns->hists)
+		latency_set(ns, false);
+}
+
+/**
  * nvdio_latency_free() - free the histograms of a namespace
- * @ns: namespace that nobody uses any more
+ * @ns: namespace that nobody uses any more, after nvdio_latency_end() if it had a node
  *
  * Context: may sleep.
  */
 void nvdio_latency_free(struct nvdio_ns *ns)
 {
-	latency_set(ns, false);
 	free_percpu(ns->hists_kept);
 }
 

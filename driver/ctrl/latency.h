@@ -8,6 +8,7 @@ struct nvdio_ns;
 
 extern const struct attribute_group nvdio_latency_group;
 
+void nvdio_latency_end(struct nvdio_ns *ns);
 void nvdio_latency_free(struct nvdio_ns *ns);
 
 #endif /* NVDIO_LATENCY_H */

@@ -290,6 +290,7 @@ static void ns_drop(struct nvdio_ns *ns)
 	wake_up_all(&ctrl->state_wait);
 	mod_delayed_work(ctrl->reset_wq, &ctrl->resend_work, 0);
 	nvdio_node_remove(&ns->dev, &ns->cdev);
+	nvdio_latency_end(ns);
 	put_device(&ns->dev);
 }
 

@@ -379,7 +379,8 @@ static __always_inline bool batch_usual(const struct nvdio_batch_run *run,
 		.off = off,
 		.len = len,
 		.place = place,
-		.kind = &hold->kinds[what / BATCH_WHAT_READ],
+		/* Also where it is speculated that this is a usual one. */
+		.kind = &hold->kinds[what / BATCH_WHAT_READ & 1],
 		.req = &hold->reqs[hold->free],
 	};
 	/* An end that has wrapped around is before its start, as is one of nothing. */

@@ -66,6 +66,7 @@ struct hostile_thread {
 	void *(*run)(void *arg);
 	void *arg;
 };
+
 unsigned int hostile_batches(struct hostile_thread *t);
 unsigned int hostile_rings(struct hostile_thread *t);
 

@@ -310,8 +310,9 @@ static void end(struct worker *w)
 		get(node, s.p, 128 * KiB, w->at + (uint64_t)s.first * dev.lba);
 		check_blocks(w, &s);
 	}
-	is(w->done, ios, "thread %u: all I/Os have ended, %lu blocks read, %lu written; %lu refused",
-	   w->nr, w->read, w->written, w->refused);
+	is(w->done, ios,
+	   "thread %u: all I/Os have ended, %lu blocks read, %lu written; %lu refused", w->nr,
+	   w->read, w->written, w->refused);
 	is(w->wrong, 0, "with the right contents");
 	is(w->failed, 0, "and results");
 	is(w->lost, 0, "each once");

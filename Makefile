@@ -104,9 +104,9 @@ check-debug: ## tests under KASAN, lockdep and DMA API debugging; builds that ke
 	lab/kernel-debug
 	tests/run debug debug-life
 
-check-all: ## the other machines, all that is tested on them: arm64 (4 and 16 KiB pages), s390x; then "make check"
-	tests/run --full arch
+check-all: ## "make check", the packages in Debian systems, and other machines: arm64 (4 and 16 KiB pages), s390x
 	tests/run
+	tests/run arch deb
 
 check-full: ## all of the tests, on both kernels and both debug kernels, with long fuzzing: hours
 	lab/kernel-debug

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Machines other than x86-64: pages of 16 KiB (arm64), big-endian (s390x). The module is
-# compiled across, and the test programs run in a guest of that machine. A full run ("make
-# check-all" for this file only) also tests arm64 with pages of 4 KiB, an SMMU, mapped memory.
+# compiled across, and the test programs run in a guest of that machine. A full run also
+# tests arm64 with pages of 4 KiB, an SMMU, mapped memory.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 loop=/build/$id/trace/loop
-"$top/lab/sh" sh -euc "mkdir -p '${loop%/*}'; gcc -O2 -o '$loop' bench/loop.c -luring -laio -lpthread" >&2
+"$top/lab/sh" sh -euc "mkdir -p '${loop%/*}'; gcc -O2 -Idriver/uapi -o '$loop' bench/loop.c lib/nvdio/*.c -luring -laio -lpthread" >&2
 tap_ok $? "bench/loop.c compiles"
 # The scripts take their time: LLVM compiles them.
 seconds=3 bpf=

@@ -61,7 +61,6 @@ static int latency_alloc(struct nvdio_ns *ns)
 	unsigned int i;
 	int ret;
 
-	/* Queues that a reset adds are without, until they are turned on again. */
 	for (i = 0; i < READ_ONCE(ctrl->nr_alloc); i++) {
 		ret = nvdio_watch_alloc(&ctrl->io[i]->watch);
 		if (ret)

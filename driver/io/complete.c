@@ -457,7 +457,9 @@ static void complete_without_cqe(struct nvdio_queue *q,
 	if (req->state == from) {
 		if (from == NVDIO_REQ_RETRYING)
 			q->retrying--;
-		if (static_branch_unlikely(&nvdio_watching))
+		/* One that is RETRYING has ended once. */
+		if (static_branch_unlikely(&nvdio_watching) &&
+		    from == NVDIO_REQ_IN_FLIGHT)
 			nvdio_watch_ended(&q->watch, req, status, NULL);
 		end = complete_one(q, req, NULL, status, &done, &held);
 		nvdio_ring_drop(&held);

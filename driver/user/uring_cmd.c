@@ -7,8 +7,8 @@
  * one lock. All other commands go through passthru.c.
  *
  * An io_uring command cannot be completed in an interrupt. It is completed by
- * task work, which also unpins its pages. The same applies to completions found
- * by polling, unless the poller is the command's own ring.
+ * task work, which also unpins its pages; that of a ring that polls (IORING_SETUP_IOPOLL) by
+ * its ring's polling, whoever has found it.
  */
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
@@ -710,6 +710,19 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	return ret;
 }
 
+/*
+ * Does a command belong to a task that lives and whose memory current does not have? A
+ * child may have the ring, too; but what goes to memory, the task's own poll completes.
+ */
+static bool uring_is_others(struct io_uring_cmd *ioucmd)
+{
+	const struct task_struct *task = io_uring_cmd_get_task(ioucmd);
+	const struct mm_struct *mm = READ_ONCE(task->mm);
+
+	return mm != current->mm && mm && current->mm &&
+	       !(task->flags & PF_EXITING);
+}
+
 /**
  * nvdio_ns_uring_cmd_iopoll() - ->uring_cmd_iopoll() of namespace nodes
  * @ioucmd: command for which nvdio_ns_uring_cmd() returned -EIOCBQUEUED
@@ -717,7 +730,8 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
  * @poll_flags: BLK_POLL_*
  *
  * Commands of the polling ring are completed here, under its lock; so are those that
- * others have found. Those of rings that do not poll are left to task work.
+ * others have found. Those of rings that do not poll are left to task work. A task of
+ * another address space completes nothing.
  *
  * Context: task, with the ring's uring_lock held.
  * Return: number of CQEs reaped.
@@ -731,6 +745,8 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 	void *ended;
 	int found;
 
+	if (unlikely(uring_is_others(ioucmd)))
+		return 0;
 	/* Pairs with the ends of commands. */
 	q = smp_load_acquire(&uring_pdu(ioucmd)->queue);
 	if (unlikely(q == URING_PT_ENDED)) {

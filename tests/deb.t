@@ -115,13 +115,9 @@ boot() {
 	guest "$text" --kernel "$kernel" --system "$here/disk" --timeout 1800 --quiet-limit 180 --silent-limit 0 \
 		--nvme '' --ns size=256M --nvme '' --ns size=64M --run "tests/guest/deb $*"
 }
-if [ -x tools/nvdio ]; then
-	boot "6.12: first use" 6.12 first
-	boot "latest: after a reboot" latest again "$place/small/nvdio-dkms_${next}_all.deb"
-else
-	tap_ok 0 "in guests # SKIP there is no tools/nvdio"
-fi
-if full && [ -x tools/nvdio ]; then
+boot "6.12: first use" 6.12 first
+boot "latest: after a reboot" latest again "$place/small/nvdio-dkms_${next}_all.deb"
+if full; then
 	# As above with nothing left out: all of it in a guest.
 	mkdir -p "$here/empty/up"
 	does "a fresh disk" lab/system --disk "$here/disk" --upper "$here/empty"

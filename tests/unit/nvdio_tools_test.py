@@ -9,14 +9,16 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 from tap import equal, finish, ok
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 
-from nvdiolib import disks, errors, hist, latency, listing, persist, stat, uses  # noqa: E402
+from nvdiolib import binding, disks, errors, hist, latency, listing, persist, stat, uses  # noqa: E402
 
 
 def put(path: Path, **attributes: object) -> Path:
@@ -120,6 +122,98 @@ def test_persist() -> None:
     equal((persist.kept(), persist.serial_of("0000:03:00.0")), (["0000:03:00.0"], "own"), "kept")
 
 
+class Kernel:
+    """One controller that can be bound, without a driver, and what the kernel does with it."""
+
+    ADDRESS = "0000:05:00.0"
+
+    def __init__(self, top: Path) -> None:
+        self.probes: list[str] = []
+        put(top / "sys/bus/pci/drivers/nvdio")
+        put(top / "sys/bus/pci/drivers/nvme")
+        self.place = put(top / "sys/bus/pci/devices" / self.ADDRESS,
+                         **{"class": "0x010802", "driver_override": "(null)", "numa_node": -1})
+        put(top / "sys/class/block/nvme5n1", size=8, nsid=1)
+        put(self.place / "of-nvme/nvme5/nvme5n1")
+        for nsid in 1, 2:
+            put(self.place / f"of-nvdio/nvdio5/nvdio5n{nsid}", nsid=nsid, size=8)
+            (put(top / "dev") / f"nvdio5n{nsid}").write_bytes(bytes(4096))
+        (top / "dev/nvme5n1").write_bytes(bytes(4096))
+        for driver in "nvme", "nvdio":
+            put(self.place / f"of-{driver}/{driver}5", serial="S", model="M")
+        put(top / "proc/self/ns", mnt="")
+        put(top / "proc/self", mountinfo="")
+
+    def write(self, path: Path, text: str) -> None:
+        """Instead of binding.write()."""
+        if path.name == "driver_override":
+            path.write_text(text.strip() or "(null)")
+        elif path.name == "unbind":
+            driver = disks.driver_of(text)
+            (self.place / "driver").unlink()
+            (self.place / driver).unlink()
+        elif not disks.driver_of(text):
+            driver = disks.controller(text).override or "nvme"
+            self.probes.append(driver)
+            (self.place / "driver").symlink_to(disks.SYS / "bus/pci/drivers" / driver)
+            (self.place / driver).symlink_to(self.place / f"of-{driver}")
+
+    def state(self) -> tuple[str, str]:
+        """Driver and override."""
+        now = disks.controller(self.ADDRESS)
+        return now.driver, now.override
+
+
+@contextlib.contextmanager
+def kernel(*, driver: str = "nvme", written: str = "") -> Iterator[Kernel]:
+    """With a driver that has the controller, and the disk on which there is something."""
+    with contextlib.ExitStack() as stack:
+        top = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        one = Kernel(top)
+        for module, name, what in (
+                (disks, "SYS", top / "sys"), (disks, "DEV", top / "dev"), (uses, "PROC", top / "proc"),
+                (persist, "PLACE", top / "etc"), (binding, "PATIENCE", 0.1), (binding, "write", one.write),
+                (binding, "need_root", lambda: None), (persist, "need_rule", lambda: None),
+                (uses, "signatures",
+                 lambda name, path: [uses.Use("signature", name, "x")] * (name == written))):
+            stack.enter_context(mock.patch.object(module, name, what))
+        if driver:
+            put(top / "sys/bus/pci/drivers" / driver)
+            binding.set_override(one.ADDRESS, driver if driver != "nvme" else "")
+            binding.probe(one.ADDRESS)
+        yield one
+
+
+def ends(call: Callable[..., object], *args: object) -> tuple[int, str]:
+    """Exit status, and all that it says."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        try:
+            call(*args)
+        except errors.Failure as failure:
+            return failure.status, "\n".join(failure.lines)
+    return 0, text.getvalue()
+
+
+def test_bind_unseen() -> None:
+    with kernel(written="nvdio5n1") as k:
+        equal((ends(binding.bind, "S", False, None)[0], k.state()), (0, ("nvdio", "nvdio")),
+              "bind: nvme has shown it, and it was looked at")
+        ends(binding.unbind, "S", False, False)
+        equal(k.state(), ("nvme", ""), "unbind")
+    with kernel(written="nvdio5n2") as k:
+        status, said = ends(binding.bind, "S", False, None)
+        equal((status, k.state()), (3, ("nvme", "")), "bind: not with data on a disk that nvme does not show")
+        ok("/dev/nvdio5n2 has x" in said and "--wipe-ok S" in said, "bind: which disk it is")
+        equal(ends(binding.bind, "S", False, "S")[0], 0, "bind: with --wipe-ok")
+    with kernel(written="nvdio5n1") as k:
+        (k.place / "of-nvme/nvme5").rename(k.place / "later")
+        equal((ends(binding.bind, k.ADDRESS, False, None)[0], k.state()), (3, ("nvme", "")),
+              "bind: not while nvme looks for disks, with data on one")
+        equal((ends(binding.bind, k.ADDRESS, False, "other")[0], k.state()), (3, ("nvme", "")),
+              "bind: nor with another serial number")
+
+
 def kernel_file(*counts: tuple[int, int, int]) -> bytes:
     """A histogram file in which (stage and direction, bucket) have some."""
     words = [0] * (12 * 145)
@@ -185,6 +279,7 @@ with tempfile.TemporaryDirectory() as directory:
     disks.SYS, uses.PROC = Path(directory) / "sys", Path(directory) / "proc"
     persist.PLACE = Path(directory) / "etc"
     test_persist()
+    test_bind_unseen()
     test_disks()
     test_find()
     test_uses()

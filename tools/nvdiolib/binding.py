@@ -9,6 +9,7 @@ import sys
 import syslog
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from . import disks, persist, uses
@@ -157,7 +158,8 @@ def move(target: Controller, wipe_ok: str | None) -> None:
 
 
 def check(target: Controller, wipe_ok: str | None) -> None:
-    """What nvdio has bound is what was meant, and, of a disk that had no driver, nothing is on it."""
+    """What nvdio has bound is what was meant, and nothing is on what could not be looked at before:
+    without a driver, while nvme had not found all, or because nvme has no block device for it."""
     address = target.address
     wait_for(lambda: bool(driver_of(address)))
     if driver_of(address) != "nvdio":
@@ -166,9 +168,11 @@ def check(target: Controller, wipe_ok: str | None) -> None:
     if target.serial and now.serial != target.serial:
         raise Failure(f"{address}: it has serial number {now.serial}, not {target.serial}; it was given back")
     wait_for(lambda: all((disks.DEV / d.name).exists() for d in now.disks))
-    if not target.driver:
+    seen = {d.nsid for d in target.disks} if target.serial else set()
+    unseen = [d for d in now.disks if d.nsid not in seen]
+    if unseen or not target.serial:
         need_serial(now, wipe_ok)
-        need_free(now, [], wipe_ok is not None)
+        need_free(replace(now, disks=unseen), [], wipe_ok is not None)
 
 
 def told(target: Controller) -> str:
@@ -216,8 +220,9 @@ def unbind(device: str, force: bool, keep: bool) -> int:
         print(f"{target.address}: no longer bound at boot")
     if target.driver in ("nvdio", ""):
         give_back(target.address)
-        wait_for(lambda: bool(driver_of(target.address)) and bool(controller(target.address).disks or
-                                                                  not target.disks))
+        # All of them: who binds it again at once wants them looked at.
+        wait_for(lambda: bool(driver_of(target.address)) and
+                 len(controller(target.address).disks) >= len(target.disks))
     else:
         set_override(target.address, "")
     print(told(controller(target.address)))

@@ -6,9 +6,11 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
@@ -189,10 +191,9 @@ def ends(call: Callable[..., object], *args: object) -> tuple[int, str]:
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
         try:
-            call(*args)
+            return int(str(call(*args) or 0)), text.getvalue()
         except errors.Failure as failure:
             return failure.status, "\n".join(failure.lines)
-    return 0, text.getvalue()
 
 
 def test_bind_unseen() -> None:
@@ -212,6 +213,67 @@ def test_bind_unseen() -> None:
               "bind: not while nvme looks for disks, with data on one")
         equal((ends(binding.bind, k.ADDRESS, False, "other")[0], k.state()), (3, ("nvme", "")),
               "bind: nor with another serial number")
+
+
+def test_bind_loaded() -> None:
+    """Loading binds what has an override."""
+    def load(module: str) -> None:
+        for address in sorted(p.name for p in (disks.SYS / "bus/pci/devices").iterdir()):
+            if disks.controller(address).override == module and not disks.driver_of(address):
+                binding.probe(address)
+
+    with kernel(driver="", written="nvdio5n1") as k, mock.patch.object(binding, "load", load):
+        binding.set_override(k.ADDRESS, "nvdio")
+        equal((ends(binding.bind, k.ADDRESS, False, None)[0], k.state()), (3, ("", "nvdio")),
+              "bind: loading has bound it, with data on it")
+        put(persist.PLACE, **{k.ADDRESS: "serial=other"})
+        ends(binding.load_checked, "0000:06:00.0")
+        equal(k.state(), ("nvme", ""), "bind: loading for one binds no other disk than that which is kept")
+    with kernel(driver="nvdio") as k:
+        put(persist.PLACE, **{k.ADDRESS: "serial=other"})
+        (k.place / "of-nvdio/nvdio5").rename(k.place / "later")
+        # The probe ends while restore waits.
+        later = threading.Timer(0.3, lambda: (k.place / "later").rename(k.place / "of-nvdio/nvdio5"))
+        later.start()
+        status = ends(binding.restore, k.ADDRESS)[0]
+        later.join()
+        equal((status, k.state()), (1, ("nvme", "")), "restore: another disk, that is being bound just now")
+
+
+def test_bind_interrupted() -> None:
+    with kernel() as k:
+        def interrupted(path: Path, text: str) -> None:
+            k.write(path, text)
+            if path.name == "unbind" and not k.probes[1:]:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with mock.patch.object(binding, "write", interrupted):
+            equal((ends(binding.bind, "S", True, None)[0], k.state(), persist.kept()),
+                  (130, ("nvme", ""), []), "bind: a signal in the middle")
+        with mock.patch.object(binding, "check", side_effect=OSError):
+            with contextlib.suppress(OSError):
+                ends(binding.bind, "S", False, None)
+            equal(k.state(), ("nvme", ""), "bind: whatever else goes wrong")
+        with mock.patch.object(persist, "keep", side_effect=errors.Failure("full")):
+            equal((ends(binding.bind, "S", True, None)[0], k.state()), (1, ("nvme", "")),
+                  "bind --persist: not without the file")
+
+
+def test_bind_no_serial() -> None:
+    with kernel(driver="", written="nvdio5n1") as k:
+        equal(ends(binding.bind, "", False, "")[0], 4, "bind: an empty name is nobody's")
+        put(k.place / "of-nvdio/nvdio5", serial="")
+        equal((ends(binding.bind, k.ADDRESS, False, "x")[0], k.state()), (3, ("", "")),
+              "bind: --wipe-ok of a disk without a serial number")
+        ok("--wipe-ok 0000:05:00.0 binds" in ends(binding.bind, k.ADDRESS, False, None)[1],
+           "bind: what to give")
+        equal(ends(binding.bind, k.ADDRESS, False, k.ADDRESS)[0], 0, "bind: its address")
+    with kernel() as k:
+        numbers = put(disks.SYS / "dev/char")
+        equal(ends(binding.bind, str(disks.DEV / "nvme5n1"), False, None),
+              (4, f"{disks.DEV}/nvme5n1: not a device"), "bind: a file that is called like a node")
+        (numbers / "1:3").symlink_to(k.place / "nvme/nvme5")
+        equal(ends(binding.bind, "/dev/null", False, None)[0], 0, "bind: a node by its number")
 
 
 def kernel_file(*counts: tuple[int, int, int]) -> bytes:
@@ -280,6 +342,9 @@ with tempfile.TemporaryDirectory() as directory:
     persist.PLACE = Path(directory) / "etc"
     test_persist()
     test_bind_unseen()
+    test_bind_loaded()
+    test_bind_interrupted()
+    test_bind_no_serial()
     test_disks()
     test_find()
     test_uses()

@@ -276,6 +276,16 @@ def test_bind_no_serial() -> None:
         equal(ends(binding.bind, "/dev/null", False, None)[0], 0, "bind: a node by its number")
 
 
+def test_kept() -> None:
+    with kernel(driver="") as k:
+        put(persist.PLACE, **{k.ADDRESS: "", "0000:07:00.0": "serial=gone"})
+        binding.set_override(k.ADDRESS, "nvdio")
+        equal((ends(binding.restore, "05:00.0")[0], k.state()), (1, ("nvme", "")),
+              "restore: a file without a serial number keeps no disk from nvme")
+        equal((ends(binding.unbind, "07:00.0", False, False)[0], persist.kept()), (0, [k.ADDRESS]),
+              "unbind: what is kept and is gone")
+
+
 def kernel_file(*counts: tuple[int, int, int]) -> bytes:
     """A histogram file in which (stage and direction, bucket) have some."""
     words = [0] * (12 * 145)
@@ -345,6 +355,7 @@ with tempfile.TemporaryDirectory() as directory:
     test_bind_loaded()
     test_bind_interrupted()
     test_bind_no_serial()
+    test_kept()
     test_disks()
     test_find()
     test_uses()

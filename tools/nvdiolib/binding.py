@@ -234,6 +234,10 @@ def bind(device: str, persistent: bool, wipe_ok: str | None) -> int:
 def unbind(device: str, force: bool, keep: bool) -> int:
     """nvdio unbind."""
     need_root()
+    gone = disks.full_address(device)
+    if gone and not disks.pci(gone).is_dir() and not keep and persist.forget(gone):
+        print(f"{gone}: no longer bound at boot; there is no such device now")
+        return 0
     target = find(device)
     if target.driver != "nvdio" and target.override != "nvdio" and not persist.is_kept(target.address):
         raise Failure(f"{target.address}: not bound to nvdio (driver: {target.driver or 'none'})")
@@ -268,7 +272,13 @@ def settled(address: str) -> Controller:
 
 def restore_one(address: str) -> str:
     """Binds what is to be bound at boot. Returns what there is to say."""
-    serial = persist.serial_of(address)
+    try:
+        serial = persist.serial_of(address)
+    except Failure:
+        # Udev has kept it from nvme already.
+        if persist.is_kept(address) and not driver_of(address):
+            give_back(address)
+        raise
     if not disks.pci(address).is_dir():
         raise NoDevice(f"{address}: the disk with serial number {serial} is not there")
     load("nvdio")
@@ -296,7 +306,7 @@ def restore(address: str | None) -> int:
     need_root()
     syslog.openlog("nvdio", 0, syslog.LOG_DAEMON)
     status = 0
-    for one in [address] if address else persist.kept():
+    for one in [disks.full_address(address) or address] if address else persist.kept():
         try:
             line = restore_one(one)
             print(line)

@@ -161,6 +161,12 @@ def is_named(candidate: Controller, name: str) -> bool:
     return name in [candidate.name, *(d.name for d in candidate.disks), *chars]
 
 
+def full_address(text: str) -> str:
+    """An address with its domain, or "" if it is none."""
+    match = ADDRESS.fullmatch(text)
+    return f"{match[1] or '0000'}:{match[2]}".lower() if match else ""
+
+
 def node_name(path: str) -> str:
     """What the kernel calls a device file, whatever its name is."""
     try:
@@ -176,9 +182,8 @@ def node_name(path: str) -> str:
 def find(device: str) -> Controller:
     """The controller that the user means: by address, node or serial number."""
     everything = controllers()
-    match = ADDRESS.fullmatch(device)
-    if match:
-        address = f"{match[1] or '0000'}:{match[2]}".lower()
+    address = full_address(device)
+    if address:
         found = [c for c in everything if c.address == address]
         if not found and pci(address).is_dir():
             raise NoDevice(f"{address}: not an NVMe controller")

@@ -6,17 +6,21 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 from tap import equal, finish, ok
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 
-from nvdiolib import disks, errors, hist, latency, listing, persist, stat, uses  # noqa: E402
+from nvdiolib import binding, disks, errors, hist, latency, listing, persist, stat, uses  # noqa: E402
 
 
 def put(path: Path, **attributes: object) -> Path:
@@ -120,6 +124,168 @@ def test_persist() -> None:
     equal((persist.kept(), persist.serial_of("0000:03:00.0")), (["0000:03:00.0"], "own"), "kept")
 
 
+class Kernel:
+    """One controller that can be bound, without a driver, and what the kernel does with it."""
+
+    ADDRESS = "0000:05:00.0"
+
+    def __init__(self, top: Path) -> None:
+        self.probes: list[str] = []
+        put(top / "sys/bus/pci/drivers/nvdio")
+        put(top / "sys/bus/pci/drivers/nvme")
+        self.place = put(top / "sys/bus/pci/devices" / self.ADDRESS,
+                         **{"class": "0x010802", "driver_override": "(null)", "numa_node": -1})
+        put(top / "sys/class/block/nvme5n1", size=8, nsid=1)
+        put(self.place / "of-nvme/nvme5/nvme5n1")
+        for nsid in 1, 2:
+            put(self.place / f"of-nvdio/nvdio5/nvdio5n{nsid}", nsid=nsid, size=8)
+            (put(top / "dev") / f"nvdio5n{nsid}").write_bytes(bytes(4096))
+        (top / "dev/nvme5n1").write_bytes(bytes(4096))
+        for driver in "nvme", "nvdio":
+            put(self.place / f"of-{driver}/{driver}5", serial="S", model="M")
+        put(top / "proc/self/ns", mnt="")
+        put(top / "proc/self", mountinfo="")
+
+    def write(self, path: Path, text: str) -> None:
+        """Instead of binding.write()."""
+        if path.name == "driver_override":
+            path.write_text(text.strip() or "(null)")
+        elif path.name == "unbind":
+            driver = disks.driver_of(text)
+            (self.place / "driver").unlink()
+            (self.place / driver).unlink()
+        elif not disks.driver_of(text):
+            driver = disks.controller(text).override or "nvme"
+            self.probes.append(driver)
+            (self.place / "driver").symlink_to(disks.SYS / "bus/pci/drivers" / driver)
+            (self.place / driver).symlink_to(self.place / f"of-{driver}")
+
+    def state(self) -> tuple[str, str]:
+        """Driver and override."""
+        now = disks.controller(self.ADDRESS)
+        return now.driver, now.override
+
+
+@contextlib.contextmanager
+def kernel(*, driver: str = "nvme", written: str = "") -> Iterator[Kernel]:
+    """With a driver that has the controller, and the disk on which there is something."""
+    with contextlib.ExitStack() as stack:
+        top = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        one = Kernel(top)
+        for module, name, what in (
+                (disks, "SYS", top / "sys"), (disks, "DEV", top / "dev"), (uses, "PROC", top / "proc"),
+                (persist, "PLACE", top / "etc"), (binding, "PATIENCE", 0.1), (binding, "write", one.write),
+                (binding, "need_root", lambda: None), (persist, "need_rule", lambda: None),
+                (uses, "signatures",
+                 lambda name, path: [uses.Use("signature", name, "x")] * (name == written))):
+            stack.enter_context(mock.patch.object(module, name, what))
+        if driver:
+            put(top / "sys/bus/pci/drivers" / driver)
+            binding.set_override(one.ADDRESS, driver if driver != "nvme" else "")
+            binding.probe(one.ADDRESS)
+        yield one
+
+
+def ends(call: Callable[..., object], *args: object) -> tuple[int, str]:
+    """Exit status, and all that it says."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        try:
+            return int(str(call(*args) or 0)), text.getvalue()
+        except errors.Failure as failure:
+            return failure.status, "\n".join(failure.lines)
+
+
+def test_bind_unseen() -> None:
+    with kernel(written="nvdio5n1") as k:
+        equal((ends(binding.bind, "S", False, None)[0], k.state()), (0, ("nvdio", "nvdio")),
+              "bind: nvme has shown it, and it was looked at")
+        ends(binding.unbind, "S", False, False)
+        equal(k.state(), ("nvme", ""), "unbind")
+    with kernel(written="nvdio5n2") as k:
+        status, said = ends(binding.bind, "S", False, None)
+        equal((status, k.state()), (3, ("nvme", "")), "bind: not with data on a disk that nvme does not show")
+        ok("/dev/nvdio5n2 has x" in said and "--wipe-ok S" in said, "bind: which disk it is")
+        equal(ends(binding.bind, "S", False, "S")[0], 0, "bind: with --wipe-ok")
+    with kernel(written="nvdio5n1") as k:
+        (k.place / "of-nvme/nvme5").rename(k.place / "later")
+        equal((ends(binding.bind, k.ADDRESS, False, None)[0], k.state()), (3, ("nvme", "")),
+              "bind: not while nvme looks for disks, with data on one")
+        equal((ends(binding.bind, k.ADDRESS, False, "other")[0], k.state()), (3, ("nvme", "")),
+              "bind: nor with another serial number")
+
+
+def test_bind_loaded() -> None:
+    """Loading binds what has an override."""
+    def load(module: str) -> None:
+        for address in sorted(p.name for p in (disks.SYS / "bus/pci/devices").iterdir()):
+            if disks.controller(address).override == module and not disks.driver_of(address):
+                binding.probe(address)
+
+    with kernel(driver="", written="nvdio5n1") as k, mock.patch.object(binding, "load", load):
+        binding.set_override(k.ADDRESS, "nvdio")
+        equal((ends(binding.bind, k.ADDRESS, False, None)[0], k.state()), (3, ("", "nvdio")),
+              "bind: loading has bound it, with data on it")
+        put(persist.PLACE, **{k.ADDRESS: "serial=other"})
+        ends(binding.load_checked, "0000:06:00.0")
+        equal(k.state(), ("nvme", ""), "bind: loading for one binds no other disk than that which is kept")
+    with kernel(driver="nvdio") as k:
+        put(persist.PLACE, **{k.ADDRESS: "serial=other"})
+        (k.place / "of-nvdio/nvdio5").rename(k.place / "later")
+        # The probe ends while restore waits.
+        later = threading.Timer(0.3, lambda: (k.place / "later").rename(k.place / "of-nvdio/nvdio5"))
+        later.start()
+        status = ends(binding.restore, k.ADDRESS)[0]
+        later.join()
+        equal((status, k.state()), (1, ("nvme", "")), "restore: another disk, that is being bound just now")
+
+
+def test_bind_interrupted() -> None:
+    with kernel() as k:
+        def interrupted(path: Path, text: str) -> None:
+            k.write(path, text)
+            if path.name == "unbind" and not k.probes[1:]:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with mock.patch.object(binding, "write", interrupted):
+            equal((ends(binding.bind, "S", True, None)[0], k.state(), persist.kept()),
+                  (130, ("nvme", ""), []), "bind: a signal in the middle")
+        with mock.patch.object(binding, "check", side_effect=OSError):
+            with contextlib.suppress(OSError):
+                ends(binding.bind, "S", False, None)
+            equal(k.state(), ("nvme", ""), "bind: whatever else goes wrong")
+        with mock.patch.object(persist, "keep", side_effect=errors.Failure("full")):
+            equal((ends(binding.bind, "S", True, None)[0], k.state()), (1, ("nvme", "")),
+                  "bind --persist: not without the file")
+
+
+def test_bind_no_serial() -> None:
+    with kernel(driver="", written="nvdio5n1") as k:
+        equal(ends(binding.bind, "", False, "")[0], 4, "bind: an empty name is nobody's")
+        put(k.place / "of-nvdio/nvdio5", serial="")
+        equal((ends(binding.bind, k.ADDRESS, False, "x")[0], k.state()), (3, ("", "")),
+              "bind: --wipe-ok of a disk without a serial number")
+        ok("--wipe-ok 0000:05:00.0 binds" in ends(binding.bind, k.ADDRESS, False, None)[1],
+           "bind: what to give")
+        equal(ends(binding.bind, k.ADDRESS, False, k.ADDRESS)[0], 0, "bind: its address")
+    with kernel() as k:
+        numbers = put(disks.SYS / "dev/char")
+        equal(ends(binding.bind, str(disks.DEV / "nvme5n1"), False, None),
+              (4, f"{disks.DEV}/nvme5n1: not a device"), "bind: a file that is called like a node")
+        (numbers / "1:3").symlink_to(k.place / "nvme/nvme5")
+        equal(ends(binding.bind, "/dev/null", False, None)[0], 0, "bind: a node by its number")
+
+
+def test_kept() -> None:
+    with kernel(driver="") as k:
+        put(persist.PLACE, **{k.ADDRESS: "", "0000:07:00.0": "serial=gone"})
+        binding.set_override(k.ADDRESS, "nvdio")
+        equal((ends(binding.restore, "05:00.0")[0], k.state()), (1, ("nvme", "")),
+              "restore: a file without a serial number keeps no disk from nvme")
+        equal((ends(binding.unbind, "07:00.0", False, False)[0], persist.kept()), (0, [k.ADDRESS]),
+              "unbind: what is kept and is gone")
+
+
 def kernel_file(*counts: tuple[int, int, int]) -> bytes:
     """A histogram file in which (stage and direction, bucket) have some."""
     words = [0] * (12 * 145)
@@ -185,6 +351,11 @@ with tempfile.TemporaryDirectory() as directory:
     disks.SYS, uses.PROC = Path(directory) / "sys", Path(directory) / "proc"
     persist.PLACE = Path(directory) / "etc"
     test_persist()
+    test_bind_unseen()
+    test_bind_loaded()
+    test_bind_interrupted()
+    test_bind_no_serial()
+    test_kept()
     test_disks()
     test_find()
     test_uses()

@@ -4,21 +4,25 @@
 import contextlib
 import errno
 import os
+import shlex
 import subprocess
 import sys
 import syslog
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from . import disks, persist, uses
+from . import disks, persist, stop, uses
 from .disks import Controller, controller, driver_of, find
-from .errors import FAILED, Failure, NoDevice, Refused
+from .errors import FAILED, Failure, Interrupted, NoDevice, Refused
 from .listing import size_text
 from .uses import Use
 
 # Seconds: nodes are made by devtmpfs and udev, and nvme looks for its namespaces in the background.
 PATIENCE = 10.0
+# A controller may take long to become ready.
+PROBE = 60.0
 
 
 def write(path: Path, text: str) -> None:
@@ -33,9 +37,9 @@ def write(path: Path, text: str) -> None:
         raise Failure(f"{path}: {error.strerror}") from None
 
 
-def wait_for(condition: Callable[[], bool]) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float | None = None) -> bool:
     """Does it hold before long?"""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + (PATIENCE if seconds is None else seconds)
     while not condition():
         if time.monotonic() > end:
             return False
@@ -125,39 +129,50 @@ def need_free(target: Controller, busy: list[Use], wipe_ok: bool) -> None:
     written = [] if wipe_ok else [u for d in target.disks for u in uses.disk_signatures(d)]
     if not used and not written:
         return
-    hint = f"--wipe-ok {target.serial} binds it all the same, and wipes nothing by itself"
+    known = shlex.quote(target.serial or target.address)
+    hint = f"--wipe-ok {known} binds it all the same, and wipes nothing by itself"
     raise Refused(*(f"{target.address}: {u}" for u in dict.fromkeys(used + written)),
                   *([f"{target.address}: {hint}"] if not used else []))
 
 
 def need_serial(target: Controller, wipe_ok: str | None) -> None:
-    """What --wipe-ok repeats is the serial number. Of a disk without a driver it shows later."""
-    if wipe_ok is not None and target.serial and wipe_ok != target.serial:
-        raise Refused(f"{target.address}: --wipe-ok {wipe_ok}: the serial number is {target.serial}")
+    """What --wipe-ok repeats is the serial number, or the address of a disk that has none."""
+    known = target.serial or target.address
+    if wipe_ok is not None and wipe_ok != known:
+        why = "the serial number is" if target.serial else "it has no serial number; give"
+        raise Refused(f"{target.address}: --wipe-ok {wipe_ok}: {why} {known}")
 
 
-def move(target: Controller, wipe_ok: str | None) -> None:
-    """From nvme, or from no driver, to nvdio. On failure all is as it was before."""
+def move(target: Controller, wipe_ok: str | None, persistent: bool = False) -> None:
+    """From nvme, or from no driver, to nvdio; for good, if wanted. On failure all is as it was
+    before. A signal waits, and is a failure."""
     address, before = target.address, target.override
     reasons: list[Use] = []
     with exclusively(target, reasons):
         need_free(target, reasons, wipe_ok is not None)
-        set_override(address, "nvdio")
-        try:
-            release(address)
-            probe(address)
-            check(target, wipe_ok)
-        except Failure:
-            if target.driver:
-                give_back(address)
-            else:
-                set_override(address, before)
+        with stop.by_signal() as stopped:
+            try:
+                set_override(address, "nvdio")
                 release(address)
-            raise
+                probe(address)
+                check(target, wipe_ok)
+                if stopped.pending():
+                    raise Interrupted(f"{address}: interrupted; nothing was changed")
+                if persistent:
+                    bound = controller(address)
+                    persist.keep(address, bound.serial, bound.model)
+            except BaseException:
+                if target.driver:
+                    give_back(address)
+                else:
+                    set_override(address, before)
+                    release(address)
+                raise
 
 
 def check(target: Controller, wipe_ok: str | None) -> None:
-    """What nvdio has bound is what was meant, and, of a disk that had no driver, nothing is on it."""
+    """What nvdio has bound is what was meant, and nothing is on what could not be looked at before:
+    without a driver, while nvme had not found all, or because nvme has no block device for it."""
     address = target.address
     wait_for(lambda: bool(driver_of(address)))
     if driver_of(address) != "nvdio":
@@ -166,9 +181,24 @@ def check(target: Controller, wipe_ok: str | None) -> None:
     if target.serial and now.serial != target.serial:
         raise Failure(f"{address}: it has serial number {now.serial}, not {target.serial}; it was given back")
     wait_for(lambda: all((disks.DEV / d.name).exists() for d in now.disks))
-    if not target.driver:
+    seen = {d.nsid for d in target.disks} if target.serial else set()
+    unseen = [d for d in now.disks if d.nsid not in seen]
+    if unseen or not target.serial:
         need_serial(now, wipe_ok)
-        need_free(now, [], wipe_ok is not None)
+        need_free(replace(now, disks=unseen), [], wipe_ok is not None)
+
+
+def load_checked(address: str) -> None:
+    """Loads nvdio. It binds what has an override at once; of the disks that are kept, other than
+    this one, it must be the right one."""
+    others = [a for a in persist.kept() if a != address and disks.pci(a).is_dir() and not driver_of(a)]
+    load("nvdio")
+    for other in others:
+        if driver_of(other) == "nvdio":
+            try:
+                restore_one(other)
+            except Failure as failure:
+                print(*failure.lines, sep="\n", file=sys.stderr)
 
 
 def told(target: Controller) -> str:
@@ -184,17 +214,17 @@ def bind(device: str, persistent: bool, wipe_ok: str | None) -> int:
     target = find(device)
     if target.driver not in ("", "nvme", "nvdio"):
         raise Refused(f"{target.address}: the driver {target.driver} has it: unbind it from that first")
-    need_serial(target, wipe_ok)
+    if target.serial:
+        # Otherwise it shows when nvdio has it.
+        need_serial(target, wipe_ok)
     if persistent:
         persist.need_rule()
     if target.driver != "nvdio":
-        load("nvdio")
-        # Loading has bound what had an override already.
-        target = controller(target.address) if target.driver != driver_of(target.address) else target
-    if target.driver != "nvdio":
-        move(target, wipe_ok)
+        load_checked(target.address)
+        # Loading may have bound it, by its override: that is not what was checked.
+        move(target, wipe_ok, persistent)
     bound = controller(target.address)
-    if persistent:
+    if persistent and target.driver == "nvdio":
         persist.keep(bound.address, bound.serial, bound.model)
     print(told(bound))
     print(f"undo: nvdio unbind {bound.address}")
@@ -204,6 +234,10 @@ def bind(device: str, persistent: bool, wipe_ok: str | None) -> int:
 def unbind(device: str, force: bool, keep: bool) -> int:
     """nvdio unbind."""
     need_root()
+    gone = disks.full_address(device)
+    if gone and not disks.pci(gone).is_dir() and not keep and persist.forget(gone):
+        print(f"{gone}: no longer bound at boot; there is no such device now")
+        return 0
     target = find(device)
     if target.driver != "nvdio" and target.override != "nvdio" and not persist.is_kept(target.address):
         raise Failure(f"{target.address}: not bound to nvdio (driver: {target.driver or 'none'})")
@@ -215,10 +249,12 @@ def unbind(device: str, force: bool, keep: bool) -> int:
     if not keep and persist.forget(target.address):
         print(f"{target.address}: no longer bound at boot")
     if target.driver in ("nvdio", ""):
-        give_back(target.address)
-        wait_for(lambda: bool(driver_of(target.address)) and bool(controller(target.address).disks or
-                                                                  not target.disks))
-    else:
+        with stop.by_signal():
+            give_back(target.address)
+        # All of them: who binds it again at once wants them looked at.
+        wait_for(lambda: bool(driver_of(target.address)) and
+                 len(controller(target.address).disks) >= len(target.disks))
+    elif target.override == "nvdio":
         set_override(target.address, "")
     print(told(controller(target.address)))
     if not driver_of(target.address):
@@ -226,26 +262,42 @@ def unbind(device: str, force: bool, keep: bool) -> int:
     return 0
 
 
+def settled(address: str) -> Controller:
+    """A controller that nvdio is not just about to bind: whoever else has loaded the module, or has
+    called "restore" as well. The driver shows before it knows anything."""
+    wait_for(lambda: driver_of(address) != "nvdio" or
+             any((disks.pci(address) / "nvdio").glob("nvdio*/serial")), PROBE)
+    return controller(address)
+
+
 def restore_one(address: str) -> str:
     """Binds what is to be bound at boot. Returns what there is to say."""
-    serial = persist.serial_of(address)
+    try:
+        serial = persist.serial_of(address)
+    except Failure:
+        # Udev has kept it from nvme already.
+        if persist.is_kept(address) and not driver_of(address):
+            give_back(address)
+        raise
     if not disks.pci(address).is_dir():
         raise NoDevice(f"{address}: the disk with serial number {serial} is not there")
     load("nvdio")
-    if not driver_of(address):
-        # The serial number of a disk without a driver is known when nvdio has it.
-        set_override(address, "nvdio")
-        probe(address)
-    target = controller(address)
-    if target.driver not in ("", "nvme", "nvdio"):
-        raise Refused(f"{address}: the driver {target.driver} has it")
-    if target.serial and target.serial != serial:
-        give_back(address)
-        raise Failure(f"{address}: serial number {target.serial}, not {serial}: another disk; left to nvme")
+    with stop.by_signal():
+        if not driver_of(address):
+            # The serial number of a disk without a driver is known when nvdio has it.
+            set_override(address, "nvdio")
+            probe(address)
+        target = settled(address)
+        if target.driver not in ("", "nvme", "nvdio"):
+            raise Refused(f"{address}: the driver {target.driver} has it")
+        if target.serial != serial and (target.serial or target.driver == "nvdio"):
+            give_back(address)
+            raise Failure(f"{address}: serial number {target.serial or 'unknown'}, not {serial}: another "
+                          "disk; left to nvme")
     target.serial = serial
     if target.driver != "nvdio":
         # What is on the disk is nvdio's business since it was bound for good. What uses it is not.
-        move(target, serial)
+        move(target, serial or address)
     return told(controller(address))
 
 
@@ -254,12 +306,14 @@ def restore(address: str | None) -> int:
     need_root()
     syslog.openlog("nvdio", 0, syslog.LOG_DAEMON)
     status = 0
-    for one in [address] if address else persist.kept():
+    for one in [disks.full_address(address) or address] if address else persist.kept():
         try:
             line = restore_one(one)
             print(line)
             syslog.syslog(syslog.LOG_INFO, line)
         except Failure as failure:
+            if isinstance(failure, Interrupted):
+                raise
             status = failure.status if address else FAILED
             for line in failure.lines:
                 print(f"nvdio restore: {line}", file=sys.stderr)

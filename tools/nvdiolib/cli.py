@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import binding, latency, listing, regs, stat
-from .errors import FAILED, USAGE, Failure
+from .errors import FAILED, INTERRUPTED, USAGE, Failure
 
 DEVICE = "PCI address (0000:03:00.0), node (/dev/nvme0n1, /dev/nvdio0n1, a controller's) or serial number"
 EPILOG = """\
 exit status: 0 done; 1 failed; 2 wrong arguments; 3 refused, because a disk is in use or has data
-on it (nothing was changed); 4 no such device, or more than one. See nvdio(8)."""
+on it (nothing was changed); 4 no such device, or more than one; 130 interrupted. See nvdio(8)."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -155,4 +155,4 @@ def main(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """NVMe controllers of this machine and their namespaces, as sysfs shows them."""
 
+import os
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,9 +89,11 @@ def driver_of(address: str) -> str:
 
 def children(path: Path, pattern: str) -> list[Path]:
     """Directories whose whole name matches, in the order of their numbers."""
-    if not path.is_dir():
+    try:
+        found = [p for p in path.iterdir() if re.fullmatch(pattern, p.name)]
+    except OSError:
+        # It may just have gone.
         return []
-    found = [p for p in path.iterdir() if re.fullmatch(pattern, p.name)]
     return sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
 
 
@@ -157,25 +161,39 @@ def is_named(candidate: Controller, name: str) -> bool:
     return name in [candidate.name, *(d.name for d in candidate.disks), *chars]
 
 
+def full_address(text: str) -> str:
+    """An address with its domain, or "" if it is none."""
+    match = ADDRESS.fullmatch(text)
+    return f"{match[1] or '0000'}:{match[2]}".lower() if match else ""
+
+
+def node_name(path: str) -> str:
+    """What the kernel calls a device file, whatever its name is."""
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise NoDevice(f"{path}: {error.strerror}") from None
+    if not stat.S_ISBLK(found.st_mode) and not stat.S_ISCHR(found.st_mode):
+        raise NoDevice(f"{path}: not a device")
+    kind = "block" if stat.S_ISBLK(found.st_mode) else "char"
+    return (SYS / "dev" / kind / f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}").resolve().name
+
+
 def find(device: str) -> Controller:
     """The controller that the user means: by address, node or serial number."""
     everything = controllers()
-    match = ADDRESS.fullmatch(device)
-    if match:
-        address = f"{match[1] or '0000'}:{match[2]}".lower()
+    address = full_address(device)
+    if address:
         found = [c for c in everything if c.address == address]
         if not found and pci(address).is_dir():
             raise NoDevice(f"{address}: not an NVMe controller")
     elif "/" in device:
-        node = Path(device)
-        if not node.exists():
-            raise NoDevice(f"{device}: no such file")
-        name = node.resolve().name
+        name = node_name(device)
         if (SYS / "class/block" / name / "partition").exists():
             raise NoDevice(f"{device}: a partition; only whole controllers are bound")
         found = [c for c in everything if is_named(c, name)]
     else:
-        found = [c for c in everything if c.serial == device]
+        found = [c for c in everything if device and c.serial == device]
     if not found:
         raise NoDevice(f"{device}: no NVMe controller with this address, node or serial number")
     if len(found) > 1:

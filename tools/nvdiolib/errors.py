@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """How a command ends that does not do what it was asked for."""
 
-FAILED, USAGE, REFUSED, NO_DEVICE = 1, 2, 3, 4
+FAILED, USAGE, REFUSED, NO_DEVICE, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 class Failure(Exception):
@@ -24,3 +24,9 @@ class NoDevice(Failure):
     """There is no such device, or more than one."""
 
     status = NO_DEVICE
+
+
+class Interrupted(Failure):
+    """By a signal. Nothing was changed."""
+
+    status = INTERRUPTED

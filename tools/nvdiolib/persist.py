@@ -49,8 +49,11 @@ def keep(address: str, serial: str, model: str) -> None:
     try:
         PLACE.mkdir(parents=True, exist_ok=True)
         new = PLACE / f".{address}.new"
-        new.write_text(f"# Written by nvdio bind --persist; nvdio unbind removes it.\n"
-                       f"serial={serial}\nmodel={model}\n", encoding="utf-8")
+        with new.open("w", encoding="utf-8") as file:
+            file.write(f"# Written by nvdio bind --persist; nvdio unbind removes it.\n"
+                       f"serial={serial}\nmodel={model}\n")
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(new, PLACE / address)
     except OSError as error:
         raise Failure(f"{PLACE / address}: {error.strerror}") from None

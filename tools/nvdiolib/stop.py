@@ -13,6 +13,10 @@ class Stop:
     def __init__(self) -> None:
         self.wanted = False
 
+    def pending(self) -> bool:
+        """Has one come that nobody has waited for?"""
+        return bool(signal.sigpending() & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
     def sleep(self, until: float | None) -> None:
         """Until this time of the monotonic clock, or a signal."""
         signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}

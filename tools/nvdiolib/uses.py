@@ -114,7 +114,9 @@ def mount_tables() -> Iterator[tuple[str, str]]:
 
 
 def mounts(nodes: Nodes) -> Iterator[Use]:
-    """File systems of these nodes, in all mount namespaces."""
+    """File systems of these nodes, in all mount namespaces: each place once, since most namespaces
+    begin as a copy of ours."""
+    seen = set()
     for table, who in mount_tables():
         for line in table.split("\n"):
             # NUMBER PARENT MAJOR:MINOR ROOT PLACE OPTIONS [...] - TYPE SOURCE OPTIONS
@@ -126,7 +128,8 @@ def mounts(nodes: Nodes) -> Iterator[Use]:
             # Some file systems (btrfs) have a number of their own.
             name = nodes.by_rdev.get((True, os.makedev(int(major), int(minor))), "") or \
                 (nodes.by_path.get(source, "") or nodes.of_file(source) if source.startswith("/") else "")
-            if name and not name.startswith("ng"):
+            if name and not name.startswith("ng") and (name, words[4]) not in seen:
+                seen.add((name, words[4]))
                 yield Use("mount", name, clean(plain(words[4])) + (f" (of {who})" if who else ""))
 
 

@@ -5,7 +5,9 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -266,6 +268,71 @@ static void says(void)
 	is(of_range.features & NVDIO_FEATURE_RING, NVDIO_FEATURE_RING, "rings");
 	is(of_range.batch_max, of_node.batch_max, "as many I/Os as by the node");
 	is(of_range.batch_len_max, of_node.batch_len_max, "as long");
+}
+
+/* ---- writes of parts of blocks ---- */
+
+#define PART 100		/* bytes at the start of each block */
+
+static atomic_bool parts_stop;
+static unsigned long parts_written;
+
+/* Reads, changes and writes back the blocks, by the node. */
+static void *parts(void *arg)
+{
+	int copy = dev_open(O_RDWR);
+	char p[PART] = { };
+
+	(void)arg;
+	for (unsigned int i = 0; !parts_stop; i++) {
+		if (pwrite(copy, p, PART, AT + i % 16 * PG) != PART)
+			bail("pwrite: %s", strerror(errno));
+		parts_written++;
+	}
+	close(copy);
+	return NULL;
+}
+
+/* What was written to the rest of a block stays, whatever is done to its first bytes. */
+static void claims_of(const struct many_way *w)
+{
+	const size_t rest = dev.lba - PART;
+	unsigned int wrong = 0;
+	pthread_t thread;
+	struct many m;
+
+	many_begin(&m, w, fd);
+	parts_stop = false;
+	parts_written = 0;
+	pthread_create(&thread, NULL, parts, NULL);
+	for (unsigned int turn = 0; turn < 150; turn++) {
+		for (unsigned int op = NVDIO_IO_WRITE; op <= NVDIO_IO_READ; op++) {
+			for (unsigned int i = 0; i < 16; i++) {
+				ios[i] = many_io(&m, op, i * PG, dev.lba, i * PG);
+				if (op == NVDIO_IO_WRITE)
+					fill(m.mem + i * PG, dev.lba, turn, i * PG);
+			}
+			if (op == NVDIO_IO_READ) {
+				usleep(below(&t_seed, 1000));
+				memset(m.mem, 0, 16 * PG);
+			}
+			if (many_send(&m, ios, 16, res))
+				bail("%s", w->name);
+		}
+		for (unsigned int i = 0; i < 16; i++)
+			wrong += differs(m.mem + i * PG + PART, rest, turn, i * PG + PART) >= 0;
+	}
+	parts_stop = true;
+	pthread_join(thread, NULL);
+	ok(parts_written > 50, "%s: %lu writes of parts of blocks", w->name, parts_written);
+	is(wrong, 0, "%s: none has brought back what was there before", w->name);
+	many_end(&m);
+}
+
+static void claims(void)
+{
+	claims_of(&many_batch);
+	claims_of(&many_ring);
 }
 
 /* ---- maps ---- */
@@ -582,6 +649,7 @@ static const struct t_case cases[] = {
 	{ "edges", edges },
 	{ "random_runs", random_runs },
 	{ "rights", rights },
+	{ "claims", claims },
 	{ "maps", maps },
 	{ "outlives", outlives },
 	{ "closed", closed },

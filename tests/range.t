@@ -10,8 +10,8 @@ programs
 blocks4k=logical_block_size=4096,physical_block_size=4096
 guest "latest, strict IOMMU, 4096-byte blocks" --kernel latest --iommu strict --modargs poll_queues=1 \
 	--nvme '' --ns size=64M,$blocks4k --run "tests/guest/io $bin /dev/nvdio0n1 range rangemany rangelife"
-guest "6.12, a namespace that changes" --kernel 6.12 --append page_poison=1 --vfu '' \
-	--run "tests/guest/io $bin /dev/nvdio0n1 'range -t edges -t rights -t ways_copy' rangesize"
+guest "6.12, a namespace that changes, few tags" --kernel 6.12 --append page_poison=1 --modargs io_queue_depth=17 --vfu '' \
+	--run "tests/guest/io $bin /dev/nvdio0n1 'range -t edges -t rights -t ways_copy' 'rangemany -t edges -t random_runs -t claims' rangesize"
 if full; then
 	guest "6.12" --kernel 6.12 --append page_poison=1 --nvme '' --ns size=64M \
 		--run "tests/guest/io $bin /dev/nvdio0n1 range rangemany rangelife"

@@ -28,6 +28,7 @@ struct many {
 	int fd;
 	struct own own;
 	struct io_uring ring;
+	unsigned int most;		/* I/Os of a batch */
 	uint32_t map;
 	char *mem;
 };
@@ -62,8 +63,12 @@ static inline uint32_t many_map(int fd, char *mem, size_t len, uint32_t flags)
 
 static inline void many_begin(struct many *m, const struct many_way *w, int fd)
 {
+	struct nvdio_info info;
 	struct iovec iov;
 
+	if (ioctl(fd, NVDIO_IOC_INFO, &info))
+		bail("NVDIO_IOC_INFO: %s", strerror(errno));
+	m->most = info.batch_max;
 	m->w = w;
 	m->fd = fd;
 	/* What is registered has to be contiguous. */
@@ -134,17 +139,11 @@ static inline long many_own(struct own *r, struct nvdio_io *ios, unsigned int nr
 	return 0;
 }
 
-/*
- * Carry out @nr I/Os; @res is set to the result of each.
- * Return: 0; or -errno, if the call has failed.
- */
-static inline long many_send(struct many *m, struct nvdio_io *ios, unsigned int nr, int *res)
+static inline long many_batched(struct many *m, struct nvdio_io *ios, unsigned int nr, int *res)
 {
 	struct nvdio_result results[MANY_MAX] = { };
 	int good = 0, ret;
 
-	if (m->w->own)
-		return many_own(&m->own, ios, nr, res);
 	ret = batch(&m->ring, m->fd, ios, nr, results, NVDIO_BATCH_ALL_RESULTS, m->w->fixed);
 	for (unsigned int i = 0; ret >= 0 && i < nr; i++) {
 		res[i] = results[i].res;
@@ -153,6 +152,23 @@ static inline long many_send(struct many *m, struct nvdio_io *ios, unsigned int 
 	if (ret >= 0 && ret != good)
 		bail("a batch says that %d have succeeded, its results %d", ret, good);
 	return ret < 0 ? ret : 0;
+}
+
+/*
+ * Carry out @nr I/Os, in as few calls as can be; @res is set to the result of each.
+ * Return: 0; or -errno, if a call has failed.
+ */
+static inline long many_send(struct many *m, struct nvdio_io *ios, unsigned int nr, int *res)
+{
+	long ret = 0;
+
+	if (m->w->own)
+		return many_own(&m->own, ios, nr, res);
+	for (unsigned int n; nr && !ret; nr -= n, ios += n, res += n) {
+		n = nr < m->most ? nr : m->most;
+		ret = many_batched(m, ios, n, res);
+	}
+	return ret;
 }
 
 /* Carry out one. Return: its result, or that of the call. */

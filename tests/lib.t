@@ -60,7 +60,7 @@ for name in nvdio_mem nvdio_done; do
 	tap_ok $? "struct $name is in a page as in the header"
 done
 
-all='queues -t contents -t threads -t errors -t opens -t full -t closes -t undisturbed -t wrong_thread -t forbidden -t gone'
+all='queues -t contents -t threads -t errors -t opens -t by_range -t full -t closes -t undisturbed -t wrong_thread -t forbidden -t gone'
 # On one CPU: what io_uring does when it is closed
 # comes while something else waits.
 for kernel in $(kernels 6.12); do

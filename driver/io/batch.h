@@ -48,13 +48,17 @@ static inline u32 nvdio_batch_most(const struct nvdio_ctrl *ctrl)
 
 /* The parts of @run that are the same for batches and rings. */
 static __always_inline void nvdio_batch_init(struct nvdio_batch_run *run,
-					     struct nvdio_ns *ns, fmode_t mode,
+					     struct nvdio_ns *ns,
+					     const struct nvdio_span *span,
+					     const struct file *file,
+					     fmode_t mode,
 					     struct nvdio_queue *q)
 {
 	run->ns = ns;
 	run->q = q;
 	run->mode = mode;
-	run->span = NULL;
+	run->file = file;
+	run->span = span;
 	run->sent = 0;
 	run->bad = 0;
 	run->done = 0;
@@ -67,18 +71,20 @@ static __always_inline void nvdio_batch_init(struct nvdio_batch_run *run,
  * nvdio_batch_begin() - begin a batch
  * @run: filled in, except for the chunk
  * @ns: namespace
- * @file: open node
+ * @span: what of it @file reaches, stays as long as @run; NULL: all, as it is a node
+ * @file: open node or range
  * @q: queue
  * @op: batch, with @end and @results; stays until it has ended
  * @nr: number of I/Os, 1 to nvdio_batch_most()
  * @nowait: nothing is sent unless there are tags for all of them
  *
- * The caller may set @span, and @registered.
+ * The caller may set @registered.
  *
  * Context: any.
  */
 static __always_inline void nvdio_batch_begin(struct nvdio_batch_run *run,
 					      struct nvdio_ns *ns,
+					      const struct nvdio_span *span,
 					      const struct file *file,
 					      struct nvdio_queue *q,
 					      struct nvdio_batch_op *op, u32 nr,
@@ -91,7 +97,7 @@ static __always_inline void nvdio_batch_begin(struct nvdio_batch_run *run,
 	op->failed = false;
 	op->lost = false;
 
-	nvdio_batch_init(run, ns, file->f_mode, q);
+	nvdio_batch_init(run, ns, span, file, file->f_mode, q);
 	run->op = op;
 	run->owner = op;
 	run->flags = NVDIO_REQ_COUNTED;
@@ -102,22 +108,25 @@ static __always_inline void nvdio_batch_begin(struct nvdio_batch_run *run,
  * nvdio_batch_begin_ring() - begin to send I/Os of a ring
  * @run: filled in, except for the chunk
  * @ns: namespace
+ * @span: as for nvdio_batch_begin()
+ * @file: likewise
  * @mode: what may be done
  * @q: queue
  * @ring: struct nvdio_ring; stays until all has ended that is sent
  *
- * Each ends by itself (io/ring_end.h), so that there is no nvdio_batch_sent(). The
- * caller may set @span.
+ * Each ends by itself (io/ring_end.h), so that there is no nvdio_batch_sent().
  *
  * Context: any.
  */
 static __always_inline void nvdio_batch_begin_ring(struct nvdio_batch_run *run,
 						   struct nvdio_ns *ns,
+						   const struct nvdio_span *span,
+						   const struct file *file,
 						   fmode_t mode,
 						   struct nvdio_queue *q,
 						   void *ring)
 {
-	nvdio_batch_init(run, ns, mode, q);
+	nvdio_batch_init(run, ns, span, file, mode, q);
 	run->op = NULL;
 	run->owner = ring;
 	run->flags = NVDIO_REQ_RING;

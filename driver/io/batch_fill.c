@@ -31,8 +31,8 @@ static int batch_mapped(const struct nvdio_batch_run *run,
 {
 	if (io->len > run->ns->map_max)
 		return -EINVAL;
-	return nvdio_map_find_id(run->q, io->map, io->addr, io->len, !write,
-				 mapped);
+	return nvdio_map_find_id(run->q, run->span ? run->file : NULL, io->map,
+				 io->addr, io->len, !write, mapped);
 }
 
 /*

@@ -227,7 +227,8 @@ static __always_inline bool batch_look(const struct nvdio_batch_run *run,
 	if (ring || id != NVDIO_MAP_RING_BUF) {
 		map = nvdio_map_find(run->q, id);
 		if (!map || map->flags & NVDIO_MAP_READ_ONLY ||
-		    hold->ns->map_max < NVDIO_MPS)
+		    hold->ns->map_max < NVDIO_MPS ||
+		    !nvdio_batch_is_own(run, map))
 			return false;
 		bytes = (u64)nvdio_map_pages(map) << PAGE_SHIFT;
 		flags |= NVDIO_REQ_MAPPED;

@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 #include "pure/range.h"
+#include "core/map.h"
 #include "core/ns.h"
 #include "uapi/nvdio.h"
 
@@ -43,7 +44,9 @@ struct nvdio_batch_mem {
  * @owner: @op, or the ring
  * @flags: NVDIO_REQ_COUNTED, or NVDIO_REQ_RING
  * @mode: FMODE_READ and FMODE_WRITE, as far as its descriptors may
- * @span: what of the namespace they reach, and count from; NULL: all
+ * @file: open node or range; only compared
+ * @span: what of the namespace they reach, and count from; NULL: all, as @file is a
+ *	node. Else maps that others share are for them only if added through @file
  * @want: number of tags that there have to be before the first I/O is sent, or 0
  * @sent: number of commands sent
  * @bad: number of descriptors that failed before they were sent
@@ -66,6 +69,7 @@ struct nvdio_batch_run {
 	void *owner;
 	unsigned int flags;
 	fmode_t mode;
+	const struct file *file;
 	const struct nvdio_span *span;
 	u32 want;
 	u32 sent;
@@ -93,6 +97,21 @@ static inline void nvdio_batch_fail(struct nvdio_batch_run *run, u32 i, int err)
 	run->failed |= 1U << i;
 	run->err[i] = err;
 	run->bad++;
+}
+
+/**
+ * nvdio_batch_is_own() - may descriptors use a map?
+ * @run: batch
+ * @map: map that the caller may use through a node
+ *
+ * Context: task.
+ * Return: false if it does not exist for them (nvdio_map_is_own()).
+ */
+static __always_inline bool
+nvdio_batch_is_own(const struct nvdio_batch_run *run,
+		   const struct nvdio_map *map)
+{
+	return likely(!run->span) || nvdio_map_is_own(map, run->file);
 }
 
 /**

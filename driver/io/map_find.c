@@ -337,6 +337,8 @@ struct nvdio_map *nvdio_map_find(const struct nvdio_queue *q, u32 id)
 /**
  * nvdio_map_find_id() - find memory by the identifier of its map
  * @q: queue of the map's controller
+ * @range: range that the caller has in place of a node, for which maps of others do
+ *	not exist that were not added through it; or NULL
  * @id: identifier, of user space
  * @offset: bytes from the start of the map
  * @len: bytes, more than 0
@@ -350,13 +352,15 @@ struct nvdio_map *nvdio_map_find(const struct nvdio_queue *q, u32 id)
  * -EINVAL if the memory is not in the map, or not dword aligned; -EACCES for a Read
  * into memory that is for Writes only.
  */
-int nvdio_map_find_id(const struct nvdio_queue *q, u32 id, u64 offset, u64 len,
-		      bool dest, struct nvdio_mapped *mapped)
+int nvdio_map_find_id(const struct nvdio_queue *q, const struct file *range,
+		      u32 id, u64 offset, u64 len, bool dest,
+		      struct nvdio_mapped *mapped)
 {
 	struct nvdio_map *map = nvdio_map_find(q, id);
 	u64 size;
 
-	if (!map)
+	/* Of maps of others not even their size is told. */
+	if (!map || (range && !nvdio_map_is_own(map, range)))
 		return -ENOENT;
 	size = (u64)nvdio_map_pages(map) << PAGE_SHIFT;
 	if (offset & NVDIO_DMA_MASK || offset >= size || len > size - offset)

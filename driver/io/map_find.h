@@ -33,8 +33,9 @@ struct nvdio_mapped {
 	u64 offset;
 };
 
-int nvdio_map_find_id(const struct nvdio_queue *q, u32 id, u64 offset, u64 len,
-		      bool dest, struct nvdio_mapped *mapped);
+int nvdio_map_find_id(const struct nvdio_queue *q, const struct file *range,
+		      u32 id, u64 offset, u64 len, bool dest,
+		      struct nvdio_mapped *mapped);
 struct nvdio_map *nvdio_map_find(const struct nvdio_queue *q, u32 id);
 bool nvdio_map_learn(struct nvdio_queue *q, unsigned long addr);
 bool nvdio_map_find_none(const struct nvdio_queue *q, unsigned long addr);

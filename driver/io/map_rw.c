@@ -56,7 +56,6 @@ static ssize_t rw_one(struct nvdio_ns *ns, const struct kiocb *iocb, u32 id,
 	struct nvdio_mapped mapped;
 	struct nvdio_request *req;
 	struct nvdio_sync sync;
-	struct nvdio_map *map;
 	int ret;
 
 	nvdio_sync_init(&sync, iocb);
@@ -64,13 +63,9 @@ static ssize_t rw_one(struct nvdio_ns *ns, const struct kiocb *iocb, u32 id,
 			    false);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
-	/* Of maps of others not even their size is told. */
-	map = own ? nvdio_map_find(q, id) : NULL;
-	if (own && (!map || !nvdio_map_is_own(map, iocb->ki_filp)))
-		ret = -ENOENT;
-	else	/* All that is left: nothing is moved if some of it is wrong. */
-		ret = nvdio_map_find_id(q, id, map_offset, left, !write,
-					&mapped);
+	/* All that is left: nothing is moved if some of it is wrong. */
+	ret = nvdio_map_find_id(q, own ? iocb->ki_filp : NULL, id, map_offset,
+				left, !write, &mapped);
 	if (ret) {
 		nvdio_req_abandon(q, req);
 		return ret;

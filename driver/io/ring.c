@@ -50,8 +50,9 @@ static void ring_start(struct nvdio_ring *ring)
 /**
  * nvdio_ring_create() - make a ring
  * @ns: namespace
- * @node: open node, whose rights its I/Os have. The ring has a reference, so that an
- *	exclusive opener is one until its writes have ended
+ * @span: what of it @node reaches, stays as long as that; NULL: all, as it is a node
+ * @node: open node or range, whose rights its I/Os have. The ring has a reference, so
+ *	that an exclusive opener is one until its writes have ended
  * @size: from nvdio_ring_size()
  *
  * It is for the caller's address space.
@@ -60,7 +61,9 @@ static void ring_start(struct nvdio_ring *ring)
  * Return: the ring, for nvdio_ring_close(); or ERR_PTR(): -EOPNOTSUPP where nothing can
  * be mapped, -ENOMEM.
  */
-struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, struct file *node,
+struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns,
+				     const struct nvdio_span *span,
+				     struct file *node,
 				     const struct nvdio_ring_size *size)
 {
 	struct nvdio_ring *ring;
@@ -92,6 +95,7 @@ struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, struct file *node,
 	ring->mm = current->mm;
 	mmgrab(ring->mm);
 	ring->ns = ns;
+	ring->span = span;
 	ring->node = get_file(node);
 	return ring;
 }
@@ -162,8 +166,8 @@ static void ring_send(struct nvdio_ring *ring, u32 nr)
 	const u32 stop = head + nr;
 	int ret;
 
-	nvdio_batch_begin_ring(&run, ns, ring->mode, nvdio_ns_queue(ns, false),
-			       ring);
+	nvdio_batch_begin_ring(&run, ns, ring->span, ring->node, ring->mode,
+			       nvdio_ns_queue(ns, false), ring);
 	do {
 		const u32 first = head & ring->sq_mask;
 

@@ -19,9 +19,12 @@
 #include "io/ring_end.h"
 
 struct nvdio_ns;
+struct nvdio_span;
 struct page;
 
-struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns, struct file *node,
+struct nvdio_ring *nvdio_ring_create(struct nvdio_ns *ns,
+				     const struct nvdio_span *span,
+				     struct file *node,
 				     const struct nvdio_ring_size *size);
 void nvdio_ring_close(struct nvdio_ring *ring);
 struct page *nvdio_ring_page(const struct nvdio_ring *ring, unsigned long nr);

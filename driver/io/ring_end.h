@@ -27,6 +27,7 @@
 struct file;
 struct mm_struct;
 struct nvdio_ns;
+struct nvdio_span;
 struct task_struct;
 
 /* What waits for a ring; bits of @armed of struct nvdio_ring. */
@@ -83,6 +84,8 @@ struct nvdio_ring {
 	const struct nvdio_io *sqes;
 	/** @ns: namespace, of @node */
 	struct nvdio_ns *ns;
+	/** @span: what of @ns @node reaches, of that; NULL: all, as it is a node */
+	const struct nvdio_span *span;
 	/** @node: the file that it was made from, to which it has a reference */
 	struct file *node;
 	/** @mm: the only address space that may use the ring, held by mmgrab() */

@@ -148,7 +148,7 @@ struct nvdio_range {
 
 /**
  * struct nvdio_io - one I/O of a batch, or of a ring
- * @off: where on the disk, in bytes, a multiple of the block size
+ * @off: where on the disk, or in the range, in bytes, a multiple of the block size
  * @addr: bytes from the start of the map; or, with NVDIO_MAP_RING_BUF, an address in
  *	the registered buffer; a multiple of 4
  * @len: bytes, a multiple of the block size
@@ -226,8 +226,8 @@ struct nvdio_batch {
  * @cq_off: set to where the completion array begins
  * @bytes: set to the size of the memory, for mmap() at offset 0
  *
- * On nodes of namespaces. ioctl() returns a descriptor, close-on-exec, which has the
- * rights to read and write that the node was opened with.
+ * On nodes of namespaces, and on ranges of them. ioctl() returns a descriptor,
+ * close-on-exec, which has the rights to read and write of the one it is made from.
  */
 struct nvdio_ring_create {
 	__u32 sq_entries;

@@ -311,7 +311,7 @@ const struct file_operations nvdio_range_fops = {
 	.unlocked_ioctl = nvdio_range_ioctl,
 	.compat_ioctl = nvdio_range_compat_ioctl,
 	.uring_cmd = nvdio_range_uring_cmd,
-	/* Of discards, which all it gets are. */
+	/* Of batches; which file they are of is of no matter to it. */
 	.uring_cmd_iopoll = nvdio_ns_uring_cmd_iopoll,
 	.splice_read = copy_splice_read,
 	.splice_write = iter_file_splice_write,

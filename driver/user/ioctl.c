@@ -66,7 +66,7 @@ long nvdio_ns_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	ret = nvdio_range_new(ns, NULL, file, cmd, argp);
 	if (ret != -ENOIOCTLCMD)
 		return ret;
-	ret = nvdio_ring_ioctl(ns, file, cmd, argp);
+	ret = nvdio_ring_ioctl(ns, NULL, file, cmd, argp);
 	if (ret != -ENOIOCTLCMD)
 		return ret;
 	ret = nvdio_pr_ioctl(ns, file, cmd, argp);

@@ -47,8 +47,7 @@ static int ioctl_info(const struct nvdio_ctrl *ctrl, const struct nvdio_ns *ns,
 		      const struct nvdio_span *span, size_t size,
 		      void __user *argp)
 {
-	/* Not through a range. */
-	const u32 batches = span ? 0 : nvdio_batch_most(ctrl);
+	const u32 batches = nvdio_batch_most(ctrl);
 	struct nvdio_info info = {
 		.abi = NVDIO_ABI,
 		.dma_align = NVDIO_DMA_MASK + 1,

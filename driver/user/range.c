@@ -29,6 +29,8 @@
 #include "user/blk_ioctl.h"
 #include "user/map_ioctl.h"
 #include "user/range.h"
+#include "user/ring.h"
+#include "user/uring_batch.h"
 #include "uapi/nvdio.h"
 
 /* What NVDIO_IOC_RANGE has always had. */
@@ -191,6 +193,9 @@ long nvdio_range_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	ret = nvdio_range_new(ns, &range->span, file, cmd, argp);
 	if (ret != -ENOIOCTLCMD)
 		return ret;
+	ret = nvdio_ring_ioctl(ns, &range->span, file, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
 	ret = nvdio_blk_ioctl(ns, &range->span, file, cmd, argp);
 	return ret == -ENOIOCTLCMD ? -ENOTTY : ret;
 }
@@ -219,11 +224,11 @@ long nvdio_range_compat_ioctl(struct file *file, unsigned int cmd,
 
 /**
  * nvdio_range_uring_cmd() - ->uring_cmd() of ranges
- * @ioucmd: command: BLOCK_URING_CMD_DISCARD
+ * @ioucmd: command: NVDIO_URING_BATCH or BLOCK_URING_CMD_DISCARD
  * @issue_flags: from io_uring
  *
  * Context: may sleep, unless @issue_flags forbid it.
- * Return: as nvdio_discard_uring(); -EACCES for passthrough; -ENOTTY.
+ * Return: as nvdio_uring_batch() or nvdio_discard_uring(); -EACCES for passthrough; -ENOTTY.
  */
 int nvdio_range_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
@@ -234,6 +239,9 @@ int nvdio_range_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	if (nvdio_ns_gone(ns))
 		return -ENODEV;
 	switch (ioucmd->cmd_op) {
+	case NVDIO_URING_BATCH:
+		ret = nvdio_uring_batch(ns, &range->span, ioucmd, issue_flags);
+		break;
 	case BLOCK_URING_CMD_DISCARD:
 		if (!(ioucmd->file->f_mode & FMODE_WRITE))
 			return -EBADF;

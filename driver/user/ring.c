@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rings without io_uring (uapi/nvdio.h): NVDIO_IOC_RING_CREATE of a namespace's node, and
- * what system calls on the descriptor reach; io/ring.c does the rest.
+ * Rings without io_uring (uapi/nvdio.h): NVDIO_IOC_RING_CREATE of a namespace's node or
+ * of a range, and what system calls on the descriptor reach; io/ring.c does the rest.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -9,8 +9,10 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/seq_file.h>
 #include <linux/uaccess.h>
 
+#include "pure/range.h"
 #include "pure/ring.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
@@ -113,6 +115,20 @@ static int ring_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* What it is of, and its size; a range's as nvdio_range_show_fdinfo() has it. */
+static void ring_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	const struct nvdio_ring *ring = file->private_data;
+	const struct nvdio_span *span = ring->span;
+	const char *name = dev_name(&ring->ns->dev);
+
+	seq_printf(seq, "nvdio-ring:\t%s %u %u\n", name, ring->sq_mask + 1,
+		   ring->cq_mask + 1);
+	if (span)
+		seq_printf(seq, "nvdio-range:\t%s %llu %llu\n", name,
+			   span->start, span->end - span->start);
+}
+
 static const struct file_operations ring_fops = {
 	.owner = THIS_MODULE,
 	.release = ring_release,
@@ -121,6 +137,7 @@ static const struct file_operations ring_fops = {
 	.unlocked_ioctl = ring_ioctl,
 	/* Its argument is a number. */
 	.compat_ioctl = ring_ioctl,
+	.show_fdinfo = ring_show_fdinfo,
 };
 
 /* Give the program a descriptor of @ring. Return: it, or -errno, and @ring is closed. */
@@ -153,8 +170,8 @@ put:
 	return fd;
 }
 
-static int ioctl_create(struct nvdio_ns *ns, struct file *file, size_t size,
-			void __user *argp)
+static int ioctl_create(struct nvdio_ns *ns, const struct nvdio_span *span,
+			struct file *file, size_t size, void __user *argp)
 {
 	struct nvdio_ring_create create;
 	struct nvdio_ring_size shape;
@@ -171,7 +188,7 @@ static int ioctl_create(struct nvdio_ns *ns, struct file *file, size_t size,
 	ret = nvdio_ring_size(create.sq_entries, create.cq_entries, &shape);
 	if (ret)
 		return ret;
-	ring = nvdio_ring_create(ns, file, &shape);
+	ring = nvdio_ring_create(ns, span, file, &shape);
 	if (IS_ERR(ring))
 		return PTR_ERR(ring);
 	create.sq_entries = shape.sq_entries;
@@ -185,7 +202,8 @@ static int ioctl_create(struct nvdio_ns *ns, struct file *file, size_t size,
 /**
  * nvdio_ring_ioctl() - NVDIO_IOC_RING_CREATE
  * @ns: namespace
- * @file: open node; the ring has its rights, and a reference to it
+ * @span: what of it @file reaches, stays as long as that; NULL: all, as it is a node
+ * @file: open node or range; the ring has its rights, and a reference to it
  * @cmd: ioctl
  * @argp: argument
  *
@@ -194,10 +212,10 @@ static int ioctl_create(struct nvdio_ns *ns, struct file *file, size_t size,
  * are not known here and not 0; -EFAULT; -EMFILE or -ENFILE; or as
  * nvdio_ring_create().
  */
-int nvdio_ring_ioctl(struct nvdio_ns *ns, struct file *file, unsigned int cmd,
-		     void __user *argp)
+int nvdio_ring_ioctl(struct nvdio_ns *ns, const struct nvdio_span *span,
+		     struct file *file, unsigned int cmd, void __user *argp)
 {
 	if ((cmd & ~IOCSIZE_MASK) != (NVDIO_IOC_RING_CREATE & ~IOCSIZE_MASK))
 		return -ENOIOCTLCMD;
-	return ioctl_create(ns, file, _IOC_SIZE(cmd), argp);
+	return ioctl_create(ns, span, file, _IOC_SIZE(cmd), argp);
 }

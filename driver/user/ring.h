@@ -7,8 +7,9 @@
 
 struct file;
 struct nvdio_ns;
+struct nvdio_span;
 
-int nvdio_ring_ioctl(struct nvdio_ns *ns, struct file *file, unsigned int cmd,
-		     void __user *argp);
+int nvdio_ring_ioctl(struct nvdio_ns *ns, const struct nvdio_span *span,
+		     struct file *file, unsigned int cmd, void __user *argp);
 
 #endif /* NVDIO_USER_RING_H */

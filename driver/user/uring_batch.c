@@ -320,6 +320,8 @@ next:
 /**
  * nvdio_uring_batch() - NVDIO_URING_BATCH
  * @ns: namespace
+ * @span: what of it the command's file reaches, stays as long as that; NULL: all, as it
+ *	is a node
  * @ioucmd: command
  * @issue_flags: from io_uring
  *
@@ -329,8 +331,8 @@ next:
  * nothing was done: -EOPNOTSUPP, -E2BIG or -EINVAL for the header, -EFAULT if the
  * first descriptors cannot be read, -ENODEV, -EAGAIN only if it must not sleep.
  */
-int nvdio_uring_batch(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
-		      unsigned int issue_flags)
+int nvdio_uring_batch(struct nvdio_ns *ns, const struct nvdio_span *span,
+		      struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	const bool polled = issue_flags & IO_URING_F_IOPOLL;
 	const u64 ios = READ_ONCE(ioucmd->sqe->addr);
@@ -346,8 +348,8 @@ int nvdio_uring_batch(struct nvdio_ns *ns, struct io_uring_cmd *ioucmd,
 		return -ENODEV;
 	pdu->op.end = polled ? batch_end_polled : batch_end;
 	pdu->op.results = header.results;
-	nvdio_batch_begin(&run, ns, ioucmd->file, nvdio_ns_queue(ns, polled),
-			  &pdu->op, header.nr,
+	nvdio_batch_begin(&run, ns, span, ioucmd->file,
+			  nvdio_ns_queue(ns, polled), &pdu->op, header.nr,
 			  issue_flags & IO_URING_F_NONBLOCK);
 	run.registered = ioucmd->flags & IORING_URING_CMD_FIXED;
 	ret = batch_chunks(&run, ioucmd, ios, &header, issue_flags);

@@ -696,7 +696,7 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 		else if (op == nvme_cmd_write)
 			ret = uring_rw(ns, ioucmd, ucmd, true, issue_flags);
 	} else if (ioucmd->cmd_op == NVDIO_URING_BATCH) {
-		ret = nvdio_uring_batch(ns, ioucmd, issue_flags);
+		ret = nvdio_uring_batch(ns, NULL, ioucmd, issue_flags);
 	}
 	if (likely(ret == -EIOCBQUEUED))
 		return ret;
@@ -724,8 +724,8 @@ static bool uring_is_others(struct io_uring_cmd *ioucmd)
 }
 
 /**
- * nvdio_ns_uring_cmd_iopoll() - ->uring_cmd_iopoll() of namespace nodes
- * @ioucmd: command for which nvdio_ns_uring_cmd() returned -EIOCBQUEUED
+ * nvdio_ns_uring_cmd_iopoll() - ->uring_cmd_iopoll() of namespace nodes and ranges
+ * @ioucmd: command for which ->uring_cmd() returned -EIOCBQUEUED
  * @iob: unused
  * @poll_flags: BLK_POLL_*
  *

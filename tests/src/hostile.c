@@ -8,8 +8,8 @@
  *
  * They may spoil what is theirs, and nothing else: not pages around what they have mapped, not
  * memory that is only for writing, not the maps of others, not other namespaces, and of
- * their own only what they say. The kernel's log, and what may be left, is looked at by
- * the guest's script.
+ * their own only what they say. By a range, not what is around it, nor what others share by
+ * the node. The kernel's log, and what may be left, is looked at by the guest's script.
  *
  * SECONDS in the environment is how long each case takes (default 3). A second namespace of
  * the controller, if there is one, is watched.
@@ -32,6 +32,7 @@
 
 #define FOREIGN_LEN (16 * PG)
 #define DISK (64 * MiB)			/* so much of it is looked at */
+#define RANGE_AT (24 * MiB)		/* a range of AREA bytes */
 #define LIFE_MAX 120			/* s, of a process that should have ended */
 
 struct hostile h;
@@ -39,13 +40,27 @@ struct hostile h;
 static struct hostile_counts *counts;
 static double seconds = 3;
 static const char *other;		/* namespace */
-static char *memory, *foreign;
+static char *memory, *foreign, *shared;
+static uint32_t foreign_id;
 static int node;
 
 /* ---- what it sends ---- */
 
+/* Just outside of a range, and where its start makes a sum that wraps, or the disk's. */
+static uint64_t outside(uint64_t *rng)
+{
+	static const uint64_t bases[] = {
+		AREA, 0, -RANGE_AT, DISK - RANGE_AT, DISK, 1ULL << 63, (1ULL << 63) - RANGE_AT,
+		1ULL << 32,
+	};
+
+	return bases[below(rng, ARRAY_SIZE(bases))] + (below(rng, 64) - 32) * dev.lba;
+}
+
 static uint64_t odd_offset(uint64_t off, uint64_t *rng)
 {
+	if (h.ranged && below(rng, 4))
+		return outside(rng);
 	if (!h.writes)
 		return rnd(rng);
 	return off | (below(rng, 2) ? 1 : 1ULL << (40 + below(rng, 24)));
@@ -258,6 +273,18 @@ static char *view_of(int file, size_t len)
 	return p;
 }
 
+/* The part of the disk that is reached then. The node is closed. */
+static int range_of(int fd)
+{
+	struct nvdio_range r = { .start = RANGE_AT, .len = AREA };
+	int range = ioctl(fd, NVDIO_IOC_RANGE, &r);
+
+	if (range < 0)
+		bail("NVDIO_IOC_RANGE: %s", strerror(errno));
+	close(fd);
+	return range;
+}
+
 static _Noreturn void live(int flags, unsigned int kinds, uint64_t *rng)
 {
 	struct hostile_thread t[2 * HOSTILE_THREADS] = { { .run = upsets } };
@@ -267,7 +294,9 @@ static _Noreturn void live(int flags, unsigned int kinds, uint64_t *rng)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	alarm(LIFE_MAX);
 	h.node = dev_open(flags);
-	h.maps_node = dev_open(O_RDWR);
+	if (h.ranged)
+		h.node = range_of(h.node);
+	h.maps_node = h.ranged ? dup(h.node) : dev_open(O_RDWR);
 	h.writes = (flags & O_ACCMODE) != O_RDONLY;
 	h.table = memfd_create("table", 0);
 	if (h.table < 0 || ftruncate(h.table, TABLE_LEN))
@@ -337,6 +366,8 @@ static void guards_set(void)
 {
 	memset(memory, 0x77, PARTS * PART_LEN);
 	memset(foreign, 0x55, FOREIGN_LEN);
+	if (shared)
+		memset(shared, 0x55, FOREIGN_LEN);
 	disk(dev.path, 0, DISK, false);
 	if (other)
 		disk(other, 0, 16 * MiB, false);
@@ -344,7 +375,8 @@ static void guards_set(void)
 
 static bool guards_of_memory(void)
 {
-	bool same = all(foreign, FOREIGN_LEN, 0x55);
+	bool same = all(foreign, FOREIGN_LEN, 0x55) &&
+		    (!shared || all(shared, FOREIGN_LEN, 0x55));
 
 	for (unsigned int i = 0; i < PARTS; i++)
 		if (i != PART_MAP && i != PART_BUFFER)
@@ -352,8 +384,28 @@ static bool guards_of_memory(void)
 	return same;
 }
 
+/* Nothing of what others share by the node has come to the range. */
+static bool leaked(void)
+{
+	char *p = pages(AREA);
+	bool found = false;
+
+	get(node, p, AREA, RANGE_AT);
+	for (size_t at = 0; at < AREA; at += dev.lba)
+		found |= all(p + at, dev.lba, 0x55);
+	munmap(p, AREA);
+	return found;
+}
+
 static void guards_of_disk(bool writes)
 {
+	if (h.ranged) {
+		ok(disk(dev.path, 0, RANGE_AT, true) &&
+		   disk(dev.path, RANGE_AT + AREA, DISK, true),
+		   "blocks around the range are what they were");
+		ok(!leaked(), "and in it nothing from maps that others share");
+		return;
+	}
 	ok(disk(dev.path, writes ? AREA + MiB : 0, DISK, true), "guard blocks are what they were");
 	if (other)
 		ok(disk(other, 0, 16 * MiB, true), "so is another namespace");
@@ -383,9 +435,11 @@ static uint64_t sent(void)
 
 static void no_maps(void)
 {
-	for (int i = 0; i < 300 && ctrl_counter("maps") != 1; i++)
+	const uint64_t own = shared ? 2 : 1;
+
+	for (int i = 0; i < 300 && ctrl_counter("maps") != own; i++)
 		usleep(100000);
-	is(ctrl_counter("maps"), 1, "no map is left but its own");
+	is(ctrl_counter("maps"), own, "no map is left but its own");
 	for (int i = 0; i < 300 && counter("leaks/requests"); i++)
 		usleep(100000);
 	is(counter("leaks/requests"), 0, "nor a request");
@@ -480,9 +534,40 @@ static void both_resets(void)
 	attacked(O_RDWR, 3, true);
 }
 
+/* A map of this process; *@id is its identifier. */
+static char *own_map(uint32_t flags, uint32_t *id)
+{
+	struct nvdio_map_add add = { .len = FOREIGN_LEN, .flags = NVDIO_MAP_ALLOC | flags };
+	char *p;
+
+	if (ioctl(node, NVDIO_IOC_MAP_ADD, &add))
+		bail("no map: %s", strerror(errno));
+	*id = add.id;
+	p = mmap(NULL, FOREIGN_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, node,
+		 (off_t)add.mmap_offset);
+	if (p == MAP_FAILED)
+		bail("mmap: %s", strerror(errno));
+	return p;
+}
+
+/* By the node they could use what is shared: so it is only here. */
+static void by_range(void)
+{
+	uint32_t id;
+
+	shared = own_map(NVDIO_MAP_SHARED, &id);
+	h.ranged = true;
+	h.foreign = id;
+	attacked(O_RDWR, 3, true);
+	h.ranged = false;
+	h.foreign = foreign_id;
+	munmap(shared, FOREIGN_LEN);
+	shared = NULL;
+	ioctl(node, NVDIO_IOC_MAP_DEL, &id);
+}
+
 static void setup(void)
 {
-	struct nvdio_map_add add = { .len = FOREIGN_LEN, .flags = NVDIO_MAP_ALLOC };
 	const char *s = getenv("SECONDS");
 
 	/* Each process has a limit of its own. */
@@ -494,14 +579,12 @@ static void setup(void)
 	counts = shared_memory(sizeof(*counts));
 	h.n = counts;
 	h.memory = memfd_create("memory", 0);
-	if (h.memory < 0 || ftruncate(h.memory, PARTS * PART_LEN) ||
-	    ioctl(node, NVDIO_IOC_MAP_ADD, &add))
-		bail("no memory, or no map: %s", strerror(errno));
-	h.foreign = add.id;
-	foreign = mmap(NULL, FOREIGN_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, node,
-		       (off_t)add.mmap_offset);
+	if (h.memory < 0 || ftruncate(h.memory, PARTS * PART_LEN))
+		bail("no memory: %s", strerror(errno));
+	foreign = own_map(0, &foreign_id);
+	h.foreign = foreign_id;
 	memory = mmap(NULL, PARTS * PART_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, h.memory, 0);
-	if (foreign == MAP_FAILED || memory == MAP_FAILED)
+	if (memory == MAP_FAILED)
 		bail("mmap: %s", strerror(errno));
 }
 
@@ -511,6 +594,7 @@ static const struct t_case cases[] = {
 	{ "rings_read_only", rings_read_only },
 	{ "rings_read_write", rings_read_write },
 	{ "both_resets", both_resets },
+	{ "by_range", by_range },
 };
 
 int main(int argc, char **argv)

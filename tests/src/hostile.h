@@ -44,6 +44,7 @@ struct hostile {
 	int node;			/* where its I/Os go */
 	int maps_node;			/* where its maps are from */
 	bool writes;			/* @node is open for that */
+	bool ranged;			/* @node is a range */
 	uint32_t foreign;		/* a map of its parent's */
 	int memory, table;		/* files */
 	char *alias, *view;		/* both of @memory; the view comes and goes */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -359,6 +360,46 @@ static void opens(void)
 	close(null);
 }
 
+static void by_read_only(unsigned int type)
+{
+	const char *name = type_name(type);
+	struct nvdio_queue *q = queue(4, type);
+	struct nvdio_mem mem = memory(PG);
+
+	is(result(q, nvdio_prep_read(q, &mem, mem.addr, PG, PG, 0)).res, PG, "%s: read", name);
+	holds(mem.addr, PG, 7, PG, "%s: what was read", name);
+	is(result(q, nvdio_prep_write(q, &mem, mem.addr, PG, 0, 0, 0)).res, -EBADF,
+	   "%s: it is not written", name);
+	nvdio_queue_close(q);
+	release(&mem);
+}
+
+/* The same by a range, whose end is that of a device. */
+static void by_range(void)
+{
+	struct nvdio_range r = { .start = 2 * AREA, .len = AREA };
+	const uint64_t size = dev.size;
+	const int node = fd;
+	char *p = pages(16 * PG);
+
+	fd = ioctl(node, NVDIO_IOC_RANGE, &r);
+	dev.size = AREA;
+	contents();
+	fill(p, 16 * PG, 7, 0);
+	put(fd, p, 16 * PG, 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		errors_of(types[i], p);
+	close(fd);
+	r.flags = NVDIO_RANGE_READ_ONLY;
+	fd = ioctl(node, NVDIO_IOC_RANGE, &r);
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		by_read_only(types[i]);
+	close(fd);
+	fd = node;
+	dev.size = size;
+	munmap(p, 16 * PG);
+}
+
 static void setup(void)
 {
 	fd = dev_open(O_RDWR);
@@ -369,6 +410,7 @@ static const struct t_case cases[] = {
 	{ "threads", threads },
 	{ "errors", errors },
 	{ "opens", opens },
+	{ "by_range", by_range },
 	{ "full", queues_full },
 	{ "closes", queues_closes },
 	{ "undisturbed", queues_undisturbed },

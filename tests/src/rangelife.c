@@ -10,6 +10,7 @@
 #include <libaio.h>
 #include <linux/fs.h>
 #include <linux/nvme_ioctl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #include "../../driver/uapi/nvdio.h"
+#include "rangemany.h"
 #include "t.h"
 
 #define AT (8 * MiB)
@@ -35,20 +37,17 @@
 static int node;
 static unsigned char *b;
 
-static int range_by(int fd, uint64_t start, uint64_t len, uint32_t flags)
+static int range_of(uint64_t start, uint64_t len)
 {
-	struct nvdio_range r = { .start = start, .len = len, .flags = flags };
-
-	return (int)reterr(ioctl(fd, NVDIO_IOC_RANGE, &r));
+	return range_or_bail(node, start, len, 0);
 }
 
-static int range_or_bail(uint64_t start, uint64_t len)
+/* Are there batches, and rings? Not where all DMA bounces. */
+static bool many_here(void)
 {
-	const int range = range_by(node, start, len, 0);
+	struct nvdio_info i = { };
 
-	if (range < 0)
-		bail("NVDIO_IOC_RANGE: %s", strerror(-range));
-	return range;
+	return !ioctl(node, NVDIO_IOC_INFO, &i) && i.features & NVDIO_FEATURE_BATCH;
 }
 
 /* ---- handed over ---- */
@@ -155,7 +154,7 @@ static void del(int fd, uint32_t id)
 static void handed(void)
 {
 	const long before = refs();
-	const int fd = range_or_bail(AT, LEN);
+	const int fd = range_of(AT, LEN);
 	struct stat st;
 
 	is(refs(), before + 1, "a range holds the module");
@@ -189,7 +188,7 @@ static void cycles(void)
 	int s[2];
 
 	for (int i = 0; i < 50; i++) {
-		const int fd = range_or_bail(AT, LEN);
+		const int fd = range_of(AT, LEN);
 
 		if (socketpair(AF_UNIX, SOCK_DGRAM, 0, s))
 			bail("socketpair");
@@ -376,17 +375,54 @@ static void *load(void *arg)
 	return NULL;
 }
 
-#define LOADS 4
+/* Its pages, all in one call. Return: 0, or what went wrong. */
+static long load_pages(struct many *m, unsigned int op)
+{
+	struct nvdio_io ios[16];
+	int res[16];
+	long ret;
+
+	for (unsigned int i = 0; i < 16; i++)
+		ios[i] = many_io(m, op, i * PG, PG, i * PG);
+	ret = many_send(m, ios, 16, res);
+	for (unsigned int i = 0; i < 16 && !ret; i++)
+		ret = res[i] == (int)PG ? 0 : res[i];
+	return ret;
+}
+
+/* The same by a batch, or by a ring, which keeps the range when it is closed. */
+static void *load_many(void *arg)
+{
+	struct load *l = arg;
+	struct many m;
+
+	many_begin(&m, l->index & 1 ? &many_ring : &many_batch, l->fd);
+	for (; !*l->stop && !l->error; l->turns++) {
+		fill(m.mem, 64 * KiB, l->turns + l->index, 0);
+		l->error = load_pages(&m, NVDIO_IO_WRITE);
+		memset(m.mem, 0, 64 * KiB);
+		if (!l->error)
+			l->error = load_pages(&m, NVDIO_IO_READ);
+		if (!l->error)
+			l->wrong += differs(m.mem, 64 * KiB, l->turns + l->index, 0) >= 0;
+	}
+	many_end(&m);
+	return NULL;
+}
+
+#define LOADS 6
 
 static void loads_start(struct load *l, atomic_int *stop)
 {
+	const bool many = many_here();
+
 	*stop = 0;
 	for (int i = 0; i < LOADS; i++) {
 		l[i] = (struct load){ .index = i, .stop = stop };
-		l[i].fd = range_or_bail(AT + i * 64 * KiB, 64 * KiB);
+		l[i].fd = range_of(AT + i * 64 * KiB, 64 * KiB);
 		if (i & 1)
 			fcntl(l[i].fd, F_SETFL, 0);
-		pthread_create(&l[i].thread, NULL, load, &l[i]);
+		pthread_create(&l[i].thread, NULL, many && i > 3 ? load_many : load, &l[i]);
 	}
 }
 
@@ -471,17 +507,40 @@ static void gone(int fd, const char *what)
 	is(map_id(fd, 1), -ENODEV, "%s: mmap", what);
 }
 
+/* Batches, and a ring that was made before, of a range that has gone; both end here. */
+static void many_gone(struct many *batch, struct many *ring)
+{
+	struct nvdio_ring_create c = { .sq_entries = 8 };
+	struct pollfd p = { .fd = ring->own.fd, .events = POLLIN };
+
+	is(many_one(batch, NVDIO_IO_READ, 0, PG), -ENODEV, "gone: a batch");
+	is(own_enter(&ring->own, 1, 0), -ENODEV, "gone: a ring");
+	is(own_enter(&ring->own, 0, 1), -ENODEV, "gone: a ring, to wait");
+	is(poll(&p, 1, 0), 1, "gone: poll()");
+	is(p.revents, POLLERR | POLLHUP, "gone: says so");
+	is(reterr(ioctl(ring->fd, NVDIO_IOC_RING_CREATE, &c)), -ENODEV, "gone: another ring");
+	many_end(batch);
+	many_end(ring);
+}
+
 static void unbound(void)
 {
 	const char *pci = getenv("NVDIO_PCI"), *first = dev.path;
-	int range = range_or_bail(AT, LEN), old = excl(), new;
+	int range = range_of(AT, LEN), old = excl(), new;
 	void *m = mmap(NULL, PG, RW, MAP_SHARED, range, NVDIO_MMAP_ALLOC);
+	const bool many = many_here();
 	struct load l[LOADS];
+	struct many batch, ring;
 	atomic_int stop;
 
 	if (!pci || m == MAP_FAILED)
 		bail("NVDIO_PCI, or mmap()");
 	ok(old >= 0, "O_EXCL");
+	if (many) {
+		many_begin(&batch, &many_batch, range);
+		many_begin(&ring, &many_ring, range);
+		is(many_one(&ring, NVDIO_IO_READ, 0, PG), PG, "a ring");
+	}
 	loads_start(l, &stop);
 	usleep(200 * 1000);
 	ok(write_to("/sys/bus/pci/drivers/nvdio/unbind", pci), "unbound, with ranges in use");
@@ -491,12 +550,14 @@ static void unbound(void)
 	close(node);
 	ok(bind_again(pci), "bound again");
 	gone(range, "bound again");
+	if (many)
+		many_gone(&batch, &ring);
 	new = excl();
 	ok(new >= 0, "O_EXCL of the new node, while that of the old one is held");
 	close(old);
 	is(excl(), -EBUSY, "closing that one frees nothing");
 	close(new);
-	new = range_or_bail(AT, LEN);
+	new = range_of(AT, LEN);
 	is(reterr(pread(new, b, PG, 0)), PG, "a new range");
 	close(new);
 	close(range);

@@ -2,6 +2,7 @@
 """The command line of tools/nvdio."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -141,6 +142,9 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: list[str]) -> int:
     """The program."""
     args = parser().parse_args(argv)
+    # Names that others have chosen, on a terminal that has no such letters.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = run(args)
         sys.stdout.flush()
@@ -156,3 +160,7 @@ def main(argv: list[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        # What nobody has thought of: a device that goes while it is looked at.
+        print(f"nvdio {args.command}: {error}", file=sys.stderr)
+        return FAILED

@@ -14,6 +14,12 @@ completed() {
 }
 [ "$(completed nvdio un)" = unbind ] && [ "$(completed nvdio bind --w)" = --wipe-ok ]
 tap_ok $? "completion of commands and options"
+# The serial number is a word of the disk's own choice.
+# shellcheck disable=SC2016
+said=$("$top/lab/sh" bash -c '. tools/completion/nvdio; _nvdio_devices() { printf "%s\n" "\$(echo ran >&2)" "My disk"; }
+	COMP_WORDS=(nvdio bind "$1") COMP_CWORD=2; _nvdio; printf "<%s>" "${COMPREPLY[@]}"' bash M 2>&1)
+[ "$said" = '<My\ disk>' ]
+tap_ok $? "completion: serial numbers with blanks are one word, and no commands" || echo "#   $said"
 
 # tools KERNEL PART...
 tools() {

@@ -397,9 +397,15 @@ def test_bind_gone() -> None:
             with mock.patch.object(binding, "write", write):
                 equal(ends(binding.bind, "S", False, None)[0], 4, f"bind: it goes after write {step}")
     with kernel() as k:
+        with mock.patch.object(binding, "give_back", lambda address: shutil.rmtree(k.place)):
+            binding.set_override(k.ADDRESS, "nvdio")
+            binding.release(k.ADDRESS)
+            equal(ends(binding.unbind, k.ADDRESS, False, False), (4, f"{k.ADDRESS}: it has gone"),
+                  "unbind: it goes meanwhile")
+    with kernel() as k:
         (disks.DEV / "nvme5n1").unlink()
 
-        def look(_: disks.Controller) -> list[uses.Use]:
+        def look(*_: disks.Controller) -> list[uses.Use]:
             shutil.rmtree(k.place)
             return []
 

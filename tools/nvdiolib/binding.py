@@ -320,6 +320,8 @@ def unbind_one(target: Controller, force: bool, keep: bool) -> int:
                  len(controller(target.address).disks) >= len(target.disks))
     elif target.override == "nvdio":
         set_override(target.address, "")
+    if not disks.pci(target.address).is_dir():
+        raise NoDevice(f"{target.address}: it has gone")
     print(told(controller(target.address)))
     if not driver_of(target.address):
         raise Failure(f"{target.address}: no driver took it")

@@ -41,8 +41,11 @@ def collect() -> list[tuple[Controller, list[Use]]]:
     """All controllers, with what uses each and what is on its disks. What is on those of nvdio is
     the business of the programs that use them."""
     found = []
-    for controller in controllers():
-        used = uses.in_use(controller)
+    every = controllers()
+    users = uses.in_use(*every)
+    for controller in every:
+        names = uses.names_of(controller)
+        used = [u for u in users if u.node in names]
         for disk in controller.disks:
             if disk.blocks:
                 used += uses.disk_signatures(disk)

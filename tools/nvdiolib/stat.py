@@ -183,10 +183,11 @@ COLUMNS = (("direct/s", 0), ("copy/s", 0), ("pass/s", 0), ("other/s", 0), ("rMB/
 
 def as_text(every: Samples, shown: list[str], seconds: float) -> str:
     """A table with a line for each namespace that is shown."""
-    lines = [f"{'node':<10}" + "".join(f" {title:>8}" for title, _ in COLUMNS)]
+    width = max(10, *map(len, shown)) if shown else 10
+    lines = [f"{'node':<{width}}" + "".join(f" {title:>8}" for title, _ in COLUMNS)]
     for name in shown:
         cells = vars(row(every[name], every, seconds)).values()
-        lines.append(f"{name:<10}" + "".join(
+        lines.append(f"{name:<{width}}" + "".join(
             f" {'-' if cell is None else f'{cell:.{decimals}f}':>8}"
             for cell, (_, decimals) in zip(cells, COLUMNS)))
     return "\n".join(lines)

@@ -77,16 +77,20 @@ class Nodes:
         return self.by_path.get(path, "") or (self.of_file(path) if local else "")
 
 
-def nodes_of(controller: Controller) -> Nodes:
-    """All nodes through which a controller and its namespaces are reached."""
-    nodes = Nodes()
-    if controller.name:
-        nodes.add(controller.name, False)
+def names_of(controller: Controller) -> dict[str, bool]:
+    """All nodes through which a controller and its namespaces are reached: are they block devices?"""
+    names = {controller.name: False} if controller.name else {}
     for disk in controller.disks:
-        for name in disk.blocks:
-            nodes.add(name, True)
-        for name in disk.chars:
-            nodes.add(name, False)
+        names |= dict.fromkeys(disk.blocks, True) | dict.fromkeys(disk.chars, False)
+    return names
+
+
+def nodes_of(*controllers: Controller) -> Nodes:
+    """The same of several, for looking at each process once."""
+    nodes = Nodes()
+    for controller in controllers:
+        for name, block in names_of(controller).items():
+            nodes.add(name, block)
     return nodes
 
 
@@ -199,7 +203,8 @@ def files_of(process: Path, nodes: Nodes) -> Iterator[str]:
                 yield from (nodes.by_path[w] for w in registered if w in nodes.by_path)
             if not path.startswith("/"):
                 continue
-            mount = re.search(r"^mnt_id:\s*(\d+)$", value(process / "fdinfo" / fd.name), re.MULTILINE)
+            info = value(process / "fdinfo" / fd.name) if remote else ""
+            mount = re.search(r"^mnt_id:\s*(\d+)$", info, re.MULTILINE)
             if mount and mount[1] in remote:
                 continue
             name = nodes.of_file(fd)
@@ -295,8 +300,8 @@ def disk_signatures(disk: Disk) -> Iterator[Use]:
         os.close(copy)
 
 
-def in_use(controller: Controller) -> list[Use]:
-    """Everything that uses the disks of a controller now."""
-    nodes = nodes_of(controller)
+def in_use(*controllers: Controller) -> list[Use]:
+    """Everything that uses the disks of these controllers now."""
+    nodes = nodes_of(*controllers)
     found = [*mounts(nodes), *swaps(nodes), *holders(nodes), *kernel_openers(nodes), *openers(nodes)]
     return list(dict.fromkeys(found))

@@ -575,6 +575,9 @@ def test_program() -> None:
 
     equal([run(), run("bind"), run("stat", "-1"), run("bind", "/dev/null")], [(2, 1), (2, 1), (2, 1), (4, 1)]
           if os.geteuid() == 0 else [(2, 1), (2, 1), (2, 1), (1, 1)], "errors are one line")
+    done = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), "stat", "nvdio0"], capture_output=True,
+                          text=True, check=False)
+    ok(done.returncode == 2 and "--node" in done.stderr, "stat NODE: how to give it")
     words = (TOOLS / "completion/nvdio").read_text()
     helped = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), "--help"], capture_output=True,
                             text=True, check=False).stdout

@@ -43,9 +43,14 @@ def version() -> str:
 
 def seconds(text: str) -> float:
     """A time that is not too short for a table."""
-    if not 0.05 <= float(text) <= 1e6:
+    try:
+        found = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds; a disk is given "
+                                         "as --node NODE") from None
+    if not 0.05 <= found <= 1e6:
         raise ValueError
-    return float(text)
+    return found
 
 
 def count(text: str) -> int:

@@ -12,8 +12,14 @@ tap_ok $? "mdadm and udev are there"
 completed() {
 	"$top/lab/sh" bash -c '. tools/completion/nvdio; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _nvdio; echo "${COMPREPLY[*]}"' bash "$@"
 }
-[ "$(completed nvdio un)" = unbind ] && [ "$(completed nvdio bind --w)" = --wipe-ok ]
-tap_ok $? "completion of commands and options"
+if [ "$(completed nvdio un) $(completed nvdio bind --w)" = "unbind --wipe-ok" ]; then right=0; else right=1; fi
+tap_ok $right "completion of commands and options"
+# The serial number is a word of the disk's own choice.
+# shellcheck disable=SC2016
+said=$("$top/lab/sh" bash -c '. tools/completion/nvdio; _nvdio_devices() { printf "%s\n" "\$(echo ran >&2)" "My disk"; }
+	COMP_WORDS=(nvdio bind "$1") COMP_CWORD=2; _nvdio; printf "<%s>" "${COMPREPLY[@]}"' bash M 2>&1)
+[ "$said" = '<My\ disk>' ]
+tap_ok $? "completion: serial numbers with blanks are one word, and no commands" || echo "#   $said"
 
 # tools KERNEL PART...
 tools() {

@@ -2,10 +2,12 @@
 """tools/nvdio: a machine made of files, with a disk of each kind."""
 
 import contextlib
+import functools
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from tap import equal, finish, ok
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 
-from nvdiolib import binding, disks, errors, hist, latency, listing, persist, stat, uses  # noqa: E402
+from nvdiolib import binding, disks, errors, hist, latency, listing, persist, regs, stat, uses  # noqa: E402
 
 
 def put(path: Path, **attributes: object) -> Path:
@@ -286,6 +288,208 @@ def test_kept() -> None:
               "unbind: what is kept and is gone")
 
 
+def test_without_module() -> None:
+    """Udev has kept what is at this address from nvme, and there is no module for this kernel."""
+    def load(module: str) -> None:
+        raise errors.Failure(f"no module {module}")
+
+    with kernel(driver="") as k, mock.patch.object(binding, "load", load):
+        for serial, state in ("other", ("nvme", "")), ("S", ("", "nvdio")):
+            put(persist.PLACE, **{k.ADDRESS: f"serial={serial}"})
+            if disks.driver_of(k.ADDRESS):
+                binding.release(k.ADDRESS)
+            binding.set_override(k.ADDRESS, "nvdio")
+            status, said = ends(binding.restore, k.ADDRESS)
+            equal((status, "no module" in said, k.state()), (1, True, state),
+                  f"restore: no module, and the disk has serial number S, not {serial}")
+        with mock.patch.object(uses, "in_use", return_value=[uses.Use("mount", "nvme5n1", "/")]):
+            equal((ends(binding.restore, k.ADDRESS)[0], k.state()), (1, ("nvme", "")),
+                  "restore: no module, and it is mounted at once")
+        equal([ends(binding.restore, a)[0] for a in ("06:00.0", "../../passwd")], [1, 4],
+              "restore: what is not kept, or no address")
+
+
+def test_bind_moment() -> None:
+    """Udev's workers have a disk open for a moment."""
+    with kernel() as k:
+        opened = uses.Use("open", "nvme5n1", "(udev-worker) (process 7)")
+        with mock.patch.object(uses, "in_use", side_effect=[[opened], [], []]):
+            equal((ends(binding.bind, "S", False, None)[0], k.state()), (0, ("nvdio", "nvdio")),
+                  "bind: looks again at what is open for a moment")
+    with kernel() as k, mock.patch.object(binding, "MOMENT", 0.2):
+        with mock.patch.object(uses, "in_use", return_value=[opened]) as asked:
+            equal((ends(binding.bind, "S", False, None)[0], k.state(), asked.call_count > 1),
+                  (3, ("nvme", ""), True), "bind: not what stays open")
+        mounted = uses.Use("mount", "nvme5n1", "/")
+        with mock.patch.object(uses, "in_use", return_value=[opened, mounted]) as asked:
+            equal((ends(binding.bind, "S", False, None)[0], asked.call_count), (3, 1),
+                  "bind: at once not, what is mounted, too")
+
+
+def test_bind_two() -> None:
+    with kernel() as k, binding.locked(k.ADDRESS), mock.patch.object(binding, "PROBE", 0.1):
+        with mock.patch.object(binding, "locked", functools.partial(binding.locked, seconds=0.1)):
+            for what in (binding.bind, "S", False, None), (binding.unbind, "S", True, False):
+                status, said = ends(*what)
+                equal((status, "another nvdio" in said, k.state()), (1, True, ("nvme", "")),
+                      f"{what[0].__name__}: another one is moving it")
+    with kernel() as k:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(binding.locked(k.ADDRESS))
+            later = threading.Timer(0.3, stack.close)
+            binding.set_override(k.ADDRESS, "nvdio")
+            binding.release(k.ADDRESS)
+            binding.probe(k.ADDRESS)
+            later.start()
+            before = len(k.probes)
+            equal((ends(binding.bind, k.ADDRESS, False, None)[0], k.state(), len(k.probes)),
+                  (0, ("nvdio", "nvdio"), before), "bind: another one has bound it meanwhile")
+            later.join()
+
+
+def killed(k: Kernel, step: int) -> None:
+    """A program that is killed after so many writes to sysfs."""
+    child = os.fork()
+    if not child:
+        left = [step]
+
+        def write(path: Path, text: str) -> None:
+            k.write(path, text)
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        with mock.patch.object(binding, "write", write):
+            ends(binding.bind, "S", True, None)
+        os._exit(1)
+    equal(os.waitpid(child, 0)[1], signal.SIGKILL, f"killed after write {step}")
+
+
+def test_bind_killed() -> None:
+    """What the next command does with what one has left that was killed."""
+    for step, driver in (1, "nvme"), (2, ""), (3, "nvdio"):
+        for name, call, args, state in (
+                ("bind", binding.bind, (Kernel.ADDRESS, False, None), ("nvdio", "nvdio")),
+                ("unbind", binding.unbind, (Kernel.ADDRESS, False, False), ("nvme", "")),
+                ("restore", binding.restore, (None,), (driver, "nvdio"))):
+            with kernel() as k:
+                killed(k, step)
+                equal((k.state(), listing.left_over(disks.controller(k.ADDRESS)), persist.kept()),
+                      ((driver, "nvdio"), driver != "nvdio", []),
+                      f"killed with driver '{driver}': list shows it")
+                equal((ends(call, *args)[0], k.state()), (0, state), f"killed with driver '{driver}': {name}")
+
+
+def test_bind_gone() -> None:
+    """The disk goes after each step."""
+    for step in 1, 2, 3:
+        with kernel() as k:
+            left = [step]
+
+            def write(path: Path, text: str) -> None:
+                if not k.place.exists():
+                    raise errors.Failure(f"{path}: No such file or directory")
+                k.write(path, text)
+                left[0] -= 1
+                if not left[0]:
+                    shutil.rmtree(k.place)
+
+            with mock.patch.object(binding, "write", write):
+                equal(ends(binding.bind, "S", False, None)[0], 4, f"bind: it goes after write {step}")
+    with kernel() as k:
+        with mock.patch.object(binding, "give_back", lambda address: shutil.rmtree(k.place)):
+            binding.set_override(k.ADDRESS, "nvdio")
+            binding.release(k.ADDRESS)
+            equal(ends(binding.unbind, k.ADDRESS, False, False), (4, f"{k.ADDRESS}: it has gone"),
+                  "unbind: it goes meanwhile")
+    with kernel() as k:
+        (disks.DEV / "nvme5n1").unlink()
+
+        def look(*_: disks.Controller) -> list[uses.Use]:
+            shutil.rmtree(k.place)
+            return []
+
+        with mock.patch.object(uses, "in_use", look):
+            equal(ends(binding.bind, "S", False, None)[0], 4, "bind: it goes while it is looked at")
+
+
+def test_persist_read_only() -> None:
+    with kernel() as k:
+        persist.PLACE.write_text("a file")
+        probes = len(k.probes)
+        status, said = ends(binding.bind, "S", True, None)
+        equal((status, k.state(), len(k.probes)), (1, ("nvme", ""), probes),
+              "bind --persist: where nothing can be written it does not begin")
+        ok("--persist: " in said, "bind --persist: it says why")
+        persist.PLACE.unlink()
+        put(persist.PLACE, **{f".{k.ADDRESS}.new": "", k.ADDRESS: "serial=S"})
+        equal(persist.kept(), [k.ADDRESS], "kept: no half of a file")
+        (persist.PLACE / k.ADDRESS).write_bytes(b"serial=\xff")
+        equal(ends(binding.restore, k.ADDRESS)[0], 1, "restore: a file that is no text")
+
+
+def test_serials() -> None:
+    """nvdio shows ? for what is not ASCII, nvme the bytes."""
+    for raw, shown in ((b"M\xc3\xbcller \xff  \n", "M??ller ?"), (b"a 'b' \"c\"\n", "a 'b' \"c\""),
+                       (b"a/b\n", "a/b"), (b"\x1ba\n", "?a"), (b"$(x)\n", "$(x)")):
+        with kernel() as k:
+            (k.place / "of-nvme/nvme5/serial").write_bytes(raw)
+            put(k.place / "of-nvdio/nvdio5", serial=shown)
+            equal((ends(binding.bind, shown, True, shown)[0], k.state(), persist.serial_of(k.ADDRESS)),
+                  (0, ("nvdio", "nvdio"), shown), f"bind and keep: serial number {shown}")
+            ends(binding.unbind, shown, False, True)
+            equal((ends(binding.restore, None)[0], k.state()), (0, ("nvdio", "nvdio")), "and restore")
+
+
+def test_remote_files() -> None:
+    """What is on a server is not asked for: it may not answer."""
+    with kernel():
+        place = put(uses.PROC / "7", comm="x", maps="", mountinfo="30 1 0:50 / /n rw - nfs4 server:/ rw\n"
+                    "31 1 0:51 / /f rw - fuse.sshfs /n/x rw\n32 1 0:5 / /dev rw - devtmpfs udev rw")
+        put(place / "ns", mnt="")
+        for fd, (target, mount) in enumerate((("/n/file", 30), ("/f/file", 31), ("/dev/null", 32),
+                                              ("pipe:[1]", 9))):
+            put(place / "fdinfo", **{str(fd): f"pos:\t0\nflags:\t02\nmnt_id:\t{mount}"})
+            put(place / "fd")
+            (place / "fd" / str(fd)).symlink_to(target)
+        nodes = uses.Nodes({(False, os.makedev(1, 3)): "ng5n1"}, {"/dev/ng5n1": "ng5n1"})
+        asked: list[str] = []
+        real = uses.Nodes.of_file
+
+        def watched(this: uses.Nodes, path: Path | str) -> str:
+            asked.append(os.readlink(path) if isinstance(path, Path) else path)
+            return real(this, path)
+
+        with mock.patch.object(uses.Nodes, "of_file", watched):
+            found = list(uses.openers(nodes)), list(uses.mounts(nodes))
+        equal((asked, [u.node for u in found[0]]),
+              (["/dev/null"], ["ng5n1"]), "descriptors, and sources of mounts")
+
+
+def test_latency_lost() -> None:
+    with tempfile.TemporaryDirectory() as top, mock.patch.multiple(disks, SYS=Path(top)):
+        for name, on in ("nvdio0n1", 1), ("nvdio0n2", 0):
+            put(hist.place(name), enabled=on)
+        equal(latency.lost(["nvdio0n1", "nvdio0n2", "nvdio0n3"]),
+              ["nvdio0n2: switched off by another program meanwhile", "nvdio0n3: it has gone meanwhile"],
+              "latency: what is not complete")
+
+
+def test_regs() -> None:
+    with tempfile.TemporaryDirectory() as top, \
+            mock.patch.multiple(disks, SYS=Path(top) / "sys", DEV=Path(top) / "dev"):
+        (put(Path(top) / "dev") / "nvdio0").symlink_to("/dev/null")
+        (Path(top) / "dev/nvdio0n1").symlink_to("/dev/zero")
+        (Path(top) / "dev/file").write_text("x")
+        for name, number in ("nvdio0", "1:3"), ("nvdio0n1", "1:5"):
+            put(Path(top) / "sys/class/nvdio" / name)
+            (put(Path(top) / "sys/dev/char") / number).symlink_to(Path(top) / "sys/class/nvdio" / name)
+        for node in "nvdio0", "nvdio0n1", f"{top}/dev/nvdio0":
+            equal(regs.controller_node(node), f"{top}/dev/nvdio0", f"regs {node}: the controller's node")
+        for node in "nothing", f"{top}/dev/file", "/dev/full", "file":
+            equal(ends(regs.command, node, "text")[0], 4, f"regs {node}: no node of nvdio")
+
+
 def kernel_file(*counts: tuple[int, int, int]) -> bytes:
     """A histogram file in which (stage and direction, bucket) have some."""
     words = [0] * (12 * 145)
@@ -316,19 +520,51 @@ def test_hist() -> None:
 
 
 def test_stat() -> None:
-    zero = stat.Sample("nvdio0", dict.fromkeys(stat.COUNTERS, 0), 5, 7, 0, 3)
+    zero = stat.Sample("nvdio0", dict.fromkeys(stat.COUNTERS, 0), {"CPU0": 5}, 7, 0, 3)
     counts = {**zero.counts, "direct": 100, "read_bytes": 2_000_000}
-    later = stat.Sample("nvdio0", counts, 15, 32, 1, 4, hist.parse(kernel_file((6, 40, 100), (0, 50, 2))))
+    later = stat.Sample("nvdio0", counts, {"CPU0": 15}, 32, 1, 4,
+                        hist.parse(kernel_file((6, 40, 100), (0, 50, 2))))
     every = stat.difference({"nvdio0n1": later, "nvdio0n2": zero}, {"nvdio0n1": zero})
     row = stat.row(every["nvdio0n1"], every, 2)
     equal((row.direct, row.read_mb, row.doorbells_per_io, row.interrupts_per_io), (50, 1, 0.25, 0.1), "rates")
     equal((row.read_us, row.write_us, row.waits, row.resets),
           (hist.bucket_start(40) / 1000, None, 1, 1), "latency")
     equal(row.depth, 100 * hist.bucket_start(40) / 2e9, "depth")
-    text = stat.as_text(every, 2).splitlines()
+    text = stat.as_text(every, ["nvdio0n1"], 2).splitlines()
     equal((len(text), len({len(line) for line in text})), (2, 1), "a table")
     again = stat.difference({"nvdio0n1": zero}, {"nvdio0n1": later})
     equal(again["nvdio0n1"].doorbells, 7, "bound again: it began with 0")
+    off = stat.Sample("nvdio0", counts, {"CPU1": 900}, 32, 0, 0)
+    equal([stat.difference({"n": b}, {"n": a})["n"].interrupts for a, b in ((later, off), (off, later))],
+          [{"CPU1": 0}, {"CPU0": 0}], "a processor that goes, and one that comes")
+
+
+def test_stat_of_controller() -> None:
+    """What is the controller's is for the I/Os of all its namespaces, and of those only."""
+    with tempfile.TemporaryDirectory() as top, mock.patch.multiple(disks, SYS=Path(top)), \
+            mock.patch.object(uses, "PROC", Path(top)):
+        put(Path(top), interrupts="      CPU0 CPU1\n 24:  10 30 PCI-MSIX nvdio0q1\n 25: 9 9 nvdio0q0")
+        for n in 1, 2:
+            put(Path(top) / f"class/nvdio/nvdio0n{n}/stats", direct=0)
+        put(Path(top) / "class/nvdio/nvdio0", doorbells=0, resets=0)
+        before = stat.sample()
+        equal(before["nvdio0n1"].interrupts, {"CPU0": 10, "CPU1": 30}, "interrupts by processor")
+        put(Path(top), interrupts="      CPU0 CPU1\n 24:  510 530 PCI-MSIX nvdio0q1")
+        for n, ios in (1, 1), (2, 3999):
+            put(Path(top) / f"class/nvdio/nvdio0n{n}/stats", direct=ios)
+        put(Path(top) / "class/nvdio/nvdio0", doorbells=2000)
+        text: list[str] = []
+        later = stat.difference(stat.sample(), before)
+        equal(stat.names(["nvdio0n1"]), ["nvdio0n1"], "--node")
+        for shown in ["nvdio0n1"], ["nvdio0n1", "nvdio0n2"]:
+            disk = json.loads(stat.as_json(later, shown, 1))["disks"][0]
+            text.append(f"{disk['rates']['doorbells_per_io']} {disk['rates']['interrupts_per_io']}")
+        equal(text, ["0.5 0.25"] * 2, "doorbells and interrupts for each I/O: with --node the same")
+        put(Path(top) / "class/nvdio/nvdio0n3/stats", direct=4000)
+        put(Path(top) / "class/nvdio/nvdio0", doorbells=4000)
+        every = stat.difference(stat.sample(), before)
+        equal((every["nvdio0n3"].ios, stat.row(every["nvdio0n1"], every, 1).doorbells_per_io), (4000, 0.5),
+              "a namespace that has just appeared counts, too")
 
 
 def test_program() -> None:
@@ -339,6 +575,9 @@ def test_program() -> None:
 
     equal([run(), run("bind"), run("stat", "-1"), run("bind", "/dev/null")], [(2, 1), (2, 1), (2, 1), (4, 1)]
           if os.geteuid() == 0 else [(2, 1), (2, 1), (2, 1), (1, 1)], "errors are one line")
+    done = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), "stat", "nvdio0"], capture_output=True,
+                          text=True, check=False)
+    ok(done.returncode == 2 and "--node" in done.stderr, "stat NODE: how to give it")
     words = (TOOLS / "completion/nvdio").read_text()
     helped = subprocess.run([sys.executable, "-B", str(TOOLS / "nvdio"), "--help"], capture_output=True,
                             text=True, check=False).stdout
@@ -356,6 +595,17 @@ with tempfile.TemporaryDirectory() as directory:
     test_bind_interrupted()
     test_bind_no_serial()
     test_kept()
+    test_without_module()
+    test_bind_moment()
+    test_bind_two()
+    test_bind_killed()
+    test_bind_gone()
+    test_persist_read_only()
+    test_serials()
+    test_remote_files()
+    test_latency_lost()
+    test_regs()
+    test_stat_of_controller()
     test_disks()
     test_find()
     test_uses()

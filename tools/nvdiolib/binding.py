@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import shlex
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from . import disks, persist, stop, uses
 from .disks import Controller, controller, driver_of, find
-from .errors import FAILED, Failure, Interrupted, NoDevice, Refused
+from .errors import FAILED, Busy, Failure, Interrupted, NoDevice, Refused
 from .listing import size_text
 from .uses import Use
 
@@ -23,6 +24,8 @@ from .uses import Use
 PATIENCE = 10.0
 # A controller may take long to become ready.
 PROBE = 60.0
+# Udev's workers, udisks and smartd have a disk open for a moment, not longer.
+MOMENT = 2.0
 
 
 def write(path: Path, text: str) -> None:
@@ -85,8 +88,33 @@ def release(address: str) -> None:
         write(disks.SYS / "bus/pci/drivers" / driver / "unbind", address)
 
 
+@contextlib.contextmanager
+def locked(address: str, seconds: float = PROBE) -> Iterator[None]:
+    """No other of these programs moves the controller meanwhile."""
+    try:
+        fd = os.open(disks.pci(address), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        raise NoDevice(f"{address}: there is no such device now") from None
+
+    def taken() -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    try:
+        if not wait_for(taken, seconds):
+            raise Failure(f"{address}: another nvdio is just moving it")
+        yield
+    finally:
+        os.close(fd)
+
+
 def give_back(address: str) -> None:
     """To the nvme driver, or to whichever knows the device."""
+    if not disks.pci(address).is_dir():
+        return
     set_override(address, "")
     if driver_of(address) == "nvdio":
         release(address)
@@ -118,7 +146,7 @@ def exclusively(target: Controller, reasons: list[Use]) -> Iterator[None]:
 
 
 def need_free(target: Controller, busy: list[Use], wipe_ok: bool) -> None:
-    """Raises Refused with all reasons."""
+    """Raises Refused with all reasons; Busy if they may be gone in a moment."""
     used = uses.in_use(target)
     # Whoever has it exclusively was found, as a rule.
     named = {u.node for u in used}
@@ -131,7 +159,9 @@ def need_free(target: Controller, busy: list[Use], wipe_ok: bool) -> None:
         return
     known = shlex.quote(target.serial or target.address)
     hint = f"--wipe-ok {known} binds it all the same, and wipes nothing by itself"
-    raise Refused(*(f"{target.address}: {u}" for u in dict.fromkeys(used + written)),
+    passing = all(u.kind in ("open", "busy") for u in used + written)
+    refusal = Busy if passing else Refused
+    raise refusal(*(f"{target.address}: {u}" for u in dict.fromkeys(used + written)),
                   *([f"{target.address}: {hint}"] if not used else []))
 
 
@@ -143,13 +173,31 @@ def need_serial(target: Controller, wipe_ok: str | None) -> None:
         raise Refused(f"{target.address}: --wipe-ok {wipe_ok}: {why} {known}")
 
 
+@contextlib.contextmanager
+def kept_free(target: Controller, wipe_ok: bool) -> Iterator[None]:
+    """Nothing uses it, and nothing can while this lasts."""
+    end = time.monotonic() + MOMENT
+    while True:
+        reasons: list[Use] = []
+        with exclusively(target, reasons):
+            try:
+                need_free(target, reasons, wipe_ok)
+            except Refused as refused:
+                if not disks.pci(target.address).is_dir():
+                    raise NoDevice(f"{target.address}: it has gone") from None
+                if not isinstance(refused, Busy) or time.monotonic() > end:
+                    raise
+            else:
+                yield
+                return
+        time.sleep(0.1)
+
+
 def move(target: Controller, wipe_ok: str | None, persistent: bool = False) -> None:
     """From nvme, or from no driver, to nvdio; for good, if wanted. On failure all is as it was
     before. A signal waits, and is a failure."""
     address, before = target.address, target.override
-    reasons: list[Use] = []
-    with exclusively(target, reasons):
-        need_free(target, reasons, wipe_ok is not None)
+    with kept_free(target, wipe_ok is not None):
         with stop.by_signal() as stopped:
             try:
                 set_override(address, "nvdio")
@@ -162,6 +210,8 @@ def move(target: Controller, wipe_ok: str | None, persistent: bool = False) -> N
                     bound = controller(address)
                     persist.keep(address, bound.serial, bound.model)
             except BaseException:
+                if not disks.pci(address).is_dir():
+                    raise NoDevice(f"{address}: it has gone") from None
                 if target.driver:
                     give_back(address)
                 else:
@@ -196,7 +246,8 @@ def load_checked(address: str) -> None:
     for other in others:
         if driver_of(other) == "nvdio":
             try:
-                restore_one(other)
+                # Whoever else has the lock looks at it.
+                restore_one(other, 0)
             except Failure as failure:
                 print(*failure.lines, sep="\n", file=sys.stderr)
 
@@ -211,7 +262,13 @@ def told(target: Controller) -> str:
 def bind(device: str, persistent: bool, wipe_ok: str | None) -> int:
     """nvdio bind."""
     need_root()
-    target = find(device)
+    address = find(device).address
+    with locked(address):
+        return bind_one(controller(address), persistent, wipe_ok)
+
+
+def bind_one(target: Controller, persistent: bool, wipe_ok: str | None) -> int:
+    """The same, of a controller that nobody else moves."""
     if target.driver not in ("", "nvme", "nvdio"):
         raise Refused(f"{target.address}: the driver {target.driver} has it: unbind it from that first")
     if target.serial:
@@ -219,6 +276,7 @@ def bind(device: str, persistent: bool, wipe_ok: str | None) -> int:
         need_serial(target, wipe_ok)
     if persistent:
         persist.need_rule()
+        persist.need_place(target.address)
     if target.driver != "nvdio":
         load_checked(target.address)
         # Loading may have bound it, by its override: that is not what was checked.
@@ -238,7 +296,13 @@ def unbind(device: str, force: bool, keep: bool) -> int:
     if gone and not disks.pci(gone).is_dir() and not keep and persist.forget(gone):
         print(f"{gone}: no longer bound at boot; there is no such device now")
         return 0
-    target = find(device)
+    address = find(device).address
+    with locked(address):
+        return unbind_one(controller(address), force, keep)
+
+
+def unbind_one(target: Controller, force: bool, keep: bool) -> int:
+    """The same, of a controller that nobody else moves."""
     if target.driver != "nvdio" and target.override != "nvdio" and not persist.is_kept(target.address):
         raise Failure(f"{target.address}: not bound to nvdio (driver: {target.driver or 'none'})")
     if target.driver == "nvdio" and not force:
@@ -256,6 +320,8 @@ def unbind(device: str, force: bool, keep: bool) -> int:
                  len(controller(target.address).disks) >= len(target.disks))
     elif target.override == "nvdio":
         set_override(target.address, "")
+    if not disks.pci(target.address).is_dir():
+        raise NoDevice(f"{target.address}: it has gone")
     print(told(controller(target.address)))
     if not driver_of(target.address):
         raise Failure(f"{target.address}: no driver took it")
@@ -270,18 +336,57 @@ def settled(address: str) -> Controller:
     return controller(address)
 
 
-def restore_one(address: str) -> str:
-    """Binds what is to be bound at boot. Returns what there is to say."""
+def another(address: str, serial: str, kept: str) -> str:
+    """What there is to say of a disk that is not nvdio's."""
+    return f"{address}: serial number {serial or 'unknown'}, not {kept}: another disk; left to nvme"
+
+
+def kept_serial(address: str) -> str:
+    """The serial number that it must have; if none is known, nvme gets it back."""
     try:
-        serial = persist.serial_of(address)
+        return persist.serial_of(address)
     except Failure:
         # Udev has kept it from nvme already.
         if persist.is_kept(address) and not driver_of(address):
             give_back(address)
         raise
+
+
+def without_module(address: str, serial: str) -> str:
+    """Udev has kept whatever is at this address from nvme. Only a driver can tell its serial number:
+    nvme gets it, and for good unless it is nvdio's disk. Returns what there is to say."""
+    with stop.by_signal():
+        give_back(address)
+        wait_for(lambda: bool(controller(address).serial or controller(address).disks), PROBE)
+        now = controller(address)
+        if now.driver and now.serial != serial:
+            return another(address, now.serial, serial)
+        try:
+            with kept_free(now, True):
+                set_override(address, "nvdio")
+                release(address)
+        except Refused as refused:
+            return f"{refused.lines[0]}; left to nvme"
+    return f"{address}: it has no driver until the module is there"
+
+
+def restore_one(address: str, seconds: float = PROBE) -> str:
+    """Binds what is to be bound at boot. Returns what there is to say."""
     if not disks.pci(address).is_dir():
-        raise NoDevice(f"{address}: the disk with serial number {serial} is not there")
-    load("nvdio")
+        raise NoDevice(f"{address}: the disk with serial number {persist.serial_of(address)} is not there")
+    with locked(address, seconds):
+        return restore_locked(address)
+
+
+def restore_locked(address: str) -> str:
+    """The same, of a controller that nobody else moves."""
+    serial = kept_serial(address)
+    try:
+        load("nvdio")
+    except Failure as failure:
+        if not driver_of(address):
+            failure.lines += (without_module(address, serial),)
+        raise
     with stop.by_signal():
         if not driver_of(address):
             # The serial number of a disk without a driver is known when nvdio has it.
@@ -292,8 +397,7 @@ def restore_one(address: str) -> str:
             raise Refused(f"{address}: the driver {target.driver} has it")
         if target.serial != serial and (target.serial or target.driver == "nvdio"):
             give_back(address)
-            raise Failure(f"{address}: serial number {target.serial or 'unknown'}, not {serial}: another "
-                          "disk; left to nvme")
+            raise Failure(another(address, target.serial, serial))
     target.serial = serial
     if target.driver != "nvdio":
         # What is on the disk is nvdio's business since it was bound for good. What uses it is not.
@@ -306,7 +410,9 @@ def restore(address: str | None) -> int:
     need_root()
     syslog.openlog("nvdio", 0, syslog.LOG_DAEMON)
     status = 0
-    for one in [disks.full_address(address) or address] if address else persist.kept():
+    if address and not disks.full_address(address):
+        raise NoDevice(f"{address}: not a PCI address")
+    for one in [disks.full_address(address)] if address else persist.kept():
         try:
             line = restore_one(one)
             print(line)

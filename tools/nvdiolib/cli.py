@@ -2,6 +2,7 @@
 """The command line of tools/nvdio."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -42,9 +43,14 @@ def version() -> str:
 
 def seconds(text: str) -> float:
     """A time that is not too short for a table."""
-    if not 0.05 <= float(text) <= 1e6:
+    try:
+        found = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds; a disk is given "
+                                         "as --node NODE") from None
+    if not 0.05 <= found <= 1e6:
         raise ValueError
-    return float(text)
+    return found
 
 
 def count(text: str) -> int:
@@ -141,6 +147,9 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: list[str]) -> int:
     """The program."""
     args = parser().parse_args(argv)
+    # Names that others have chosen, on a terminal that has no such letters.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = run(args)
         sys.stdout.flush()
@@ -156,3 +165,7 @@ def main(argv: list[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        # What nobody has thought of: a device that goes while it is looked at.
+        print(f"nvdio {args.command}: {error}", file=sys.stderr)
+        return FAILED

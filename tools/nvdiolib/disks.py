@@ -63,6 +63,15 @@ def value(path: Path, default: str = "") -> str:
         return default
 
 
+def words(path: Path) -> str:
+    """What a controller says of itself, as nvdio prints it: the nvme driver passes on all bytes."""
+    try:
+        raw = path.read_bytes().removesuffix(b"\n")
+    except OSError:
+        return ""
+    return "".join(chr(c) if 0x20 <= c <= 0x7e else "?" for c in raw.rstrip(b" \0")).strip()
+
+
 def clean(text: str) -> str:
     """What others have chosen, for a terminal, and for one line."""
     return "".join(c if c.isprintable() else "?" for c in text)
@@ -102,24 +111,28 @@ def with_partitions(name: str) -> list[str]:
     place = SYS / "class/block" / name
     if not place.is_dir():
         return []
-    return [name] + sorted(p.name for p in place.iterdir() if (p / "partition").exists())
+    return [name] + sorted(p.name for p in children(place, ".*") if (p / "partition").exists())
 
 
-def same_namespace(name: str) -> list[str]:
+def wwids() -> dict[str, str]:
+    """By name, of all namespaces of nvme."""
+    return {p.name: value(p / "wwid") for p in children(SYS / "class/block", r"nvme\d+n\d+")}
+
+
+def same_namespace(name: str, known: dict[str, str]) -> list[str]:
     """All block devices of one namespace: of this controller and of others that share it."""
-    wwid = value(SYS / "class/block" / name / "wwid")
-    others = [p.name for p in children(SYS / "class/block", r"nvme\d+n\d+")
-              if p.name == name or (wwid and value(p / "wwid") == wwid)]
+    wwid = known.get(name, "")
+    others = [n for n, w in known.items() if n == name or (wwid and w == wwid)]
     return [n for other in others or [name] for n in with_partitions(other)]
 
 
-def block_disk(path: Path) -> Disk:
+def block_disk(path: Path, known: dict[str, str]) -> Disk:
     """A namespace of the nvme driver. One that is reached by several controllers has a block
     device of its own, nvme0n1 for the path nvme0c1n1, which is not a child of any of them."""
     name = re.sub(r"c\d+", "", path.name)
     place = SYS / "class/block" / name
     disk = Disk(name, number(place / "nsid") or number(path / "nsid"), number(place / "size") * 512,
-                number(place / "queue/logical_block_size", 512), same_namespace(name))
+                number(place / "queue/logical_block_size", 512), same_namespace(name, known))
     disk.chars = [n for n in (b.replace("nvme", "ng", 1) for b in disk.blocks)
                   if (SYS / "class/nvme-generic" / n).exists()]
     return disk
@@ -140,11 +153,12 @@ def controller(address: str) -> Controller:
     for kind in "nvdio", "nvme":
         for char in children(place / kind, kind + r"\d+"):
             found.name = char.name
-            found.model = clean(value(char / "model"))
-            found.serial = clean(value(char / "serial"))
-            found.firmware = clean(value(char / "firmware_rev"))
+            found.model = words(char / "model")
+            found.serial = words(char / "serial")
+            found.firmware = words(char / "firmware_rev")
             namespaces = children(char, kind + r"\d+(c\d+)?n\d+")
-            found.disks = [block_disk(p) if kind == "nvme" else nvdio_disk(p) for p in namespaces]
+            known = wwids() if kind == "nvme" else {}
+            found.disks = [block_disk(p, known) if kind == "nvme" else nvdio_disk(p) for p in namespaces]
     return found
 
 
@@ -179,6 +193,11 @@ def node_name(path: str) -> str:
     return (SYS / "dev" / kind / f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}").resolve().name
 
 
+def by_serial(everything: list[Controller], serial: str) -> list[Controller]:
+    """One without a serial number is nobody's."""
+    return [c for c in everything if serial and c.serial == serial]
+
+
 def find(device: str) -> Controller:
     """The controller that the user means: by address, node or serial number."""
     everything = controllers()
@@ -187,13 +206,13 @@ def find(device: str) -> Controller:
         found = [c for c in everything if c.address == address]
         if not found and pci(address).is_dir():
             raise NoDevice(f"{address}: not an NVMe controller")
-    elif "/" in device:
+    elif "/" in device and (os.path.exists(device) or not by_serial(everything, device)):
         name = node_name(device)
         if (SYS / "class/block" / name / "partition").exists():
             raise NoDevice(f"{device}: a partition; only whole controllers are bound")
         found = [c for c in everything if is_named(c, name)]
     else:
-        found = [c for c in everything if device and c.serial == device]
+        found = by_serial(everything, device)
     if not found:
         raise NoDevice(f"{device}: no NVMe controller with this address, node or serial number")
     if len(found) > 1:

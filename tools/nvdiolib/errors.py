@@ -11,13 +11,17 @@ class Failure(Exception):
 
     def __init__(self, *lines: str) -> None:
         super().__init__(*lines)
-        self.lines = lines
+        self.lines: tuple[str, ...] = lines
 
 
 class Refused(Failure):
     """It would do harm. Nothing was changed."""
 
     status = REFUSED
+
+
+class Busy(Refused):
+    """By what may have ended in a moment."""
 
 
 class NoDevice(Failure):

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from . import hist, stop
+from .errors import Failure, NoDevice
 from .hist import DIRECTIONS, STAGES, Histogram, Histograms, bucket_start
 from .stat import known
 
@@ -81,6 +82,12 @@ def as_json(every: dict[str, Histograms], seconds: float) -> str:
     return json.dumps({"seconds": seconds, "disks": shown}, indent=2)
 
 
+def lost(names: list[str]) -> list[str]:
+    """What happened meanwhile to those that are not complete."""
+    return [f"{name}: " + ("switched off by another program" if hist.place(name).exists() else "it has gone")
+            + " meanwhile" for name in names if not hist.is_on(name)]
+
+
 def command(wanted: list[str], seconds: float | None, json_wanted: bool) -> int:
     """nvdio latency."""
     found = known(wanted)
@@ -93,8 +100,11 @@ def command(wanted: list[str], seconds: float | None, json_wanted: bool) -> int:
             stopped.sleep(then + seconds if seconds else None)
             now = {name: hist.read(name) for name in found}
             lasted = time.monotonic() - then
+            missing = lost(found)
         every = {name: {k: h - before[name].get(k, Histogram()) if k in before[name] else h
-                        for k, h in after.items()} for name, after in now.items()}
+                        for k, h in after.items()} for name, after in now.items() if after}
         block = "█" if "utf" in (sys.stdout.encoding or "").lower() else "#"
         print(as_json(every, lasted) if json_wanted else as_text(every, block), flush=True)
+        if missing:
+            raise (Failure if every else NoDevice)(*missing)
     return 0

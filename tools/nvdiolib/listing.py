@@ -41,8 +41,11 @@ def collect() -> list[tuple[Controller, list[Use]]]:
     """All controllers, with what uses each and what is on its disks. What is on those of nvdio is
     the business of the programs that use them."""
     found = []
-    for controller in controllers():
-        used = uses.in_use(controller)
+    every = controllers()
+    users = uses.in_use(*every)
+    for controller in every:
+        names = uses.names_of(controller)
+        used = [u for u in users if u.node in names]
         for disk in controller.disks:
             if disk.blocks:
                 used += uses.disk_signatures(disk)
@@ -50,10 +53,15 @@ def collect() -> list[tuple[Controller, list[Use]]]:
     return found
 
 
+def left_over(controller: Controller) -> bool:
+    """Would nvdio get it at the next occasion, though it has not got it?"""
+    return controller.override == "nvdio" and controller.driver != "nvdio"
+
+
 def rows(controller: Controller, used: list[Use]) -> list[tuple[str, ...]]:
     """Lines of the table: one for each disk, or one without."""
     numa = str(controller.numa_node) if controller.numa_node >= 0 else "-"
-    mark = "*" if persist.is_kept(controller.address) else ""
+    mark = ("*" if persist.is_kept(controller.address) else "") + ("!" if left_over(controller) else "")
     begin = (controller.address, (controller.driver or "-") + mark)
     end = (numa, controller.serial or "-", controller.model or "-")
     own = [short(u) for u in used if u.node == controller.name]
@@ -106,6 +114,10 @@ def command(json_wanted: bool) -> int:
         print(as_text(found))
         if any(persist.is_kept(c.address) for c, _ in found):
             print("* bound to nvdio at boot, too")
+        for c, _ in found:
+            if left_over(c):
+                print(f"! nvdio is to have {c.address} (driver_override), but has not: a bind was cut short, "
+                      f"or there is no module. Repeat it, or: nvdio unbind {c.address}")
     else:
         print("no NVMe controller", file=sys.stderr)
     return 0

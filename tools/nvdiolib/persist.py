@@ -8,6 +8,7 @@ that can be known then. The file holds the serial number, which "nvdio restore" 
 import os
 from pathlib import Path
 
+from .disks import full_address
 from .errors import Failure
 
 PLACE = Path("/etc/nvdio/disks")
@@ -23,15 +24,17 @@ def is_kept(address: str) -> bool:
 
 def kept() -> list[str]:
     """The addresses of all."""
-    return sorted(p.name for p in PLACE.iterdir() if ":" in p.name) if PLACE.is_dir() else []
+    return sorted(p.name for p in PLACE.iterdir() if full_address(p.name)) if PLACE.is_dir() else []
 
 
 def serial_of(address: str) -> str:
     """The serial number that the controller must have."""
     try:
         text = (PLACE / address).read_text(encoding="utf-8")
-    except OSError as error:
-        raise Failure(f"{PLACE / address}: {error.strerror}") from None
+    except FileNotFoundError:
+        raise Failure(f"{address}: not bound with --persist") from None
+    except (OSError, ValueError) as error:
+        raise Failure(f"{PLACE / address}: {getattr(error, 'strerror', None) or 'not text'}") from None
     for line in text.splitlines():
         if line.startswith("serial="):
             return line.removeprefix("serial=").strip()
@@ -44,17 +47,33 @@ def need_rule() -> None:
         raise Failure(f"--persist needs {RULE}, which is not installed (see udev/ of nvdio's source)")
 
 
-def keep(address: str, serial: str, model: str) -> None:
-    """From the next boot on, too."""
+def need_place(address: str) -> None:
+    """That there will be a file shows before a disk is moved for it."""
+    new = PLACE / f".{address}.new"
     try:
         PLACE.mkdir(parents=True, exist_ok=True)
-        new = PLACE / f".{address}.new"
+        new.touch()
+        new.unlink()
+    except OSError as error:
+        raise Failure(f"--persist: {new.parent}: {error.strerror}") from None
+
+
+def keep(address: str, serial: str, model: str) -> None:
+    """From the next boot on, too."""
+    new = PLACE / f".{address}.new"
+    try:
+        PLACE.mkdir(parents=True, exist_ok=True)
         with new.open("w", encoding="utf-8") as file:
             file.write(f"# Written by nvdio bind --persist; nvdio unbind removes it.\n"
                        f"serial={serial}\nmodel={model}\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, PLACE / address)
+        directory = os.open(PLACE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
     except OSError as error:
         raise Failure(f"{PLACE / address}: {error.strerror}") from None
 

@@ -10,10 +10,12 @@ controller does not have, as CAP says, are left out.
 import json
 import mmap
 import os
+import re
 import sys
 from typing import NamedTuple
 
-from .errors import Failure
+from . import disks
+from .errors import Failure, NoDevice
 
 # As in driver/uapi/nvdio.h; one page.
 NVDIO_MMAP_REGS = 0x4000000000000000
@@ -234,6 +236,16 @@ def as_json(registers: list[Decoded]) -> str:
                        for r, value, fields in registers}, indent=2)
 
 
+def controller_node(node: str) -> str:
+    """The node of the controller that is meant: by a name of it, or of one of its namespaces."""
+    path = node if "/" in node else str(disks.DEV / node)
+    name = disks.node_name(path)
+    if not (disks.SYS / "class/nvdio" / name).is_dir():
+        raise NoDevice(f"{node}: not a node of nvdio")
+    owner = re.sub(r"n\d+$", "", name)
+    return path if owner == name else str(disks.DEV / owner)
+
+
 def read(node: str) -> list[int]:
     """All registers, each dword by one access of 32 bits, as controllers want it."""
     fd = os.open(node, os.O_RDONLY | os.O_CLOEXEC)
@@ -248,7 +260,10 @@ def read(node: str) -> list[int]:
 def command(node: str, form: str) -> int:
     """nvdio regs, of which form is text, json or raw."""
     try:
-        dwords = read(node)
+        dwords = read(controller_node(node))
+    except PermissionError as error:
+        raise Failure(f"{node}: {error.strerror}: it needs CAP_SYS_RAWIO, and a kernel that is not locked "
+                      "down") from None
     except OSError as error:
         raise Failure(f"{node}: {error.strerror}") from None
     if form == "raw":

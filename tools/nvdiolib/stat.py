@@ -29,7 +29,8 @@ class Sample:
 
     controller: str
     counts: dict[str, int]
-    interrupts: int
+    interrupts: dict[str, int]
+    """by processor: one that is switched off is not shown"""
     doorbells: int | None
     resets: int | None
     in_flight: int | None
@@ -44,13 +45,16 @@ class Sample:
 Samples = dict[str, Sample]
 
 
-def interrupts() -> dict[str, int]:
-    """Of each controller: lines of /proc/interrupts that end in nvdio0q1."""
-    found: dict[str, int] = {}
-    for line in value(uses.PROC / "interrupts").splitlines()[1:]:
+def interrupts() -> dict[str, dict[str, int]]:
+    """Of each controller, by processor: lines of /proc/interrupts that end in nvdio0q1."""
+    found: dict[str, dict[str, int]] = {}
+    head, *lines = value(uses.PROC / "interrupts").splitlines() or [""]
+    for line in lines:
         for name in dict.fromkeys(re.findall(r"\b(nvdio\d+)q(?!0\b)\d+", line)):
             counts = re.match(r"\s*\w+:((?:\s+\d+)+)", line)
-            found[name] = found.get(name, 0) + (sum(int(n) for n in counts[1].split()) if counts else 0)
+            sums = found.setdefault(name, {})
+            for processor, n in zip(head.split(), counts[1].split() if counts else []):
+                sums[processor] = sums.get(processor, 0) + int(n)
     return found
 
 
@@ -77,15 +81,15 @@ def known(wanted: list[str]) -> list[str]:
     return names(wanted)
 
 
-def sample(wanted: list[str]) -> Samples:
-    """All counters, now."""
+def sample() -> Samples:
+    """All counters of all namespaces, now: some are for all of a controller's."""
     found: Samples = {}
     irqs = interrupts()
-    for name in names(wanted):
+    for name in names([]):
         place = disks.SYS / "class/nvdio" / name
         controller = re.sub(r"n\d+$", "", name)
         found[name] = Sample(controller, {c: number(place / "stats" / c) for c in COUNTERS},
-                             irqs.get(controller, 0),
+                             irqs.get(controller, {}),
                              optional(disks.SYS / "class/nvdio" / controller / "doorbells"),
                              optional(disks.SYS / "class/nvdio" / controller / "resets"),
                              optional(place / "leaks/requests"),
@@ -100,16 +104,24 @@ def less(now: int | None, before: int | None) -> int | None:
     return now - before if now >= before else now
 
 
+def nothing_yet(new: Sample, before: Samples) -> Sample:
+    """What a namespace had done before it was there. Its controller may have been."""
+    same = [s for s in before.values() if s.controller == new.controller]
+    counts = dict.fromkeys(new.counts, 0)
+    if same:
+        return Sample(new.controller, counts, same[0].interrupts, same[0].doorbells, same[0].resets, 0)
+    return Sample(new.controller, counts, dict.fromkeys(new.interrupts, 0), 0, 0, 0)
+
+
 def difference(now: Samples, before: Samples) -> Samples:
-    """Of what was there both times."""
+    """By how much all grew that is there now."""
     found: Samples = {}
     for name, new in now.items():
-        old = before.get(name)
-        if not old:
-            continue
+        old = before.get(name) or nothing_yet(new, before)
         found[name] = Sample(new.controller,
                              {c: less(n, old.counts[c]) or 0 for c, n in new.counts.items()},
-                             less(new.interrupts, old.interrupts) or 0, less(new.doorbells, old.doorbells),
+                             {p: less(n, old.interrupts.get(p)) or 0 for p, n in new.interrupts.items()},
+                             less(new.doorbells, old.doorbells),
                              less(new.resets, old.resets), new.in_flight,
                              {k: h - old.hists.get(k, hist.Histogram()) if k in old.hists else h
                               for k, h in new.hists.items()})
@@ -159,7 +171,7 @@ def row(one: Sample, every: Samples, seconds: float) -> Row:
                sum(counts[c] for c in ("flush", "discard", "write_zeroes")) / seconds,
                counts["read_bytes"] / 1e6 / seconds, counts["write_bytes"] / 1e6 / seconds,
                mean_us("read"), mean_us("write"), depth, per(one.doorbells, all_ios),
-               per(one.interrupts, all_ios), waits / seconds if one.hists else None,
+               per(sum(one.interrupts.values()), all_ios), waits / seconds if one.hists else None,
                counts["retries"] / seconds, counts["nowait_eagain"] / seconds, counts["errors"], one.resets)
 
 
@@ -169,42 +181,45 @@ COLUMNS = (("direct/s", 0), ("copy/s", 0), ("pass/s", 0), ("other/s", 0), ("rMB/
            ("retry/s", 0), ("again/s", 0), ("errors", 0), ("resets", 0))
 
 
-def as_text(every: Samples, seconds: float) -> str:
-    """A table with a line for each namespace."""
-    lines = [f"{'node':<10}" + "".join(f" {title:>8}" for title, _ in COLUMNS)]
-    for name, one in every.items():
-        cells = vars(row(one, every, seconds)).values()
-        lines.append(f"{name:<10}" + "".join(
+def as_text(every: Samples, shown: list[str], seconds: float) -> str:
+    """A table with a line for each namespace that is shown."""
+    width = max(10, *map(len, shown)) if shown else 10
+    lines = [f"{'node':<{width}}" + "".join(f" {title:>8}" for title, _ in COLUMNS)]
+    for name in shown:
+        cells = vars(row(every[name], every, seconds)).values()
+        lines.append(f"{name:<{width}}" + "".join(
             f" {'-' if cell is None else f'{cell:.{decimals}f}':>8}"
             for cell, (_, decimals) in zip(cells, COLUMNS)))
     return "\n".join(lines)
 
 
-def as_json(every: Samples, seconds: float) -> str:
+def as_json(every: Samples, shown: list[str], seconds: float) -> str:
     """An object in one line."""
-    shown: list[dict[str, Any]] = []
-    for name, one in every.items():
+    found: list[dict[str, Any]] = []
+    for name in shown:
+        one = every[name]
         latency = {f"{stage}_{direction}": {"count": h.count, "mean_ns": h.mean}
                    for (stage, direction), h in one.hists.items() if h.count}
-        shown.append({"node": f"/dev/{name}", "ios": one.ios, "counts": one.counts, "latency": latency,
-                      "controller": {"interrupts": one.interrupts, "doorbells": one.doorbells,
+        found.append({"node": f"/dev/{name}", "ios": one.ios, "counts": one.counts, "latency": latency,
+                      "controller": {"interrupts": sum(one.interrupts.values()), "doorbells": one.doorbells,
                                      "resets": one.resets}, "rates": vars(row(one, every, seconds))})
-    return json.dumps({"seconds": seconds, "disks": shown})
+    return json.dumps({"seconds": seconds, "disks": found})
 
 
-def watch(wanted: list[str], seconds: float, count: int | None, show: Callable[[Samples, float], str],
-          stopped: stop.Stop) -> None:
+def watch(wanted: list[str], seconds: float, count: int | None,
+          show: Callable[[Samples, list[str], float], str], stopped: stop.Stop) -> None:
     """Until a signal comes, or so many intervals are over."""
-    then, before = time.monotonic(), sample(wanted)
-    print(f"nvdio stat: watching {' '.join(before)}", file=sys.stderr, flush=True)
+    then, before = time.monotonic(), sample()
+    print(f"nvdio stat: watching {' '.join(names(wanted))}", file=sys.stderr, flush=True)
     due = then
     while not stopped.wanted and count != 0:
         due = max(due + seconds, time.monotonic())
         stopped.sleep(due)
-        now, after = time.monotonic(), sample(wanted)
-        if not after:
+        now, after = time.monotonic(), sample()
+        shown = [n for n in names(wanted) if n in after]
+        if not shown:
             raise NoDevice("no disk is left")
-        print(show(difference(after, before), max(now - then, 1e-9)), flush=True)
+        print(show(difference(after, before), shown, max(now - then, 1e-9)), flush=True)
         then, before = now, after
         count = None if count is None else count - 1
 
@@ -212,7 +227,7 @@ def watch(wanted: list[str], seconds: float, count: int | None, show: Callable[[
 def command(wanted: list[str], seconds: float, count: int | None, json_wanted: bool, latency: bool) -> int:
     """nvdio stat."""
     found = known(wanted)
-    show = as_json if json_wanted else lambda every, interval: as_text(every, interval) + "\n"
+    show = as_json if json_wanted else lambda *what: as_text(*what) + "\n"
     with stop.by_signal() as stopped, hist.switched_on(found) if latency else contextlib.nullcontext():
         watch(wanted, seconds, count, show, stopped)
     return 0

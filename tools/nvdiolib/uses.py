@@ -15,6 +15,8 @@ from . import disks
 from .disks import Controller, Disk, children, clean, value
 
 PROC = Path("/proc")
+# Whose servers may not answer for hours.
+REMOTE = re.compile(r"nfs4?|cifs|smb3|smbfs|ceph|9p|afs|coda|lustre|glusterfs|autofs|fuse.*")
 # How messages put it.
 WORDS = {"mount": "is mounted on", "swap": "is used for", "holder": "is held by", "open": "is open in",
          "kernel": "is used by", "busy": "is in use exclusively", "signature": "has",
@@ -68,17 +70,27 @@ class Nodes:
             return self.by_rdev.get((stat.S_ISBLK(mode.st_mode), mode.st_rdev), "")
         return ""
 
+    def of_path(self, path: str) -> str:
+        """The same of a name that somebody chose. Other files may be on a server that does not answer."""
+        plain_path = os.path.normpath(path)
+        local = plain_path.startswith("/dev/") and not plain_path.startswith("/dev/shm/")
+        return self.by_path.get(path, "") or (self.of_file(path) if local else "")
 
-def nodes_of(controller: Controller) -> Nodes:
-    """All nodes through which a controller and its namespaces are reached."""
-    nodes = Nodes()
-    if controller.name:
-        nodes.add(controller.name, False)
+
+def names_of(controller: Controller) -> dict[str, bool]:
+    """All nodes through which a controller and its namespaces are reached: are they block devices?"""
+    names = {controller.name: False} if controller.name else {}
     for disk in controller.disks:
-        for name in disk.blocks:
-            nodes.add(name, True)
-        for name in disk.chars:
-            nodes.add(name, False)
+        names |= dict.fromkeys(disk.blocks, True) | dict.fromkeys(disk.chars, False)
+    return names
+
+
+def nodes_of(*controllers: Controller) -> Nodes:
+    """The same of several, for looking at each process once."""
+    nodes = Nodes()
+    for controller in controllers:
+        for name, block in names_of(controller).items():
+            nodes.add(name, block)
     return nodes
 
 
@@ -127,7 +139,7 @@ def mounts(nodes: Nodes) -> Iterator[Use]:
             major, minor = words[2].split(":")
             # Some file systems (btrfs) have a number of their own.
             name = nodes.by_rdev.get((True, os.makedev(int(major), int(minor))), "") or \
-                (nodes.by_path.get(source, "") or nodes.of_file(source) if source.startswith("/") else "")
+                nodes.of_path(source)
             if name and not name.startswith("ng") and (name, words[4]) not in seen:
                 seen.add((name, words[4]))
                 yield Use("mount", name, clean(plain(words[4])) + (f" (of {who})" if who else ""))
@@ -164,26 +176,44 @@ def kernel_openers(nodes: Nodes) -> Iterator[Use]:
     targets = disks.SYS / "kernel/config/nvmet/subsystems"
     for backing in [*disks.SYS.glob("block/loop*/loop/backing_file"),
                     *targets.glob("*/namespaces/*/device_path"), *targets.glob("*/passthru/device_path")]:
-        path = value(backing)
-        name = nodes.by_path.get(path, "") or nodes.of_file(path)
+        name = nodes.of_path(value(backing))
         if name:
             yield Use("kernel", name, backing.parts[-3] if backing.name == "backing_file" else "nvmet")
 
 
+def remote_mounts(process: Path) -> set[str]:
+    """The numbers of the mounts of network file systems, and of those that are programs."""
+    found = set()
+    for line in (process / "mountinfo").read_bytes().decode(errors="backslashreplace").split("\n"):
+        before, _, after = line.partition(" - ")
+        if REMOTE.fullmatch(after.split(" ")[0]):
+            found.add(before.split(" ")[0])
+    return found
+
+
 def files_of(process: Path, nodes: Nodes) -> Iterator[str]:
-    """Which of the nodes a process has open, mapped, or registered with io_uring."""
+    """Which of the nodes a process has open, mapped, or registered with io_uring. A file on a server
+    that does not answer is not looked at: neither is this program to wait for it."""
+    remote = remote_mounts(process)
     for fd in (process / "fd").iterdir():
-        name = nodes.of_file(fd)
-        if name:
-            yield name
         with contextlib.suppress(OSError):
-            if os.readlink(fd) == "anon_inode:[io_uring]":
-                words = value(process / "fdinfo" / fd.name).split()
-                yield from (nodes.by_path[w] for w in words if w in nodes.by_path)
+            path = os.readlink(fd)
+            if path == "anon_inode:[io_uring]":
+                registered = value(process / "fdinfo" / fd.name).split()
+                yield from (nodes.by_path[w] for w in registered if w in nodes.by_path)
+            if not path.startswith("/"):
+                continue
+            info = value(process / "fdinfo" / fd.name) if remote else ""
+            mount = re.search(r"^mnt_id:\s*(\d+)$", info, re.MULTILINE)
+            if mount and mount[1] in remote:
+                continue
+            name = nodes.of_file(fd)
+            if name:
+                yield name
     for line in value(process / "maps").splitlines():
-        path = line.split(None, 5)[5:]
-        if path and path[0].removesuffix(" (deleted)") in nodes.by_path:
-            yield nodes.by_path[path[0].removesuffix(" (deleted)")]
+        mapped = "".join(line.split(None, 5)[5:]).removesuffix(" (deleted)")
+        if mapped in nodes.by_path:
+            yield nodes.by_path[mapped]
 
 
 def openers(nodes: Nodes) -> Iterator[Use]:
@@ -270,8 +300,8 @@ def disk_signatures(disk: Disk) -> Iterator[Use]:
         os.close(copy)
 
 
-def in_use(controller: Controller) -> list[Use]:
-    """Everything that uses the disks of a controller now."""
-    nodes = nodes_of(controller)
+def in_use(*controllers: Controller) -> list[Use]:
+    """Everything that uses the disks of these controllers now."""
+    nodes = nodes_of(*controllers)
     found = [*mounts(nodes), *swaps(nodes), *holders(nodes), *kernel_openers(nodes), *openers(nodes)]
     return list(dict.fromkeys(found))

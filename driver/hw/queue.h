@@ -139,6 +139,8 @@ struct nvdio_queue {
 	u16 cq_phase;
 	/** @cq_depth: copy of @depth */
 	u16 cq_depth;
+	/** @rings: the CQE that was taken last was of a ring; a hint */
+	bool rings;
 	/** @nr_reqs: number of requests, @depth - 1 */
 	u32 nr_reqs;
 	/** @cqes: CQ memory; NULL after unbind */

@@ -26,45 +26,50 @@
 #include "io/claim.h"
 #include "io/map_find.h"
 
-/**
- * struct batch_kind - what is the same for usual descriptors that write, or that read
- * @size: bytes that they may reach without a closer look: 0 until batch_look() has
- *	found memory; for writes 0 also if there are claims: one that is made now waits
- *	for this hold, and finds the writes in flight (io/claim.h)
- * @head: first word of their SQEs, but for the command identifier
- * @terms: of their requests
- * @bytes: their sum
- */
-struct batch_kind {
-	u64 size;
-	u64 head;
-	struct nvdio_req_terms terms;
-	u64 bytes;
-};
-
-/* Indices of @kinds of struct batch_hold. */
+/* Which sum of bytes is whose. */
 #define BATCH_WRITE	0U
 #define BATCH_READ	1U
 
 static_assert(NVDIO_IO_READ - NVDIO_IO_WRITE == BATCH_READ - BATCH_WRITE);
 
-/* By how much nvdio_desc_what() of a read exceeds that of a write. */
-#define BATCH_WHAT_READ	NVDIO_DESC_WHAT(0, BATCH_READ)
+/* What in nvdio_desc_what() is the operation, other than flags and memory. */
+#define BATCH_WHAT_OP	NVDIO_DESC_WHAT(0, 0xff)
+
+/**
+ * struct batch_kind - what is the same for usual descriptors, as the latest one was
+ * @size: bytes that they may reach without a closer look; for writes 0 if there are
+ *	claims: one that is made now waits for this hold, and finds the writes in flight
+ *	(io/claim.h)
+ * @head: first word of their SQEs, but for the command identifier
+ * @terms: of their requests
+ * @what: nvdio_desc_what() of them: without flags, for the memory that was looked up
+ *	last; 0, of a flush, until then
+ * @nr: BATCH_WRITE or BATCH_READ
+ * @bytes: their sum, since another kind was before them
+ * @sums: of those before, by BATCH_WRITE and BATCH_READ
+ */
+struct batch_kind {
+	u64 size;
+	u64 head;
+	struct nvdio_req_terms terms;
+	u32 what;
+	u32 nr;
+	u64 bytes;
+	u64 sums[2];
+};
 
 /**
  * struct batch_hold - what is found out once for a hold of sq_lock
- * @kinds: writes and reads: an array apart, so that the rest can be in registers
+ * @kind: apart, so that the rest can be in registers
  * @ns: namespace
  * @owner: batch, or ring
  * @start: first block of what is reached
  * @lba_mask: LBA size minus 1
  * @lba_shift: log2 of the LBA size
- * @what: nvdio_desc_what() of a write without flags for the memory that was looked
- *	up last; 0, of a flush, until then
- * @map: this memory, a map, which stays while sq_lock is held; NULL: registered
+ * @deadline: of all
+ * @map: the memory that was looked up last, a map, which stays while sq_lock is held; NULL: registered
  *	memory, or none
  * @map_bytes: size of @map; 0: there is none
- * @map_bits: bits that no offset of dwords in @map has
  * @reqs: requests of the queue
  * @links: of its tags
  * @free: its top free tag, in place of that in struct nvdio_tags
@@ -77,16 +82,15 @@ static_assert(NVDIO_IO_READ - NVDIO_IO_WRITE == BATCH_READ - BATCH_WRITE);
  * Only inline functions have its address: most of it is in registers.
  */
 struct batch_hold {
-	struct batch_kind *kinds;
+	struct batch_kind *kind;
 	struct nvdio_ns *ns;
 	void *owner;
 	u64 start;
 	u64 lba_mask;
 	u8 lba_shift;
-	u32 what;
+	u32 deadline;
 	struct nvdio_map *map;
 	u64 map_bytes;
-	u64 map_bits;
 	struct nvdio_request *reqs;
 	u16 *links;
 	unsigned long free;
@@ -99,35 +103,27 @@ struct batch_hold {
 
 static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
 					     struct batch_hold *hold,
-					     struct batch_kind *kinds)
+					     struct batch_kind *kind)
 {
 	struct nvdio_queue *q = run->q;
 	struct nvdio_ns *ns = run->ns;
-	const u64 head = (u64)ns->nsid << 32;
-	const struct nvdio_req_terms terms = {
-		.deadline = (u32)jiffies + q->timeout,
-		.flags = run->flags,
-		.qid = q->qid,
-	};
 
-	kinds[BATCH_READ] = (struct batch_kind){
-		.head = head | NVDIO_IO_READ,
-		.terms = terms,
-	};
-	kinds[BATCH_WRITE] = (struct batch_kind){
-		.head = head | NVDIO_IO_WRITE,
-		.terms = terms,
-	};
-	hold->kinds = kinds;
+	kind->what = 0;
+	kind->nr = BATCH_READ;
+	kind->bytes = 0;
+	kind->sums[BATCH_READ] = 0;
+	kind->sums[BATCH_WRITE] = 0;
+	/* It is to be in memory: it would take the registers of what is used more. */
+	barrier_data(kind);
+	hold->kind = kind;
 	hold->ns = ns;
 	hold->owner = run->owner;
 	hold->start = 0;
 	hold->lba_mask = ns->lba_mask;
 	hold->lba_shift = ns->lba_shift;
-	hold->what = 0;
+	hold->deadline = (u32)jiffies + q->timeout;
 	hold->map = NULL;
 	hold->map_bytes = 0;
-	hold->map_bits = ~0ULL;
 	hold->reqs = q->reqs;
 	hold->links = q->tags.next;
 	hold->free = q->tags.free;
@@ -143,7 +139,7 @@ static __always_inline void batch_hold_end(struct nvdio_batch_run *run,
 					   const struct batch_hold *hold)
 {
 	struct nvdio_stats __percpu *stats = hold->ns->stats;
-	const u64 written = hold->kinds[BATCH_WRITE].bytes;
+	struct batch_kind *kind = hold->kind;
 	struct nvdio_queue *q = run->q;
 	const u32 tail = hold->cmd - hold->first;
 	u32 sent = tail - q->sq_tail;
@@ -162,9 +158,10 @@ static __always_inline void batch_hold_end(struct nvdio_batch_run *run,
 		     sent - hold->registered - hold->unusual);
 	if (hold->registered)
 		this_cpu_add(stats->direct, hold->registered);
-	this_cpu_add(stats->read_bytes, hold->kinds[BATCH_READ].bytes);
-	if (written) {
-		this_cpu_add(stats->write_bytes, written);
+	kind->sums[kind->nr] += kind->bytes;
+	this_cpu_add(stats->read_bytes, kind->sums[BATCH_READ]);
+	if (kind->sums[BATCH_WRITE]) {
+		this_cpu_add(stats->write_bytes, kind->sums[BATCH_WRITE]);
 		/* It is only compared. */
 		q->writes++;
 	}
@@ -188,42 +185,37 @@ static __always_inline void batch_sent(struct batch_hold *hold,
 		hold->cmd = hold->first;
 }
 
-/* Find out what descriptors may reach at this moment. */
-static __always_inline void batch_sizes(const struct nvdio_batch_run *run,
-					struct batch_hold *hold)
+/* How many bytes may usual descriptors reach at this moment? */
+static __always_inline u64 batch_size(const struct nvdio_batch_run *run,
+				      struct batch_hold *hold, const bool write)
 {
 	const struct nvdio_ns *ns = hold->ns;
-	u64 readable = 0, writable = 0;
+	u64 size = 0;
 
-	if (likely(run->mode & FMODE_READ))
-		readable = nvdio_ns_size(ns);
-	if (run->mode & FMODE_WRITE && likely(!READ_ONCE(ns->claims_held)))
-		writable = READ_ONCE(ns->write_size);
+	if (write) {
+		if (run->mode & FMODE_WRITE && likely(!READ_ONCE(ns->claims_held)))
+			size = READ_ONCE(ns->write_size);
+	} else if (likely(run->mode & FMODE_READ)) {
+		size = nvdio_ns_size(ns);
+	}
 	if (unlikely(run->span)) {
-		readable = nvdio_span_size(run->span, readable);
-		writable = nvdio_span_size(run->span, writable);
+		size = nvdio_span_size(run->span, size);
 		hold->start = nvdio_ns_lba(ns, run->span->start);
 	}
-	hold->kinds[BATCH_READ].size = readable;
-	hold->kinds[BATCH_WRITE].size = writable;
+	return size;
 }
 
 /*
- * Look up the memory of descriptors that are usual otherwise.
+ * Look up the memory of descriptors that are usual otherwise. @id: by its identifier.
  * Return: false if there is none such; @hold is as it was.
  */
-static __always_inline bool batch_look(const struct nvdio_batch_run *run,
-				       struct batch_hold *hold, const u32 what,
-				       const bool ring)
+static __always_inline bool batch_memory(const struct nvdio_batch_run *run,
+					 struct batch_hold *hold, const u32 id,
+					 const bool ring)
 {
-	const u32 id = what & 0xffff;
 	struct nvdio_map *map = NULL;
-	unsigned int flags = run->flags;
 	u64 bytes = 0;
 
-	/* Operation, and flags above it. */
-	if ((what >> 16) - NVDIO_IO_WRITE > NVDIO_IO_READ - NVDIO_IO_WRITE)
-		return false;
 	if (ring || id != NVDIO_MAP_RING_BUF) {
 		map = nvdio_map_find(run->q, id);
 		if (!map || map->flags & NVDIO_MAP_READ_ONLY ||
@@ -231,19 +223,46 @@ static __always_inline bool batch_look(const struct nvdio_batch_run *run,
 		    !nvdio_batch_is_own(run, map))
 			return false;
 		bytes = (u64)nvdio_map_pages(map) << PAGE_SHIFT;
-		flags |= NVDIO_REQ_MAPPED;
 	} else if (!run->registered || !run->q->linear ||
 		   hold->ns->single_max < NVDIO_MPS) {
 		return false;
 	}
 	hold->map = map;
 	hold->map_bytes = bytes;
-	/* All of them where there is no map. */
-	hold->map_bits = bytes ? ~0ULL << fls64(bytes) | NVDIO_DMA_MASK : ~0ULL;
-	hold->what = NVDIO_DESC_WHAT(id, NVDIO_IO_WRITE);
-	hold->kinds[BATCH_READ].terms.flags = flags;
-	hold->kinds[BATCH_WRITE].terms.flags = flags | NVDIO_REQ_WRITE;
-	batch_sizes(run, hold);
+	return true;
+}
+
+/*
+ * Descriptors with this @what are usual ones from here on, if they can be.
+ * Return: false if they cannot; @hold is as it was.
+ */
+static __always_inline bool batch_look(const struct nvdio_batch_run *run,
+				       struct batch_hold *hold, const u32 what,
+				       const bool ring)
+{
+	struct batch_kind *const kind = hold->kind;
+	/* Operation, and flags above it. */
+	const u32 opcode = what >> 16;
+	const bool write = opcode == NVDIO_IO_WRITE;
+
+	if (!write && opcode != NVDIO_IO_READ)
+		return false;
+	/* If only the operation is another one, the memory is known. */
+	if ((!kind->what || (what ^ kind->what) & ~BATCH_WHAT_OP) &&
+	    !batch_memory(run, hold, what & 0xffff, ring))
+		return false;
+	kind->sums[kind->nr] += kind->bytes;
+	kind->bytes = 0;
+	kind->what = what;
+	kind->nr = write ? BATCH_WRITE : BATCH_READ;
+	kind->size = batch_size(run, hold, write);
+	kind->head = (u64)hold->ns->nsid << 32 | opcode;
+	kind->terms = (struct nvdio_req_terms){
+		.deadline = hold->deadline,
+		.flags = run->flags | (hold->map ? NVDIO_REQ_MAPPED : 0) |
+			 (write ? NVDIO_REQ_WRITE : 0),
+		.qid = run->q->qid,
+	};
 	return true;
 }
 
@@ -253,7 +272,6 @@ static __always_inline bool batch_look(const struct nvdio_batch_run *run,
  * @off: its @off
  * @len: its @len
  * @place: its place in the batch
- * @kind: what is the same for others
  * @req: its request
  */
 struct batch_one {
@@ -261,7 +279,6 @@ struct batch_one {
 	u64 off;
 	u64 len;
 	u32 place;
-	struct batch_kind *kind;
 	struct nvdio_request *req;
 };
 
@@ -271,7 +288,7 @@ static __always_inline void batch_write(struct batch_hold *hold,
 					const struct nvdio_cmd_dptr *dptr,
 					u64 at, const bool ring)
 {
-	struct batch_kind *kind = one->kind;
+	struct batch_kind *kind = hold->kind;
 	struct nvdio_request *req = one->req;
 	const u64 slba = (one->off >> hold->lba_shift) + hold->start;
 	u64 head;
@@ -329,29 +346,38 @@ static __always_inline bool batch_large(struct batch_hold *hold,
 }
 
 /*
- * Where the data of a usual descriptor are: an offset in the map that was looked up; or
- * the bus address of registered memory, if that is contiguous and bus addresses are
- * computed.
- * Return: true; false if there are none such.
+ * Send a usual descriptor whose data are not in one page of the map that was looked up;
+ * @one has no @req yet.
+ * Return: as batch_usual().
  */
-static __always_inline bool batch_where(const struct nvdio_batch_run *run,
-					const struct batch_hold *hold,
-					const struct nvdio_io *io, u64 len,
-					const struct nvdio_batch_mem **mem,
-					u64 *at, const bool ring)
+static __always_inline bool batch_elsewhere(const struct nvdio_batch_run *run,
+					    struct batch_hold *hold,
+					    struct batch_one *one,
+					    const bool ring)
 {
-	*mem = NULL;
-	*at = io->addr;
-	if (likely(!(*at & hold->map_bits) &&
-		   *at + len <= hold->map_bytes)) {
-		*at = array_index_nospec(*at, hold->map_bytes);
-		return true;
+	const struct nvdio_batch_mem *mem = NULL;
+	struct nvdio_cmd_dptr dptr = { };
+	u64 at = one->io->addr;
+
+	one->req = &hold->reqs[hold->free];
+	if (at < hold->map_bytes) {
+		if (at & NVDIO_DMA_MASK || at + one->len > hold->map_bytes)
+			return false;
+		at = array_index_nospec(at, hold->map_bytes);
+		return batch_large(hold, one, NULL, at, ring);
 	}
 	if (ring || hold->map)
 		return false;
-	*mem = &run->mem[io - run->io];
-	*at = (*mem)->phys + run->q->dma_offset;
-	return !(*mem)->err && !(*mem)->pieces;
+	mem = &run->mem[one->io - run->io];
+	if (mem->err || mem->pieces)
+		return false;
+	at = mem->phys + run->q->dma_offset;
+	if ((at & NVDIO_MPS_MASK) + one->len > NVDIO_MPS)
+		return batch_large(hold, one, mem, at, ring);
+	dptr.prp1 = cpu_to_le64(at);
+	hold->registered++;
+	batch_write(hold, one, &dptr, at, ring);
+	return true;
 }
 
 /*
@@ -365,38 +391,32 @@ static __always_inline bool batch_usual(const struct nvdio_batch_run *run,
 					const bool ring)
 {
 	const u64 off = io->off, len = io->len, end = off + len;
+	const struct batch_kind *kind = hold->kind;
 	struct nvdio_cmd_dptr dptr = { };
-	const struct nvdio_batch_mem *mem;
 	struct batch_one one;
-	u32 what;
-	u64 at;
+	u64 at = io->addr;
 
-	if (unlikely((nvdio_desc_what(io) - hold->what) & ~BATCH_WHAT_READ) &&
+	if (unlikely(nvdio_desc_what(io) != kind->what) &&
 	    !batch_look(run, hold, nvdio_desc_what(io), ring))
 		return false;
-	what = nvdio_desc_what(io) - hold->what;
 	one = (struct batch_one){
 		.io = io,
 		.off = off,
 		.len = len,
 		.place = place,
-		/* Also where it is speculated that this is a usual one. */
-		.kind = &hold->kinds[what / BATCH_WHAT_READ & 1],
-		.req = &hold->reqs[hold->free],
 	};
 	/* An end that has wrapped around is before its start, as is one of nothing. */
 	if (unlikely(io->stream || io->resv || (off | len) & hold->lba_mask ||
-		     end <= off || end > one.kind->size))
+		     end <= off || end > kind->size))
 		return false;
-	if (!batch_where(run, hold, io, len, &mem, &at, ring))
-		return false;
+	if (unlikely(at & NVDIO_DMA_MASK || at >= hold->map_bytes))
+		return batch_elsewhere(run, hold, &one, ring);
+	at = array_index_nospec(at, hold->map_bytes);
+	/* Maps are whole pages. */
 	if (unlikely((at & NVDIO_MPS_MASK) + len > NVDIO_MPS))
-		return batch_large(hold, &one, mem, at, ring);
-	dptr.prp1 = cpu_to_le64(at);
-	if (mem)
-		hold->registered++;
-	else
-		dptr.prp1 = nvdio_map_table_dma(&hold->map->table, at);
+		return batch_elsewhere(run, hold, &one, ring);
+	dptr.prp1 = nvdio_map_table_dma(&hold->map->table, at);
+	one.req = &hold->reqs[hold->free];
 	batch_write(hold, &one, &dptr, at, ring);
 	return true;
 }
@@ -465,15 +485,16 @@ static __always_inline u32 batch_hold_one(struct nvdio_batch_run *run, u32 i,
 	struct nvdio_request *req;
 	u32 place = run->base + i;
 	enum batch_did did;
-	struct batch_kind kinds[2] __uninitialized;
+	struct batch_kind kind __uninitialized;
 	struct batch_hold hold __uninitialized;
 
 	spin_lock(&q->sq_lock);
 	if (unlikely(q->state != NVDIO_QUEUE_LIVE || run->ns->dead ||
-		     !nvdio_tags_have(&q->tags, run->want)))
+		     (!ring && !nvdio_tags_have(&q->tags, run->want))))
 		goto unlock;
-	run->want = 0;
-	batch_hold_begin(run, &hold, kinds);
+	if (!ring)
+		run->want = 0;
+	batch_hold_begin(run, &hold, &kind);
 	for (; io < end; io++, place++) {
 		if (unlikely(hold.free == NVDIO_TAG_NONE)) {
 			hold.free = batch_refill(&q->tags);
@@ -489,7 +510,7 @@ static __always_inline u32 batch_hold_one(struct nvdio_batch_run *run, u32 i,
 			continue;
 		hold.unusual++;
 		req = &hold.reqs[hold.free];
-		WRITE_ONCE(req->deadline, hold.kinds[0].terms.deadline);
+		WRITE_ONCE(req->deadline, hold.deadline);
 		batch_sent(&hold, req);
 	}
 	batch_hold_end(run, &hold);

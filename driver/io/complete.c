@@ -147,6 +147,7 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 	/* Of those of a ring, a completion is written. */
 	if ((flags & NVDIO_REQ_MORE) == NVDIO_REQ_RING && likely(!status)) {
 		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+		WRITE_ONCE(q->rings, true);
 		nvdio_ring_ended(held, req);
 		return NVDIO_END_NONE;
 	}
@@ -168,6 +169,17 @@ complete_one(struct nvdio_queue *q, struct nvdio_request *req,
 		return direct_end(req, status, done);
 	done->result = cqe ? le64_to_cpu(cqe->result.u64) : 0;
 	return req->end(req, status, done);
+}
+
+/* Return the tags of @nr commands, at least one, that have ended. */
+static __always_inline void complete_tags(struct nvdio_queue *q,
+					  const struct nvdio_tag_chain *chain,
+					  unsigned int nr)
+{
+	nvdio_tags_put_chain(&q->tags, chain, nr);
+	/* It is the full barrier that this check requires. */
+	if (unlikely(waitqueue_active(&q->wait)))
+		wake_up_nr(&q->wait, nr);
 }
 
 /*
@@ -226,12 +238,8 @@ complete_cqes(struct nvdio_queue *q, struct nvdio_completion *done,
 	found = cqe - (q->cqes + q->cq_head);
 	if (found)
 		cq_finish(q, found, ring);
-	if (found > kept) {
-		nvdio_tags_put_chain(&q->tags, &chain, found - kept);
-		/* It is the full barrier that this check requires. */
-		if (unlikely(waitqueue_active(&q->wait)))
-			wake_up_nr(&q->wait, found - kept);
-	}
+	if (found > kept)
+		complete_tags(q, &chain, found - kept);
 	*nr_done = next - done;
 	return found;
 }
@@ -279,18 +287,118 @@ complete_kiocbs(const struct nvdio_completion *done, unsigned int nr)
 }
 
 /**
- * nvdio_complete_irq() - interrupt handler of a queue
- * @irq: unused
- * @data: queue
- *
- * Context: interrupt.
- * Return: IRQ_HANDLED; IRQ_NONE on INTx if it may be another device's
- * interrupt.
+ * struct complete_ring - the ring whose completions complete_rings() writes
+ * @ring: ring, whose lock is held; or NULL
+ * @slot: next entry of the completion array
+ * @end: end of the array
+ * @from: CQE of the first completion that was written with the lock held
  */
-irqreturn_t nvdio_complete_irq(int irq, void *data)
+struct complete_ring {
+	struct nvdio_ring *ring;
+	struct nvdio_ring_cqe *slot;
+	struct nvdio_ring_cqe *end;
+	const struct nvme_completion *from;
+};
+
+/* All CQEs up to @cqe have been taken, and the next is of @ring, or none is: NULL. */
+static __always_inline void complete_ring_next(struct complete_ring *held,
+					       struct nvdio_ring *ring,
+					       const struct nvme_completion *cqe)
+{
+	if (held->ring)
+		held->ring->cq_tail += cqe - held->from;
+	nvdio_ring_drop(&held->ring);
+	if (!ring)
+		return;
+	nvdio_ring_hold(ring);
+	held->ring = ring;
+	held->slot = &ring->cqes[ring->cq_tail & ring->cq_mask];
+	held->end = &ring->cqes[ring->cq_mask + 1];
+	held->from = cqe;
+}
+
+/*
+ * Take CQEs from @cqe to @stop for as long as they are of usual commands of rings that
+ * have succeeded: what complete_cqes() does for these, with fewer questions and in
+ * registers. @other: set to whether one was found that is not.
+ * Return: the first that was not taken.
+ */
+static __always_inline const struct nvme_completion *
+complete_rings(const struct nvdio_queue *q, const struct nvme_completion *cqe,
+	       const struct nvme_completion *const stop,
+	       struct nvdio_tag_chain *chain, bool *other)
+{
+	const u32 phase = q->cq_phase ? NVDIO_CQE_PHASE : 0;
+	struct nvdio_request *const reqs = q->cq_reqs;
+	struct complete_ring held = { };
+	const unsigned long nr_reqs = q->nr_reqs;
+	unsigned long first = chain->first;
+	u16 *const links = q->tags.next;
+
+	*other = false;
+	for (; cqe < stop; cqe++) {
+		const unsigned long dword3 = cqe_dword3(cqe, phase);
+		const unsigned long tag = dword3 & NVDIO_TAG_MASK;
+		struct nvdio_request *const req = &reqs[tag];
+
+		/* Phase and status, which are 0: it is new, and has succeeded. */
+		if (dword3 > U16_MAX) {
+			*other = !(dword3 & NVDIO_CQE_PHASE);
+			break;
+		}
+		/* As in complete_cqes(). */
+		dma_rmb();
+		if (unlikely(tag >= nr_reqs || req->cid != (u16)dword3 ||
+			     req->state != NVDIO_REQ_IN_FLIGHT ||
+			     (req->flags & NVDIO_REQ_MORE) != NVDIO_REQ_RING)) {
+			*other = true;
+			break;
+		}
+		if (unlikely(req->owner != held.ring))
+			complete_ring_next(&held, READ_ONCE(req->owner), cqe);
+		WRITE_ONCE(req->state, NVDIO_REQ_IDLE);
+		nvdio_ring_success(held.slot, req);
+		if (unlikely(++held.slot == held.end))
+			held.slot = held.ring->cqes;
+		links[tag] = first;
+		first = tag;
+	}
+	complete_ring_next(&held, NULL, cqe);
+	chain->first = first;
+	return cqe;
+}
+
+/*
+ * nvdio_complete_irq() of a queue that rings use.
+ * Return: true if no CQE is left that it knows of; else it is for complete_irq().
+ */
+static noinline bool complete_irq_rings(struct nvdio_queue *q)
+{
+	const struct nvme_completion *start, *stop, *cqe;
+	struct nvdio_tag_chain chain;
+	bool other;
+
+	do {
+		spin_lock(&q->cq_lock);
+		start = q->cqes + q->cq_head;
+		stop = start + min(q->cq_depth - q->cq_head, NVDIO_BATCH);
+		nvdio_tag_chain_init(&q->tags, &chain);
+		cqe = complete_rings(q, start, stop, &chain, &other);
+		WRITE_ONCE(q->rings, !other);
+		if (likely(cqe > start)) {
+			cq_finish(q, cqe - start, true);
+			complete_tags(q, &chain, cqe - start);
+		}
+		spin_unlock(&q->cq_lock);
+		/* As in complete_irq(). */
+	} while (cqe == stop);
+	return !other;
+}
+
+/* nvdio_complete_irq() of any queue. */
+static noinline irqreturn_t complete_irq(struct nvdio_queue *q)
 {
 	struct nvdio_completion done[NVDIO_BATCH] __uninitialized;
-	struct nvdio_queue *q = data;
 	unsigned int found, nr;
 	bool moved = false;
 	u16 head;
@@ -319,6 +427,25 @@ irqreturn_t nvdio_complete_irq(int irq, void *data)
 	moved |= head != q->irq_head;
 	q->irq_head = head;
 	return moved ? IRQ_HANDLED : IRQ_NONE;
+}
+
+/**
+ * nvdio_complete_irq() - interrupt handler of a queue
+ * @irq: unused
+ * @data: queue
+ *
+ * Context: interrupt.
+ * Return: IRQ_HANDLED; IRQ_NONE on INTx if it may be another device's
+ * interrupt.
+ */
+irqreturn_t nvdio_complete_irq(int irq, void *data)
+{
+	struct nvdio_queue *q = data;
+
+	if (READ_ONCE(q->rings) && !static_branch_unlikely(&nvdio_watching) &&
+	    complete_irq_rings(q) && likely(!q->irq_line))
+		return IRQ_HANDLED;
+	return complete_irq(q);
 }
 
 /* Reap one batch, unless another context is reaping. */

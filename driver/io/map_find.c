@@ -301,6 +301,23 @@ static __always_inline bool map_is_for_caller(const struct nvdio_map *map)
 	       (map->mm == current->mm || map->flags & NVDIO_MAP_SHARED);
 }
 
+/*
+ * nvdio_map_find() of a map without pages, or none. One that is hidden may be freed at
+ * any moment.
+ */
+static noinline struct nvdio_map *map_find_pageless(const struct nvdio_queue *q,
+						    u32 id)
+{
+	struct nvdio_map *map;
+
+	rcu_read_lock();
+	map = xa_load(&q->ctrl->maps.ids, id);
+	if (map && (READ_ONCE(map->hidden) || !map_is_for_caller(map)))
+		map = NULL;
+	rcu_read_unlock();
+	return map;
+}
+
 /**
  * nvdio_map_find() - find a map by its identifier
  * @q: queue of the map's controller
@@ -325,13 +342,7 @@ struct nvdio_map *nvdio_map_find(const struct nvdio_queue *q, u32 id)
 		if (likely(map))
 			return map_is_for_caller(map) ? map : NULL;
 	}
-	/* Those without pages. One that is hidden may be freed at any moment. */
-	rcu_read_lock();
-	map = xa_load(&q->ctrl->maps.ids, id);
-	if (map && (READ_ONCE(map->hidden) || !map_is_for_caller(map)))
-		map = NULL;
-	rcu_read_unlock();
-	return map;
+	return map_find_pageless(q, id);
 }
 
 /**

@@ -129,6 +129,22 @@ static __always_inline void nvdio_ring_write(struct nvdio_ring *ring,
 }
 
 /**
+ * nvdio_ring_success() - write the completion of a command that has succeeded
+ * @cqe: entry for it
+ * @req: request, with NVDIO_REQ_RING
+ *
+ * Context: the ring's lock held.
+ */
+static __always_inline void nvdio_ring_success(struct nvdio_ring_cqe *cqe,
+					       const struct nvdio_request *req)
+{
+	cqe->cookie = req->cookie;
+	cqe->res = req->len;
+	cqe->status = 0;
+	cqe->resv = 0;
+}
+
+/**
  * nvdio_ring_tell() - tell the program of completions that were written
  * @ring: ring
  *
@@ -150,6 +166,19 @@ static __always_inline void nvdio_ring_tell(struct nvdio_ring *ring)
 }
 
 /**
+ * nvdio_ring_hold() - take the lock of a ring for a reaper
+ * @ring: ring
+ *
+ * Context: cq_lock of a queue held, interrupts off.
+ */
+static __always_inline void nvdio_ring_hold(struct nvdio_ring *ring)
+{
+	spin_lock(&ring->lock);
+	/* To sparse: it is the reaper's now. */
+	__release(&ring->lock);
+}
+
+/**
  * nvdio_ring_drop() - release the lock of the ring that a reaper holds
  * @held: the ring, or NULL; set to NULL
  *
@@ -162,7 +191,7 @@ static __always_inline void nvdio_ring_drop(struct nvdio_ring **held)
 	if (!ring)
 		return;
 	nvdio_ring_tell(ring);
-	/* For sparse; see nvdio_ring_ended(). */
+	/* For sparse; see nvdio_ring_hold(). */
 	__acquire(&ring->lock);
 	spin_unlock(&ring->lock);
 	*held = NULL;
@@ -183,9 +212,7 @@ static __always_inline void nvdio_ring_ended(struct nvdio_ring **held,
 
 	if (unlikely(ring != *held)) {
 		nvdio_ring_drop(held);
-		spin_lock(&ring->lock);
-		/* To sparse: it is the reaper's now. */
-		__release(&ring->lock);
+		nvdio_ring_hold(ring);
 		*held = ring;
 	}
 	nvdio_ring_write(ring, req->cookie, req->len, 0);

@@ -14,15 +14,15 @@
  * Context: as nvdio_tags_put_chain().
  */
 void nvdio_tags_relink_chain(struct nvdio_tags *tags,
-			     const struct nvdio_tag_chain *chain, u32 nr)
+			     struct nvdio_tag_chain chain, u32 nr)
 {
 	u32 old = READ_ONCE(tags->returned);
-	u32 last = chain->first;
+	u32 last = chain.first;
 
 	/* Count links: the tag below the chain may be part of it by now. */
 	while (--nr)
 		last = tags->next[last];
 	do {
 		WRITE_ONCE(tags->next[last], old);
-	} while (!try_cmpxchg(&tags->returned, &old, chain->first));
+	} while (!try_cmpxchg(&tags->returned, &old, chain.first));
 }

@@ -25,7 +25,7 @@ struct nvdio_tag_chain {
 };
 
 void nvdio_tags_relink_chain(struct nvdio_tags *tags,
-			     const struct nvdio_tag_chain *chain, u32 nr);
+			     struct nvdio_tag_chain chain, u32 nr);
 
 /**
  * nvdio_tag_chain_init() - begin a chain
@@ -77,12 +77,8 @@ static inline void nvdio_tags_put_chain(struct nvdio_tags *tags,
 	 * If the head still is what the chain was linked to, so is its oldest
 	 * link. A head that was taken and has come back (ABA) is just as valid.
 	 */
-	if (unlikely(!try_cmpxchg(&tags->returned, &below, chain->first))) {
-		/* A copy, so that the caller's can be in registers. */
-		const struct nvdio_tag_chain copy = *chain;
-
-		nvdio_tags_relink_chain(tags, &copy, nr);
-	}
+	if (unlikely(!try_cmpxchg(&tags->returned, &below, chain->first)))
+		nvdio_tags_relink_chain(tags, *chain, nr);
 }
 
 /**

@@ -85,7 +85,7 @@ def test_program() -> None:
     ok("usage: nvdio regs" in run("--help")[1], "says how to use it")
     equal([run()[0], run("--xml", "/dev/null")[0], run("a", "b")[0]], [2, 2, 2], "wrong arguments")
     status, text = run("/nonexistent")
-    equal((status, text), (1, "nvdio regs: /nonexistent: No such file or directory\n"), "no such node")
+    equal((status, text), (4, "nvdio regs: /nonexistent: No such file or directory\n"), "no such node")
 
 
 test_table()

@@ -367,17 +367,24 @@ def killed(k: Kernel, step: int) -> None:
 
 def test_bind_killed() -> None:
     """What the next command does with what one has left that was killed."""
-    for step, driver in (1, "nvme"), (2, ""), (3, "nvdio"):
+    for step, driver, override in ((1, "nvme", "nvdio"), (2, "", "nvdio"), (3, "nvdio", "nvdio"),
+                                   (4, "nvdio", ""), (5, "nvdio", "nvdio")):
         for name, call, args, state in (
                 ("bind", binding.bind, (Kernel.ADDRESS, False, None), ("nvdio", "nvdio")),
                 ("unbind", binding.unbind, (Kernel.ADDRESS, False, False), ("nvme", "")),
-                ("restore", binding.restore, (None,), (driver, "nvdio"))):
+                ("restore", binding.restore, (None,), (driver, override))):
             with kernel() as k:
                 killed(k, step)
                 equal((k.state(), listing.left_over(disks.controller(k.ADDRESS)), persist.kept()),
-                      ((driver, "nvdio"), driver != "nvdio", []),
-                      f"killed with driver '{driver}': list shows it")
-                equal((ends(call, *args)[0], k.state()), (0, state), f"killed with driver '{driver}': {name}")
+                      ((driver, override), step in (1, 2, 4), []), f"killed after {step}: list shows it")
+                equal((ends(call, *args)[0], k.state()), (0, state), f"killed after {step}: {name}")
+    with kernel(written="nvdio5n1") as k:
+        killed(k, 4)
+        status, said = ends(binding.bind, k.ADDRESS, False, None)
+        equal((status, "nvdio5n1 has x" in said, f"nvdio unbind {k.ADDRESS}" in said, k.state()),
+              (3, True, True, ("nvdio", "")), "killed before all was looked at: bind looks now")
+        equal((ends(binding.bind, k.ADDRESS, False, "S")[0], k.state()), (0, ("nvdio", "nvdio")),
+              "killed before all was looked at: --wipe-ok")
 
 
 def test_bind_gone() -> None:

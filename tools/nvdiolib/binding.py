@@ -203,7 +203,10 @@ def move(target: Controller, wipe_ok: str | None, persistent: bool = False) -> N
                 set_override(address, "nvdio")
                 release(address)
                 probe(address)
+                # Whoever finds it so knows that it was not looked at to the end: unchecked().
+                set_override(address, "")
                 check(target, wipe_ok)
+                set_override(address, "nvdio")
                 if stopped.pending():
                     raise Interrupted(f"{address}: interrupted; nothing was changed")
                 if persistent:
@@ -236,6 +239,22 @@ def check(target: Controller, wipe_ok: str | None) -> None:
     if unseen or not target.serial:
         need_serial(now, wipe_ok)
         need_free(replace(now, disks=unseen), [], wipe_ok is not None)
+
+
+def unchecked(target: Controller) -> bool:
+    """Has nvdio got it without all that bind does? That one was killed, or it was somebody else."""
+    return target.driver == "nvdio" and target.override != "nvdio"
+
+
+def check_late(target: Controller, wipe_ok: str | None) -> None:
+    """What a bind that was killed has not looked at."""
+    address = target.address
+    try:
+        check(replace(target, serial="", disks=[]), wipe_ok)
+    except Refused as refused:
+        raise Refused(*refused.lines, f"{address}: nvdio has it all the same: a bind was cut short, or it "
+                      f"was another program; nvdio unbind {address} gives it back") from None
+    set_override(address, "nvdio")
 
 
 def load_checked(address: str) -> None:
@@ -281,6 +300,8 @@ def bind_one(target: Controller, persistent: bool, wipe_ok: str | None) -> int:
         load_checked(target.address)
         # Loading may have bound it, by its override: that is not what was checked.
         move(target, wipe_ok, persistent)
+    elif unchecked(target):
+        check_late(target, wipe_ok)
     bound = controller(target.address)
     if persistent and target.driver == "nvdio":
         persist.keep(bound.address, bound.serial, bound.model)

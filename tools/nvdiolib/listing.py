@@ -54,8 +54,8 @@ def collect() -> list[tuple[Controller, list[Use]]]:
 
 
 def left_over(controller: Controller) -> bool:
-    """Would nvdio get it at the next occasion, though it has not got it?"""
-    return controller.override == "nvdio" and controller.driver != "nvdio"
+    """Would nvdio get it at the next occasion, though it has not got it, or the other way round?"""
+    return (controller.override == "nvdio") != (controller.driver == "nvdio")
 
 
 def rows(controller: Controller, used: list[Use]) -> list[tuple[str, ...]]:
@@ -115,7 +115,10 @@ def command(json_wanted: bool) -> int:
         if any(persist.is_kept(c.address) for c, _ in found):
             print("* bound to nvdio at boot, too")
         for c, _ in found:
-            if left_over(c):
+            if left_over(c) and c.driver == "nvdio":
+                print(f"! nvdio has {c.address}, but nobody has looked what is on it: a bind was cut short, "
+                      f"or it was another program. nvdio bind {c.address} does, or: nvdio unbind")
+            elif left_over(c):
                 print(f"! nvdio is to have {c.address} (driver_override), but has not: a bind was cut short, "
                       f"or there is no module. Repeat it, or: nvdio unbind {c.address}")
     else:

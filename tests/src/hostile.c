@@ -34,6 +34,9 @@
 #define DISK (64 * MiB)			/* so much of it is looked at */
 #define LIFE_MAX 120			/* s, of a process that should have ended */
 
+/* What a process does. */
+enum { BATCHES = 1, RINGS = 2, POLLED = 4 };
+
 struct hostile h;
 
 static struct hostile_counts *counts;
@@ -281,9 +284,9 @@ static _Noreturn void live(int flags, unsigned int kinds, uint64_t *rng)
 	h.read_only = add_map(PART_READ_ONLY, NVDIO_MAP_READ_ONLY);
 	if (!h.map || !h.read_only)
 		bail("no maps: %s", strerror(errno));
-	if (kinds & 1)
-		nr += hostile_batches(t + nr);
-	if (kinds & 2)
+	if (kinds & BATCHES)
+		nr += hostile_batches(t + nr, kinds & POLLED);
+	if (kinds & RINGS)
 		nr += hostile_rings(t + nr);
 	for (unsigned int i = 0; i < nr; i++)
 		pthread_create(&tids[i], NULL, t[i].run, t[i].arg);
@@ -457,27 +460,37 @@ static void attacked(int flags, unsigned int kinds, bool with_resets)
 
 static void batches_read_only(void)
 {
-	attacked(O_RDONLY, 1, false);
+	attacked(O_RDONLY, BATCHES, false);
 }
 
 static void batches_read_write(void)
 {
-	attacked(O_RDWR, 1, false);
+	attacked(O_RDWR, BATCHES, false);
 }
 
 static void rings_read_only(void)
 {
-	attacked(O_RDONLY, 2, false);
+	attacked(O_RDONLY, RINGS, false);
 }
 
 static void rings_read_write(void)
 {
-	attacked(O_RDWR, 2, false);
+	attacked(O_RDWR, RINGS, false);
 }
 
 static void both_resets(void)
 {
-	attacked(O_RDWR, 3, true);
+	attacked(O_RDWR, BATCHES | RINGS, true);
+}
+
+static void batches_polled(void)
+{
+	attacked(O_RDWR, BATCHES | POLLED, false);
+}
+
+static void polled_resets(void)
+{
+	attacked(O_RDWR, BATCHES | RINGS | POLLED, true);
 }
 
 static void setup(void)
@@ -511,6 +524,8 @@ static const struct t_case cases[] = {
 	{ "rings_read_only", rings_read_only },
 	{ "rings_read_write", rings_read_write },
 	{ "both_resets", both_resets },
+	{ "batches_polled", batches_polled },
+	{ "polled_resets", polled_resets },
 };
 
 int main(int argc, char **argv)

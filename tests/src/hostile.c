@@ -398,7 +398,7 @@ static void generations(int flags, unsigned int kinds)
 {
 	unsigned int nr = 0, killed = 0, wrong = 0, damaged = 0;
 	const double end = now() + seconds;
-	double told = now();
+	double told = now(), began, longest = 0;
 	uint64_t rng = rnd(&t_seed) | 1;
 
 	while (now() < end && !damaged) {
@@ -407,11 +407,14 @@ static void generations(int flags, unsigned int kinds)
 
 		rnd(&t_seed);
 		fflush(stdout);
+		began = now();
 		pid = fork();
 		if (!pid)
 			live(flags, kinds, &rng);
 		if (waitpid(pid, &status, 0) != pid)
 			bail("waitpid");
+		if (now() - began > longest)
+			longest = now() - began;
 		rnd(&rng);
 		nr++;
 		killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
@@ -427,6 +430,7 @@ static void generations(int flags, unsigned int kinds)
 			fflush(stdout);
 		}
 	}
+	note("the longest life was %.1f s, of which 0.2 to 2.2 are meant", longest);
 	is(wrong, 0, "%u processes, of which %u were killed", nr, killed);
 	is(damaged, 0, "no page is written to but those of their maps");
 }

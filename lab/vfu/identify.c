@@ -152,11 +152,11 @@ static void identify_ns(uint8_t *id, const struct ns *ns)
 	id[27] = ns->ms ? 3 : 0;
 	id[28] = ns->dps ? 0x1f : 0;
 	id[29] = ns->dps;
-	put16(id + 64, ns->nawun);
-	put16(id + 66, ns->nawupf);
-	put16(id + 70, ns->nabsn);
-	put16(id + 72, ns->nabo);
-	put16(id + 74, ns->nabspf);
+	put16(id + 34, ns->nawun);
+	put16(id + 36, ns->nawupf);
+	put16(id + 40, ns->nabsn);
+	put16(id + 42, ns->nabo);
+	put16(id + 44, ns->nabspf);
 	id[99] = ns->readonly;
 	put64(id + 104, ns->nguid);
 	put64(id + 112, ns->nguid);

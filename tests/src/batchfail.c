@@ -587,8 +587,15 @@ static void each_kind(void (*const *fns)(void), unsigned int nr)
 static void each_failure(void)
 {
 	static void (*const fns[])(void) = {
-		refused, statuses, retried, resets, memory_goes, results_unwritable, unbound,
+		refused, statuses, retried, memory_goes, results_unwritable,
 	};
+
+	each_kind(fns, ARRAY_SIZE(fns));
+}
+
+static void each_end(void)
+{
+	static void (*const fns[])(void) = { resets, unbound };
 
 	each_kind(fns, ARRAY_SIZE(fns));
 }
@@ -613,6 +620,7 @@ static const struct t_case cases[] = {
 	{ "unbound", unbound },
 	{ "results_unwritable", results_unwritable },
 	{ "each_failure", each_failure },
+	{ "each_end", each_end },
 	{ "each_lost", each_lost },
 };
 

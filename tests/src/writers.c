@@ -47,6 +47,11 @@ static const struct how {
 	{ "ring", true, 0 },
 };
 
+struct task {
+	pthread_t thread;
+	bool over;
+};
+
 /* I/Os that a thread carries out. */
 struct job {
 	const struct how *how;
@@ -54,7 +59,7 @@ struct job {
 	unsigned int nr;
 	struct nvdio_io ios[NR];
 	int res[NR];
-	pthread_t thread;
+	struct task task;
 };
 
 static void setup(void)
@@ -176,26 +181,35 @@ static void compose(struct job *job, const struct how *how, unsigned int first, 
 	}
 }
 
-static void start(struct job *job)
+static void begin(struct task *task, void *(*run)(void *arg), void *arg)
 {
-	if (pthread_create(&job->thread, NULL, work, job))
+	task->over = false;
+	if (pthread_create(&task->thread, NULL, run, arg))
 		bail("no thread");
 }
 
-static bool ends(pthread_t thread, unsigned int ms)
+static void start(struct job *job)
+{
+	begin(&job->task, work, job);
+}
+
+static bool ends(struct task *task, unsigned int ms)
 {
 	struct timespec t;
 
+	if (task->over)
+		return true;
 	clock_gettime(CLOCK_REALTIME, &t);
 	t.tv_nsec += ms % 1000 * 1000000L;
 	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
 	t.tv_nsec %= 1000000000;
-	return !pthread_timedjoin_np(thread, NULL, &t);
+	task->over = !pthread_timedjoin_np(task->thread, NULL, &t);
+	return task->over;
 }
 
-static void finish(pthread_t thread)
+static void finish(struct task *task)
 {
-	if (!ends(thread, 60000))
+	if (!ends(task, 60000))
 		bail("what was released does not end");
 }
 
@@ -240,21 +254,21 @@ static void part_is_there(const char *what, uint64_t seed)
 static void claimed_before(void)
 {
 	struct job job;
-	pthread_t part;
+	struct task part;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(hows); i++) {
 		const char *what = hows[i].name;
 
 		fresh();
 		vfu_tell("hold write count=1");
-		pthread_create(&part, NULL, writes_a_part, NULL);
+		begin(&part, writes_a_part, NULL);
 		are_held(1, "a part");
 		compose(&job, &hows[i], 0, NR, 2);
 		start(&job);
-		ok(!ends(job.thread, 300), "%s: does not end while a block is claimed", what);
+		ok(!ends(&job.task, 300), "%s: does not end while a block is claimed", what);
 		release();
-		finish(part);
-		finish(job.thread);
+		finish(&part);
+		finish(&job.task);
 		results(&job, 0, NR, PG);
 		for (unsigned int j = 0; j < NR; j++)
 			want[j] = 2;
@@ -266,7 +280,7 @@ static void claimed_before(void)
 static void claimed_after(void)
 {
 	struct job job;
-	pthread_t part;
+	struct task part;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(hows); i++) {
 		const char *what = hows[i].name;
@@ -276,11 +290,11 @@ static void claimed_after(void)
 		compose(&job, &hows[i], 0, NR, 2);
 		start(&job);
 		are_held(NR, what);
-		pthread_create(&part, NULL, writes_a_part, NULL);
-		ok(!ends(part, 300), "%s: a part waits for the writes", what);
+		begin(&part, writes_a_part, NULL);
+		ok(!ends(&part, 300), "%s: a part waits for the writes", what);
 		release();
-		finish(job.thread);
-		finish(part);
+		finish(&job.task);
+		finish(&part);
 		results(&job, 0, NR, PG);
 		for (unsigned int j = 0; j < NR; j++)
 			want[j] = 2;
@@ -315,8 +329,8 @@ static void read_only_meanwhile(void)
 		are_held(TAGS, what);
 		read_only(1);
 		release();
-		finish(one.thread);
-		finish(two.thread);
+		finish(&one.task);
+		finish(&two.task);
 		read_only(0);
 		results(&one, 0, 20, PG);
 		results(&two, 0, sent, PG);
@@ -340,7 +354,7 @@ static void read_only_before(void)
 			job.ios[j].op = NVDIO_IO_READ;
 		job.ios[2] = (struct nvdio_io){ .op = NVDIO_IO_FLUSH };
 		start(&job);
-		finish(job.thread);
+		finish(&job.task);
 		wrong = 0;
 		for (unsigned int j = 0; j < NR; j++) {
 			int res = j % 3 == 1 ? (int)PG : j == 2 ? 0 : -EPERM;
@@ -384,7 +398,7 @@ static void refused(void)
 			io->flags = bad[j / 3].add.flags;
 		}
 		start(&job);
-		finish(job.thread);
+		finish(&job.task);
 		for (unsigned int j = 0; j < NR; j++)
 			if (job.res[j] != (j % 3 ? (int)PG : bad[j / 3].res))
 				ok(false, "%s: result %u is %d", hows[i].name, j, job.res[j]);
@@ -410,16 +424,14 @@ static void exclusive(void)
 		vfu_tell("hold write count=all");
 		compose(&job, &hows[i], 0, NR, 2);
 		job.fd = open_exclusive();
-		for (unsigned int j = 0; j < NR; j++) {
-			/* Maps are of any file of the same process. */
+		for (unsigned int j = 0; j < NR; j++)
 			want[j] = 2;
-		}
 		start(&job);
 		are_held(NR, what);
 		close(job.fd);
 		is(open_exclusive(), -EBUSY, "%s: the node is closed, its writes are not", what);
 		release();
-		finish(job.thread);
+		finish(&job.task);
 		results(&job, 0, NR, PG);
 		again = open_exclusive();
 		for (int tries = 100; again == -EBUSY && tries--; again = open_exclusive())
@@ -484,7 +496,7 @@ static void atomic_writes(void)
 				.flags = NVDIO_IO_ATOMIC | (j % 2 ? NVDIO_IO_FUA : 0),
 			};
 		start(&job);
-		finish(job.thread);
+		finish(&job.task);
 		for (unsigned int j = 0; j < job.nr; j++)
 			atomic_is(&job, j, 2 + i);
 	}
@@ -530,7 +542,7 @@ static void atomic_promises(void)
 		compose(&job, &hows[i], 0, 1, 2);
 		job.ios[0].flags = NVDIO_IO_ATOMIC;
 		start(&job);
-		finish(job.thread);
+		finish(&job.task);
 		results(&job, 0, 1, -EINVAL);
 	}
 	disk_is("without a promise");

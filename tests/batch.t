@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Batches of I/Os (NVDIO_URING_BATCH): contents, results, wrong descriptors, rings of every
-# kind, long random runs, and what fails or ends meanwhile.
+# kind, long random runs, what fails or ends meanwhile, and what is on the disk then.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -411,11 +411,10 @@ static void dies(void)
 	done();
 }
 
-/* A read by NVME_URING_CMD_IO, which is completed as a batch is. */
 /* What a ring carries that its task leaves behind. */
 enum load { A_BATCH, COMMANDS, VECTORS };
 
-/* Vectors never take the fast path. */
+/* A read by NVME_URING_CMD_IO, which is completed as a batch is. Vectors never take the fast path. */
 static void prep_passthrough(unsigned int i, enum load load)
 {
 	static struct iovec iov[NR];
@@ -595,7 +594,7 @@ static void each_failure(void)
 
 static void each_end(void)
 {
-	static void (*const fns[])(void) = { resets, unbound };
+	static void (*const fns[])(void) = { resets, dies, unbound };
 
 	each_kind(fns, ARRAY_SIZE(fns));
 }

@@ -414,7 +414,10 @@ static void dies(void)
 /* What a ring carries that its task leaves behind. */
 enum load { A_BATCH, COMMANDS, VECTORS };
 
-/* A read by NVME_URING_CMD_IO, which is completed as a batch is. Vectors never take the fast path. */
+/*
+ * A read by NVME_URING_CMD_IO, which is completed as a batch is. Vectors never take the fast
+ * path.
+ */
 static void prep_passthrough(unsigned int i, enum load load)
 {
 	static struct iovec iov[NR];

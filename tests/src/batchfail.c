@@ -363,26 +363,33 @@ static void memory_goes(void)
 	done();
 }
 
-static void exit_held(void)
+static void exit_held(int told)
 {
+	char c;
+
 	begin();
 	tell("hold read count=all");
 	compose(NVDIO_IO_READ);
 	for (int i = 0; i < 3; i++)
 		prep(res, 0);
 	io_uring_submit(&ring);
-	holds_back(3 * NR);
+	/* Its parent has seen that the controller holds them. */
+	if (read(told, &c, 1) != 1)
+		_exit(1);
 }
 
 /* A task that ends with batches in flight, which then fail. */
 static void dies(void)
 {
 	for (int how = 0; how < 3; how++) {
-		pid_t pid = fork();
-		int status;
+		int status, tell_it[2];
+		pid_t pid;
 
+		if (pipe(tell_it))
+			bail("pipe: %s", strerror(errno));
+		pid = fork();
 		if (!pid) {
-			exit_held();
+			exit_held(tell_it[0]);
 			if (how == 0)
 				_exit(0);
 			if (how == 1)
@@ -397,6 +404,11 @@ static void dies(void)
 			io_uring_queue_exit(&ring);
 			_exit(0);
 		}
+		ok(holds_back(3 * NR), "its batches are in flight");
+		if (write(tell_it[1], "", 1) != 1)
+			bail("write: %s", strerror(errno));
+		close(tell_it[0]);
+		close(tell_it[1]);
 		usleep(500 * 1000);
 		if (how < 2)
 			tell("status read sc=0x281 dnr=1 count=all");
@@ -568,18 +580,20 @@ static void results_unwritable(void)
 static void each_kind(void (*const *fns)(void), unsigned int nr)
 {
 	static const struct { unsigned int flags; const char *name; } kinds[] = {
-		{ IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, "DEFER_TASKRUN" },
-		{ IORING_SETUP_COOP_TASKRUN, "COOP_TASKRUN" },
-		{ IORING_SETUP_SQPOLL, "SQPOLL" },
 		{ IORING_SETUP_IOPOLL, "IOPOLL" },
 		{ IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL, "IOPOLL, SQPOLL" },
 		{ IORING_SETUP_IOPOLL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
 		  "IOPOLL, DEFER_TASKRUN" },
+		{ IORING_SETUP_SQPOLL, "SQPOLL" },
+		{ IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, "DEFER_TASKRUN" },
+		{ IORING_SETUP_COOP_TASKRUN, "COOP_TASKRUN" },
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++) {
 		note("%s", kinds[i].name);
 		ring_flags = kinds[i].flags;
+		/* Each has as much time as a program. */
+		alarm(400);
 		for (unsigned int j = 0; j < nr; j++)
 			fns[j]();
 	}

@@ -363,19 +363,35 @@ static void memory_goes(void)
 	done();
 }
 
-static void exit_held(int told)
+/* A task's parent has seen that the controller holds its commands. */
+static void wait_for_parent(int told)
 {
 	char c;
 
+	if (read(told, &c, 1) != 1)
+		_exit(1);
+}
+
+/* Tell it, and give it time to die. */
+static void seen_held(const int *tell_it, unsigned int nr)
+{
+	ok(holds_back(nr), "its I/Os are in flight");
+	if (write(tell_it[1], "", 1) != 1)
+		bail("write: %s", strerror(errno));
+	close(tell_it[0]);
+	close(tell_it[1]);
+	usleep(500 * 1000);
+}
+
+static void exit_held(int told)
+{
 	begin();
 	tell("hold read count=all");
 	compose(NVDIO_IO_READ);
 	for (int i = 0; i < 3; i++)
 		prep(res, 0);
 	io_uring_submit(&ring);
-	/* Its parent has seen that the controller holds them. */
-	if (read(told, &c, 1) != 1)
-		_exit(1);
+	wait_for_parent(told);
 }
 
 /* A task that ends with batches in flight, which then fail. */
@@ -404,12 +420,7 @@ static void dies(void)
 			io_uring_queue_exit(&ring);
 			_exit(0);
 		}
-		ok(holds_back(3 * NR), "its batches are in flight");
-		if (write(tell_it[1], "", 1) != 1)
-			bail("write: %s", strerror(errno));
-		close(tell_it[0]);
-		close(tell_it[1]);
-		usleep(500 * 1000);
+		seen_held(tell_it, 3 * NR);
 		if (how < 2)
 			tell("status read sc=0x281 dnr=1 count=all");
 		tell("release");
@@ -454,9 +465,12 @@ static void prep_passthrough(unsigned int i, enum load load)
 static void dies_polling_by(unsigned int flags, enum load load)
 {
 	static const char *const names[] = { "a batch", "commands", "commands with vectors" };
-	int status, ret = 0;
-	pid_t pid = fork();
+	int status, ret = 0, tell_it[2];
+	pid_t pid;
 
+	if (pipe(tell_it))
+		bail("pipe: %s", strerror(errno));
+	pid = fork();
 	if (!pid) {
 		begin();
 		io_uring_queue_exit(&ring);
@@ -471,10 +485,10 @@ static void dies_polling_by(unsigned int flags, enum load load)
 		for (unsigned int i = 0; load != A_BATCH && i < NR; i++)
 			prep_passthrough(i, load);
 		io_uring_submit(&ring);
-		holds_back(NR);
+		wait_for_parent(tell_it[0]);
 		kill(getpid(), SIGKILL);
 	}
-	usleep(1500 * 1000);
+	seen_held(tell_it, NR);
 	tell("clear");
 	tell("release");
 	for (int i = 0; i < 200 && !ret; i++) {

@@ -14,12 +14,13 @@ hostile() {
 		--run "SECONDS=$seconds tests/guest/io $bin /dev/nvdio0n1 hostile"
 }
 
-hostile "latest, strict IOMMU" 2 --kernel latest --iommu strict --append page_poison=1
+hostile "latest, strict IOMMU, a poll queue" 2 --kernel latest --iommu strict --append page_poison=1 --modargs poll_queues=1
 if full; then
 	# DMA API debugging reports two mappings of the same memory until it gives up.
 	hostile "6.12, poll queues, few tags" 60 --kernel 6.12 --append page_poison=1 \
 		--modargs 'poll_queues=1 io_queue_depth=33'
-	hostile "debug" 300 --kernel debug --append 'kmemleak=on dma_debug=off' --modargs poll_queues=1
+	hostile "6.12, no poll queues" 60 --kernel 6.12 --append page_poison=1
+	hostile "debug" 300 --kernel debug --append 'kmemleak=on dma_debug=off' --modargs poll_queues=2
 	hostile "debug, strict IOMMU" 120 --kernel debug --append 'kmemleak=on dma_debug=off' --iommu strict
 fi
 tap_end

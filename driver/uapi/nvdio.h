@@ -199,6 +199,11 @@ struct nvdio_result {
  * In the cmd of an SQE of IORING_OP_URING_CMD, whose addr is the address of an array
  * of @nr struct nvdio_io. The CQE has the number of those that succeeded; or
  * -errno, and nothing was done.
+ *
+ * A result that cannot be written is lost, without an error: what was at its place
+ * stays. With ALL_RESULTS that may be a success, which is written before the I/O is
+ * known to have failed. The number in the CQE is right in any case: if as many
+ * results say so, they are.
  */
 struct nvdio_batch {
 	__u64 results;

@@ -122,6 +122,8 @@ static void identify_ctrl(uint8_t *id)
 	put32(id + 516, ident.nn);
 	put16(id + 520, ident.oncs);
 	id[525] = ident.vwc;
+	put16(id + 526, ident.awun);
+	put16(id + 528, ident.awupf);
 	put32(id + 536, ident.sgls);
 	for (i = 0; i < ARRAY_SIZE(power_states); i++) {
 		uint8_t *psd = id + 2048 + 32 * i;
@@ -142,12 +144,19 @@ static void identify_ns(uint8_t *id, const struct ns *ns)
 	put64(id, blocks);
 	put64(id + 8, blocks);
 	put64(id + 16, blocks);
+	/* NSFEAT bit 1: the fields from NAWUN to NABSPF count. */
+	id[24] = ns->nawun || ns->nawupf || ns->nabsn || ns->nabspf || ns->nabo ? 2 : 0;
 	/* Formats: 512 bytes, 4096 bytes, and what the script has set. */
 	id[25] = standard ? 1 : 2;
 	id[26] = standard ? ns->lbads == 12 : 2;
 	id[27] = ns->ms ? 3 : 0;
 	id[28] = ns->dps ? 0x1f : 0;
 	id[29] = ns->dps;
+	put16(id + 34, ns->nawun);
+	put16(id + 36, ns->nawupf);
+	put16(id + 40, ns->nabsn);
+	put16(id + 42, ns->nabo);
+	put16(id + 44, ns->nabspf);
 	id[99] = ns->readonly;
 	put64(id + 104, ns->nguid);
 	put64(id + 112, ns->nguid);

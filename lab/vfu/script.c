@@ -34,6 +34,7 @@ static const char help_text[] =
 "events:      event ns NSID|TYPE INFO LID\n"
 "namespaces:  ns NSID [size=BYTES] [lbads=N] [ms=N] [dps=N] [readonly=0|1] [nguid=N] [gone=1]\n"
 "             [nsze=N]: what Identify says, if not the truth\n"
+"             [nawun=N] [nawupf=N] [nabsn=N] [nabspf=N] [nabo=N]: atomic writes\n"
 "reports:     log [N], counters, counters clear, counter NAME, state\n"
 "             crc NSID SLBA NLB, written NSID SLBA NLB\n"
 "             feature FID, apst: FROM:TO@MS..., hmb [poke]: it writes to the host memory\n"
@@ -91,6 +92,8 @@ static const struct setting settings[] = {
 	{ .name = "wctemp", .value = &ident.wctemp },
 	{ .name = "cctemp", .value = &ident.cctemp },
 	{ .name = "mtfa", .value = &ident.mtfa },
+	{ .name = "awun", .value = &ident.awun },
+	{ .name = "awupf", .value = &ident.awupf },
 	{ .name = "revision", .value = &ident.revision },
 	{ .name = "smart.warning", .value = &health.warning },
 	{ .name = "smart.kelvin", .value = &health.kelvin },
@@ -195,6 +198,24 @@ static bool numbers(int argc, char **argv, int n, uint64_t *values)
 	return true;
 }
 
+/* What a namespace says of atomic writes. */
+static bool ns_set_atomic(struct ns *ns, const char *name, uint64_t value)
+{
+	const struct { const char *name; uint16_t *value; } fields[] = {
+		{ "nawun", &ns->nawun }, { "nawupf", &ns->nawupf }, { "nabsn", &ns->nabsn },
+		{ "nabspf", &ns->nabspf }, { "nabo", &ns->nabo },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++) {
+		if (strcmp(name, fields[i].name))
+			continue;
+		*fields[i].value = value;
+		return value <= UINT16_MAX;
+	}
+	return false;
+}
+
 static bool ns_set(unsigned int nsid, const char *name, uint64_t value)
 {
 	struct ns *ns = &namespaces[nsid];
@@ -216,7 +237,7 @@ static bool ns_set(unsigned int nsid, const char *name, uint64_t value)
 	else if (!strcmp(name, "gone"))
 		ns->exists = !value;
 	else
-		return false;
+		return ns_set_atomic(ns, name, value);
 	return true;
 }
 

@@ -305,6 +305,8 @@ struct ns {
 	bool readonly;
 	uint64_t nsze;		/* what Identify says; 0: the truth */
 	uint64_t nguid;
+	/* Atomic writes: blocks minus 1, with and without power; boundaries, and the first. */
+	uint16_t nawun, nawupf, nabsn, nabspf, nabo;
 	uint8_t *data;
 	uint16_t *writes;	/* for each 512 bytes, how often written */
 	uint64_t max_bytes;	/* size of data */
@@ -315,6 +317,7 @@ struct ident {
 	uint32_t hmpre, hmmin, hmminds, hmmaxd, npss, apsta, wctemp, cctemp, mtfa;
 	uint32_t crdt[3];
 	uint32_t revision;	/* FR */
+	uint32_t awun, awupf;	/* as of namespaces */
 	uint32_t wzsl, dmrsl, cns6;
 	uint32_t effects;	/* 0 none, 1 as it is, 2 all bits, 3 all but CSER */
 	uint32_t queues;	/* I/O queue pairs */

@@ -35,6 +35,9 @@
 #define RANGE_AT (24 * MiB)		/* a range of AREA bytes */
 #define LIFE_MAX 120			/* s, of a process that should have ended */
 
+/* What a process does. */
+enum { BATCHES = 1, RINGS = 2, POLLED = 4 };
+
 struct hostile h;
 
 static struct hostile_counts *counts;
@@ -310,9 +313,9 @@ static _Noreturn void live(int flags, unsigned int kinds, uint64_t *rng)
 	h.read_only = add_map(PART_READ_ONLY, NVDIO_MAP_READ_ONLY);
 	if (!h.map || !h.read_only)
 		bail("no maps: %s", strerror(errno));
-	if (kinds & 1)
-		nr += hostile_batches(t + nr);
-	if (kinds & 2)
+	if (kinds & BATCHES)
+		nr += hostile_batches(t + nr, kinds & POLLED);
+	if (kinds & RINGS)
 		nr += hostile_rings(t + nr);
 	for (unsigned int i = 0; i < nr; i++)
 		pthread_create(&tids[i], NULL, t[i].run, t[i].arg);
@@ -449,7 +452,7 @@ static void generations(int flags, unsigned int kinds)
 {
 	unsigned int nr = 0, killed = 0, wrong = 0, damaged = 0;
 	const double end = now() + seconds;
-	double told = now();
+	double told = now(), began, longest = 0;
 	uint64_t rng = rnd(&t_seed) | 1;
 
 	while (now() < end && !damaged) {
@@ -458,11 +461,14 @@ static void generations(int flags, unsigned int kinds)
 
 		rnd(&t_seed);
 		fflush(stdout);
+		began = now();
 		pid = fork();
 		if (!pid)
 			live(flags, kinds, &rng);
 		if (waitpid(pid, &status, 0) != pid)
 			bail("waitpid");
+		if (now() - began > longest)
+			longest = now() - began;
 		rnd(&rng);
 		nr++;
 		killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
@@ -478,6 +484,7 @@ static void generations(int flags, unsigned int kinds)
 			fflush(stdout);
 		}
 	}
+	note("the longest life was %.1f s, of which 0.2 to 2.2 are meant", longest);
 	is(wrong, 0, "%u processes, of which %u were killed", nr, killed);
 	is(damaged, 0, "no page is written to but those of their maps");
 }
@@ -511,27 +518,37 @@ static void attacked(int flags, unsigned int kinds, bool with_resets)
 
 static void batches_read_only(void)
 {
-	attacked(O_RDONLY, 1, false);
+	attacked(O_RDONLY, BATCHES, false);
 }
 
 static void batches_read_write(void)
 {
-	attacked(O_RDWR, 1, false);
+	attacked(O_RDWR, BATCHES, false);
 }
 
 static void rings_read_only(void)
 {
-	attacked(O_RDONLY, 2, false);
+	attacked(O_RDONLY, RINGS, false);
 }
 
 static void rings_read_write(void)
 {
-	attacked(O_RDWR, 2, false);
+	attacked(O_RDWR, RINGS, false);
 }
 
 static void both_resets(void)
 {
-	attacked(O_RDWR, 3, true);
+	attacked(O_RDWR, BATCHES | RINGS, true);
+}
+
+static void batches_polled(void)
+{
+	attacked(O_RDWR, BATCHES | POLLED, false);
+}
+
+static void polled_resets(void)
+{
+	attacked(O_RDWR, BATCHES | RINGS | POLLED, true);
 }
 
 /* A map of this process; *@id is its identifier. */
@@ -558,7 +575,7 @@ static void by_range(void)
 	shared = own_map(NVDIO_MAP_SHARED, &id);
 	h.ranged = true;
 	h.foreign = id;
-	attacked(O_RDWR, 3, true);
+	attacked(O_RDWR, BATCHES | RINGS, true);
 	h.ranged = false;
 	h.foreign = foreign_id;
 	munmap(shared, FOREIGN_LEN);
@@ -595,6 +612,8 @@ static const struct t_case cases[] = {
 	{ "rings_read_write", rings_read_write },
 	{ "both_resets", both_resets },
 	{ "by_range", by_range },
+	{ "batches_polled", batches_polled },
+	{ "polled_resets", polled_resets },
 };
 
 int main(int argc, char **argv)

@@ -61,14 +61,17 @@ struct nvdio_io hostile_io(uint64_t *rng, bool batch);
 /* Change @io, or only a member of it. */
 void hostile_change(struct nvdio_io *io, uint64_t *rng, bool batch);
 
-/* Start the threads of a kind of I/O; returns how many, at most HOSTILE_THREADS. */
+/*
+ * Start the threads of a kind of I/O; returns how many, at most HOSTILE_THREADS. @polls: by
+ * rings of which most have IOPOLL.
+ */
 #define HOSTILE_THREADS 8U
 struct hostile_thread {
 	void *(*run)(void *arg);
 	void *arg;
 };
 
-unsigned int hostile_batches(struct hostile_thread *t);
+unsigned int hostile_batches(struct hostile_thread *t, bool polls);
 unsigned int hostile_rings(struct hostile_thread *t);
 
 #endif

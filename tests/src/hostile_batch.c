@@ -15,6 +15,7 @@ static struct submitter {
 	struct io_uring ring;
 	pthread_mutex_t lock;		/* the ring is there */
 	bool made;
+	bool polls;			/* some of its rings do, else none */
 	unsigned int flying;
 } submitters[SUBMITTERS];
 
@@ -23,12 +24,19 @@ static const unsigned int kinds[] = {
 	IORING_SETUP_COOP_TASKRUN,
 };
 
+/* Rings that poll are among others, of which some have the same queue. */
+static unsigned int kind(const struct submitter *s, uint64_t *rng)
+{
+	return kinds[below(rng, ARRAY_SIZE(kinds))] |
+	       (s->polls && below(rng, 4) ? IORING_SETUP_IOPOLL : 0);
+}
+
 static void make_ring(struct submitter *s, uint64_t *rng)
 {
 	struct iovec iov = { h.view + PART_BUFFER * PART_LEN, PART_LEN };
 
 	pthread_mutex_lock(&s->lock);
-	if (!io_uring_queue_init(8, &s->ring, kinds[below(rng, ARRAY_SIZE(kinds))])) {
+	if (!io_uring_queue_init(8, &s->ring, kind(s, rng))) {
 		/* If its memory is not there now, it has none. */
 		io_uring_register_buffers(&s->ring, &iov, 1);
 		s->made = true;
@@ -167,7 +175,7 @@ static void *changes(void *arg)
 	return NULL;
 }
 
-unsigned int hostile_batches(struct hostile_thread *t)
+unsigned int hostile_batches(struct hostile_thread *t, bool polls)
 {
 	uint64_t rng = rnd(&t_seed) | 1;
 	struct nvdio_io *ios = (void *)h.table_alias;
@@ -175,7 +183,7 @@ unsigned int hostile_batches(struct hostile_thread *t)
 	for (unsigned int i = 0; i < TABLE_IOS; i++)
 		ios[i] = hostile_io(&rng, true);
 	for (unsigned int i = 0; i < SUBMITTERS; i++) {
-		submitters[i] = (struct submitter){};
+		submitters[i] = (struct submitter){ .polls = polls };
 		pthread_mutex_init(&submitters[i].lock, NULL);
 		t[2 * i].run = submits;
 		t[2 * i + 1].run = changes;

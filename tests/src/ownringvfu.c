@@ -227,25 +227,44 @@ static long switches(void)
 	return n;
 }
 
-/* Completions that come one by one wake nobody who waits for all of them. */
+/* 8 reads that end one after the other. A command is compared with all rules. */
+static void put_late_reads(struct own *r)
+{
+	for (int i = 0; i < 8; i++) {
+		char line[100];
+
+		snprintf(line, sizeof(line), "late read ms=%d skip=%d count=1", 400 + 150 * i, i);
+		vfu(line);
+	}
+	put_reads(r, 8);
+}
+
+/*
+ * Completions that come one by one wake nobody who waits for all of them. Who waits for each
+ * shows that they do come one by one, and that this count would tell.
+ */
 static void wakeups(void)
 {
 	struct own r;
 	long before;
 
 	own_open(&r, node, 32, 0);
-	for (int i = 0; i < 16; i++) {
-		char line[100];
-
-		snprintf(line, sizeof(line), "late read ms=%d count=1", 400 + 40 * i);
-		vfu(line);
-	}
-	put_reads(&r, 16);
+	put_late_reads(&r);
 	before = switches();
-	is(own_enter(&r, 16, 16), 16, "16 reads that end one after the other");
+	is(own_enter(&r, 8, 8), 8, "8 reads that end one after the other");
 	before = switches() - before;
-	ok(before <= 4, "the submitter was woken %ld times", before);
-	all_there(&r, 16, PG);
+	ok(before <= 3, "the submitter was woken %ld times", before);
+	all_there(&r, 8, PG);
+	vfu("clear");
+	put_late_reads(&r);
+	before = switches();
+	is(own_enter(&r, 8, 1), 8, "8 more, of which the first is waited for");
+	while (own_ready(&r) < 8)
+		if (own_enter(&r, 0, own_ready(&r) + 1))
+			break;
+	before = switches() - before;
+	ok(before >= 4, "who waits for each was woken %ld times", before);
+	all_there(&r, 8, PG);
 	own_close(&r);
 	vfu("clear");
 }

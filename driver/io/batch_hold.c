@@ -67,8 +67,8 @@ struct batch_kind {
  * @lba_mask: LBA size minus 1
  * @lba_shift: log2 of the LBA size
  * @deadline: of all
- * @map: the memory that was looked up last, a map, which stays while sq_lock is held; NULL: registered
- *	memory, or none
+ * @map: the memory that was looked up last, a map, which stays while sq_lock is held;
+ *	NULL: registered memory, or none
  * @map_bytes: size of @map; 0: there is none
  * @reqs: requests of the queue
  * @links: of its tags

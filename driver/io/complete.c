@@ -331,7 +331,6 @@ complete_rings(const struct nvdio_queue *q, const struct nvme_completion *cqe,
 	const u32 phase = q->cq_phase ? NVDIO_CQE_PHASE : 0;
 	struct nvdio_request *const reqs = q->cq_reqs;
 	struct complete_ring held = { };
-	const unsigned long nr_reqs = q->nr_reqs;
 	unsigned long first = chain->first;
 	u16 *const links = q->tags.next;
 
@@ -348,7 +347,7 @@ complete_rings(const struct nvdio_queue *q, const struct nvme_completion *cqe,
 		}
 		/* As in complete_cqes(). */
 		dma_rmb();
-		if (unlikely(tag >= nr_reqs || req->cid != (u16)dword3 ||
+		if (unlikely(tag >= q->nr_reqs || req->cid != (u16)dword3 ||
 			     req->state != NVDIO_REQ_IN_FLIGHT ||
 			     (req->flags & NVDIO_REQ_MORE) != NVDIO_REQ_RING)) {
 			*other = true;

@@ -293,56 +293,26 @@ bool nvdio_map_find_bvec(const struct nvdio_queue *q,
 	return true;
 }
 
-/* May the caller use the identifier of a map? */
-static __always_inline bool map_is_for_caller(const struct nvdio_map *map)
-{
-	/* Pairs with nvdio_map_publish(). */
-	return smp_load_acquire(&map->owner) &&
-	       (map->mm == current->mm || map->flags & NVDIO_MAP_SHARED);
-}
-
-/*
- * nvdio_map_find() of a map without pages, or none. One that is hidden may be freed at
- * any moment.
+/**
+ * nvdio_map_find_pageless() - the slow path of nvdio_map_find()
+ * @q: queue of the map's controller
+ * @id: identifier, at most NVDIO_MAPS_MAX
+ *
+ * For a map without pages, or none. One that is hidden may be freed at any moment.
+ *
+ * Context: sq_lock held.
+ * Return: as nvdio_map_find().
  */
-static noinline struct nvdio_map *map_find_pageless(const struct nvdio_queue *q,
-						    u32 id)
+struct nvdio_map *nvdio_map_find_pageless(const struct nvdio_queue *q, u32 id)
 {
 	struct nvdio_map *map;
 
 	rcu_read_lock();
 	map = xa_load(&q->ctrl->maps.ids, id);
-	if (map && (READ_ONCE(map->hidden) || !map_is_for_caller(map)))
+	if (map && (READ_ONCE(map->hidden) || !nvdio_map_is_for_caller(map)))
 		map = NULL;
 	rcu_read_unlock();
 	return map;
-}
-
-/**
- * nvdio_map_find() - find a map by its identifier
- * @q: queue of the map's controller
- * @id: identifier, of user space
- *
- * No reference is taken. A map that is not hidden now stays until sq_lock is
- * released, and then for as long as the command that is submitted for it.
- *
- * Context: sq_lock held.
- * Return: the map; NULL if there is no such identifier, or none for the caller.
- */
-struct nvdio_map *nvdio_map_find(const struct nvdio_queue *q, u32 id)
-{
-	struct nvdio_map *map;
-
-	if (unlikely(id > NVDIO_MAPS_MAX))
-		return NULL;
-	id = array_index_nospec(id, NVDIO_MAPS_MAX + 1);
-	/* Who hides one takes it out of there, and then sq_lock. */
-	if (likely(q->pfns)) {
-		map = READ_ONCE(q->pfns->maps[id]);
-		if (likely(map))
-			return map_is_for_caller(map) ? map : NULL;
-	}
-	return map_find_pageless(q, id);
 }
 
 /**

@@ -11,6 +11,7 @@
 #define NVDIO_MAP_FIND_H
 
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/pfn.h>
 #include <linux/sched.h>
 #include <linux/types.h>
@@ -36,7 +37,7 @@ struct nvdio_mapped {
 int nvdio_map_find_id(const struct nvdio_queue *q, const struct file *range,
 		      u32 id, u64 offset, u64 len, bool dest,
 		      struct nvdio_mapped *mapped);
-struct nvdio_map *nvdio_map_find(const struct nvdio_queue *q, u32 id);
+struct nvdio_map *nvdio_map_find_pageless(const struct nvdio_queue *q, u32 id);
 bool nvdio_map_learn(struct nvdio_queue *q, unsigned long addr);
 bool nvdio_map_find_none(const struct nvdio_queue *q, unsigned long addr);
 bool nvdio_map_find_run(const struct nvdio_queue *q, struct page *page,
@@ -45,6 +46,48 @@ bool nvdio_map_find_run(const struct nvdio_queue *q, struct page *page,
 bool nvdio_map_find_bvec(const struct nvdio_queue *q,
 			 const struct iov_iter *iter, size_t len, bool dest,
 			 struct nvdio_mapped *mapped);
+
+/**
+ * nvdio_map_is_for_caller() - may the caller use the identifier of a map?
+ * @map: map
+ *
+ * Context: task.
+ * Return: true if it may.
+ */
+static __always_inline bool nvdio_map_is_for_caller(const struct nvdio_map *map)
+{
+	/* Pairs with nvdio_map_publish(). */
+	return smp_load_acquire(&map->owner) &&
+	       (map->mm == current->mm || map->flags & NVDIO_MAP_SHARED);
+}
+
+/**
+ * nvdio_map_find() - find a map by its identifier
+ * @q: queue of the map's controller
+ * @id: identifier, of user space
+ *
+ * No reference is taken. A map that is not hidden now stays until sq_lock is
+ * released, and then for as long as the command that is submitted for it.
+ *
+ * Context: sq_lock held.
+ * Return: the map; NULL if there is no such identifier, or none for the caller.
+ */
+static __always_inline struct nvdio_map *
+nvdio_map_find(const struct nvdio_queue *q, u32 id)
+{
+	struct nvdio_map *map;
+
+	if (unlikely(id > NVDIO_MAPS_MAX))
+		return NULL;
+	id = array_index_nospec(id, NVDIO_MAPS_MAX + 1);
+	/* Who hides one takes it out of there, and then sq_lock. */
+	if (likely(q->pfns)) {
+		map = READ_ONCE(q->pfns->maps[id]);
+		if (likely(map))
+			return nvdio_map_is_for_caller(map) ? map : NULL;
+	}
+	return nvdio_map_find_pageless(q, id);
+}
 
 /**
  * nvdio_map_find_phys() - find memory in one page by its physical address

@@ -157,8 +157,11 @@ static noinline void ring_lost(struct nvdio_batch_run *run, int err)
 			nvdio_batch_fail(run, i, err);
 }
 
-/* Send @nr descriptors, for which there are completions. */
-static void ring_send(struct nvdio_ring *ring, u32 nr)
+/*
+ * Send @nr descriptors, for which there are completions. Inline, which a compiler would
+ * not do with so much on the stack.
+ */
+static __always_inline void ring_send(struct nvdio_ring *ring, u32 nr)
 {
 	struct nvdio_batch_run run __uninitialized;
 	struct nvdio_ns *ns = ring->ns;

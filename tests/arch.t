@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Machines other than x86-64: arm64 with pages of 4 and of 16 KiB, s390x, which is big-endian.
+# Machines other than x86-64: arm64 with pages of 4 and of 16 KiB, s390x, which is big-endian,
+# riscv64.
 # The module is compiled across, and the test programs run in guests of that machine: unit
 # tests, I/O, passthrough, mapped memory, batches, rings, libnvdio. A full run also tests
 # an SMMU, and more programs.
@@ -86,7 +87,7 @@ programs="$run queues map mapio mapbuf mapcmd mapuser ownring fragment"
 # Last, since it unbinds the controller; without what needs lab/vm --vfu.
 queues='queues -t contents -t threads -t errors -t opens -t full -t closes -t undisturbed'
 run="$run '$queues -t wrong_thread -t forbidden -t gone'"
-[ $# -gt 0 ] || set -- arm64 arm64-16k s390x
+[ $# -gt 0 ] || set -- arm64 arm64-16k s390x riscv64
 for name; do
 	all "$name"
 done

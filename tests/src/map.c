@@ -418,7 +418,7 @@ static void info(void)
 	is(i.dma_align, 4, "the alignment");
 	ok(i.features & NVDIO_FEATURE_MAPS, "maps are possible");
 	ok(i.maps_max >= 256 && i.map_bytes_max >= 1ULL << 38, "at least 256 maps of 256 GiB");
-	ok(i.map_bytes_max <= NVDIO_MMAP_ID(2) - NVDIO_MMAP_ID(1), "none overlaps another's offset");
+	ok(i.map_bytes_max <= NVDIO_MMAP_ID(2) - NVDIO_MMAP_ID(1), "no offset of one is another's");
 	ok(i.map_io_max && i.map_io_max <= i.io_max, "%u bytes a command, %u of a map", i.io_max,
 	   i.map_io_max);
 	is_ret(ioctl(ctrl, NVDIO_IOC_INFO, &c), 0, "on the controller");

@@ -104,7 +104,7 @@ check-debug: ## tests under KASAN, lockdep and DMA API debugging; builds that ke
 	lab/kernel-debug
 	tests/run debug debug-life
 
-check-all: ## "make check", the packages in Debian systems, and other machines: arm64 (4 and 16 KiB pages), s390x
+check-all: ## "make check", the packages in Debian systems, and other machines: arm64 (4 and 16 KiB pages), s390x, riscv64
 	tests/run
 	tests/run arch deb
 

@@ -25,6 +25,8 @@ class Arch:
     # The bus of its virtio devices, and whether PCI devices sit behind root ports.
     virtio: str = "pci"
     pcie: bool = True
+    # What starts the kernel, if QEMU does not, in the directory that its package was unpacked to.
+    firmware: str = ""
     # Kernel parameters of this machine only.
     words: tuple[str, ...] = ()
     # --iommu: what the kernel is told; and for the machine, or as a device.
@@ -62,7 +64,10 @@ OTHERS = {
         machine="s390-ccw-virtio", cpu="max", tty="ttysclp0", virtio="ccw", pcie=False,
         console=("-device", "sclpconsole,chardev=console"),
         iommu={"off": [], "lazy": ["iommu.strict=0"], "strict": ["iommu.strict=1"]}),
-    "riscv64": Arch(machine="virt", cpu="rv64", tty="ttyS0"),
+    # With the interrupt controllers that take messages: without, PCI has only lines.
+    "riscv64": Arch(
+        machine="virt,aia=aplic-imsic", cpu="rv64", tty="ttyS0",
+        firmware="usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"),
 }
 
 

@@ -148,6 +148,8 @@ class Machine:
             iommu = "" if self.args.iommu == "off" else self.arch.iommu_machine
             self.qemu += ["-machine", self.arch.machine + iommu, "-accel", "tcg,thread=multi",
                           "-cpu", self.arch.cpu]
+        if self.arch.firmware:
+            self.qemu += ["-bios", f"{arch.variable('host')}/{self.arch.firmware}"]
 
     def kernel_parameters(self) -> str:
         words = [

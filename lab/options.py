@@ -200,4 +200,8 @@ def parse(argv: Sequence[str]) -> Options:
 
 
 if __name__ == "__main__":
-    parse(sys.argv[1:])
+    # What would fail after the first download is said before it.
+    for name in parse(sys.argv[1:]).share:
+        if not os.path.isdir(name):
+            print(f"lab/vm: --share {name}: not a directory", file=sys.stderr)
+            sys.exit(125)

@@ -32,6 +32,11 @@ said 1 '^controllers and namespaces:' "and is the whole text"
 NVDIO_LAB=$tap_dir/none "$top/lab/vm" --nonsense >"$tap_dir/vm" 2>&1
 [ $? = 2 ] || ! command -v python3 >/dev/null
 tap_ok $? "nor does a wrong option"
+if command -v python3 >/dev/null; then
+	NVDIO_LAB=$tap_dir/none timeout 60 "$top/lab/vm" --share "$tap_dir/nowhere" --run true >"$tap_dir/vm" 2>&1
+	tap_ok $(($? - 125)) "nor a directory to share that is not there"
+	said 1 'nowhere: not a directory' "which is named"
+fi
 made=$(find "$tap_dir/none" 2>/dev/null | wc -l)
 tap_ok "$made" "nothing was made in the cache"
 

@@ -121,8 +121,11 @@ struct nvdio_maps {
 	const struct vm_operations_struct *vm_ops;
 };
 
-/* Maximum number of pages of a map: an array of them is limited to 2 GiB. */
-#define NVDIO_MAP_PAGES_MAX	((u32)BIT(27))
+/*
+ * Maximum number of pages of a map: an array of them is limited to 2 GiB, and an offset
+ * of mmap() has 40 bits for where in the map it is.
+ */
+#define NVDIO_MAP_PAGES_MAX	((u32)BIT(PAGE_SHIFT > 13 ? 40 - PAGE_SHIFT : 27))
 
 /**
  * nvdio_map_pages() - number of pages of a map

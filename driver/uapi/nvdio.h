@@ -295,10 +295,12 @@ struct nvdio_ring_cqe {
 /*
  * On a ring: take @submit I/Os from the submission array; if these were all taken, wait
  * until there are @wait completions that the program has not seen. Each is 65535 at
- * most. ioctl() returns how many were taken.
+ * most. ioctl() returns how many were taken. The argument is a long, as ioctl() reads it:
+ * of an int the upper half may be anything, and is a copy of the sign on riscv64.
  */
 #define NVDIO_IOC_RING_ENTER	_IO('N', 0xba)
-#define NVDIO_RING_ENTER(submit, wait)	((__u32)(submit) | (__u32)(wait) << 16)
+#define NVDIO_RING_ENTER(submit, wait)	((unsigned long)(__u32)(submit) | \
+					 (unsigned long)(__u32)(wait) << 16)
 
 /*
  * Offsets for mmap(). Each call with NVDIO_MMAP_ALLOC maps new memory; so does

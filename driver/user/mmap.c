@@ -25,6 +25,8 @@
 /* Below that, of 32-bit programs: the identifier, in units of this. */
 #define MMAP_PGOFF32_SHIFT	(30 - PAGE_SHIFT)
 
+static_assert(!((NVDIO_MAP_PAGES_MAX - 1) & ~NVDIO_MAP_PGOFF_MASK));
+
 /* Addresses of the map that were known may mean something else from now on. */
 static void mmap_changed(struct nvdio_map *map)
 {

@@ -38,6 +38,10 @@ static char *arena(int kind)
 	if (kind == MAP_HUGETLB) {
 		p = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
 			 flags | MAP_HUGETLB, -1, 0);
+		if (p == MAP_FAILED && errno == ENOENT) {
+			note("this machine has no huge pages: small ones");
+			p = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, flags, -1, 0);
+		}
 		if (p == MAP_FAILED)
 			bail("no huge pages (vm.nr_hugepages)");
 		return p;

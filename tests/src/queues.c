@@ -75,12 +75,14 @@ static void load_init(struct load *l, unsigned int place)
 	l->why[0] = 0;
 }
 
-/* Huge pages: registered memory has to be contiguous. */
+/* Huge pages: registered memory has to be contiguous. NULL: this machine has none. */
 static void *huge_pages(void)
 {
 	void *p = mmap(NULL, LOAD_MEM, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 
+	if (p == MAP_FAILED && errno == ENOENT)
+		return NULL;
 	if (p == MAP_FAILED)
 		bail("no huge pages");
 	return p;
@@ -96,6 +98,10 @@ static unsigned int memories(struct nvdio_queue *q, struct nvdio_mem *mem)
 	ret = nvdio_mem_add(fd, own, LOAD_MEM, 0, &mem[1]);
 	if (ret)
 		bail("nvdio_mem_add: %d", ret);
+	if (!arena) {
+		note("this machine has no huge pages: no arena");
+		return 2;
+	}
 	ret = nvdio_mem_arena(q, arena, LOAD_MEM, &mem[2]);
 	if (nvdio_queue_type(q) == NVDIO_QUEUE_RING) {
 		is(ret, -EOPNOTSUPP, "a ring has no arena");

@@ -57,7 +57,7 @@ does "nvdio-dkms has all of the module's source" diff "$tap_dir/want" "$tap_dir/
 does "a package of the next version" lab/deb --version "$next" "$here/next"
 # As on a Debian system, and in another place. (-d: build-essential has g++, which the lab has not.)
 mkdir -p "$here/plain/nvdio"
-git ls-files -z | grep -zvx core | xargs -0 tar -c | tar -x -C "$here/plain/nvdio" --no-same-owner
+git ls-files -z Kbuild LICENSE Makefile dkms.conf debian docs driver lib tools udev '*.md' | xargs -0 tar -c | tar -x -C "$here/plain/nvdio" --no-same-owner
 does "dpkg-buildpackage -b" lab/system sh -c "cd $place/plain/nvdio && dpkg-buildpackage -d -b -us -uc"
 for deb in "$here"/debs/*.deb; do
 	does "it makes the same, byte by byte: ${deb##*/}" cmp "$deb" "$here/plain/${deb##*/}"

@@ -4,7 +4,7 @@
 # README and nvdio(8) say over the next kernel and a reboot into it, upgraded with a disk bound
 # and a program running, purged.
 #
-# A guest does what a user does, with apt. All that it has instead of the distribution's archive
+ with apt. All that it has instead, with apt. All that it has instead of the distribution's archive
 # is two archives: with its own kernel, and with the next one. Compilers take minutes in an emulated
 # machine, so that of the guest has a cache (ccache) of what this machine has compiled, in
 # lab/system, by DKMS, too; in a full run it has none.
@@ -92,8 +92,8 @@ cache() {
 			echo "export CCACHE_DIR=$2/ccache CCACHE_TEMPDIR=/run/ccache CCACHE_COMPILERCHECK=none"
 			echo "export CCACHE_SLOPPINESS=locale LD_LIBRARY_PATH=/usr/local/libexec/ccache"
 			echo "exec /usr/local/libexec/ccache/ccache \"\$@\""
-		} >/usr/local/bin/ccache
-		chmod +x /usr/local/bin/ccache
+		} >/usr/bin/ccache
+		chmod +x /usr/bin/ccache
 		ccache --version' sh "$ccache" "$place"
 }
 does "a cache of what is compiled" cache installed
@@ -166,7 +166,7 @@ does "a system for guests" fresh sh -ec '
 	depmod "$kernel"
 	ls "$kernel"/kernel/drivers/nvme/host/nvme.ko*
 	dpkg -i "$1"/archive/linux-image-amd64_6.12*.deb
-	rm -rf /etc/apt/sources.list /etc/apt/sources.list.d
+	rm -rf /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d/99mmdebstrap
 	echo "deb [trusted=yes] file:$1/archive ./" >/etc/apt/sources.list
 	apt-get update' sh "$place"
 full || does "with the cache" cache fresh

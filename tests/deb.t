@@ -4,7 +4,7 @@
 # README and nvdio(8) say over the next kernel and a reboot into it, upgraded with a disk bound
 # and a program running, purged.
 #
- with apt. All that it has instead, with apt. All that it has instead of the distribution's archive
+# A guest does what a user does, with apt. What it has instead of the distribution's archive
 # is two archives: with its own kernel, and with the next one. Compilers take minutes in an emulated
 # machine, so that of the guest has a cache (ccache) of what this machine has compiled, in
 # lab/system, by DKMS, too; in a full run it has none.

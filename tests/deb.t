@@ -189,7 +189,7 @@ if full; then
 		[ "$(dkms status nvdio | grep -c installed)" = 2 ]
 		[ "$(dkms status nvdio | grep -c "nvdio/$1.*installed")" = 2 ]' sh "$next"
 fi
-does "purge" installed sh -c 'dpkg --purge $(dpkg-query -W -f "\${Package}\n" "*nvdio*")'
+does "purge" installed sh -c 'dpkg --purge $(dpkg-query -W -f "\${Package}\n" "nvdio-[dt]*" "libnvdio*")'
 does "nothing is left" installed sh -ec '
 	! find / -xdev -name "*nvdio*" ! -path "/src/*" ! -path "/build*" ! -path "/lab/*" ! -path "/tmp/*" ! -path "/proc/*" \
 		! -path "/var/log/*" ! -path "/var/cache/*" ! -path "*nvdio-lab*" | grep .

@@ -26,6 +26,17 @@ DATA = $(DESTDIR)$(PREFIX)/share
 
 install: install-lib install-tools install-man install-system ## libraries, tools, pages and udev rules; DESTDIR=, PREFIX=/usr/local; the module: modules_install
 
+# The rules come first: they would set drivers for disks that are bound with --persist.
+uninstall: ## remove what "make install" has put there, with the same variables
+	set -e; cd udev; for f in *.rules; do rm -f '$(DESTDIR)$(SYSTEM_PREFIX)/lib/udev/rules.d'/"$$f"; done
+	rm -f '$(DESTDIR)$(SYSTEM_PREFIX)/lib/modprobe.d/nvdio.conf'
+	rm -f '$(DESTDIR)$(PREFIX)/sbin/nvdio' '$(DATA)/bash-completion/completions/nvdio'
+	rm -rf '$(DATA)/nvdio'
+	$(MAKE) -C lib/nvdio uninstall PREFIX='$(PREFIX)' DESTDIR='$(abspath $(DESTDIR))'
+	set -e; for page in docs/man/*.[1-9] docs/man/*.in; do \
+		name=$${page##*/}; name=$${name%.in}; rm -f "$(DATA)/man/man$${name##*.}/$$name"; \
+	done
+
 install-lib:
 	$(MAKE) -C lib/nvdio install PREFIX='$(PREFIX)' DESTDIR='$(abspath $(DESTDIR))' $(if $(O),O='$(O)')
 
@@ -46,6 +57,7 @@ install-tools:
 			install -m 644 "$$f" '$(DATA)/nvdio'; \
 		fi; \
 	done
+	echo '$(VERSION)' >'$(DATA)/nvdio/version'
 
 install-man:
 	set -e; for page in docs/man/*.[1-9] docs/man/*.in; do \
@@ -135,6 +147,6 @@ bench-compare: ## OLD=result.json [NEW=result.json] of two runs of bench/run
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):.*## /\1\t/p' Makefile | expand -t 24
 
-install_targets := install install-lib install-tools install-man install-system install-dkms
+install_targets := uninstall install install-lib install-tools install-man install-system install-dkms
 .PHONY: $(install_targets) deb
 .PHONY: all headers modules_install clean compile_commands.json lib lab vm demo check check-all check-debug check-full coverage faults soak bench bench-check bench-compare help

@@ -31,6 +31,7 @@ class Parser(argparse.ArgumentParser):
 def version() -> str:
     """Of the module that is loaded, or that these tools were made with."""
     for path, pattern in ((Path("/sys/module/nvdio/version"), r"(.+)"),
+                          (Path(__file__).parents[1] / "version", r"(.+)"),
                           (Path(__file__).parents[2] / "driver/main.c", r'MODULE_VERSION\("(.*)"\)')):
         try:
             found = re.search(pattern, path.read_text(encoding="utf-8"))

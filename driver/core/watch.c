@@ -81,8 +81,7 @@ int nvdio_watch_get(void)
 		static_branch_enable(&nvdio_watching);
 	}
 	/* What has been noted may not be what the new user wants. */
-	if (!++nvdio_watch_epoch)
-		nvdio_watch_epoch++;
+	WRITE_ONCE(nvdio_watch_epoch, nvdio_watch_epoch + 1 ?: 1);
 	mutex_unlock(&watch_lock);
 	return 0;
 }
@@ -258,8 +257,9 @@ static __always_inline void watch_mark(u64 *tags, u32 mask,
 		head = le32_to_cpu(READ_ONCE(*(const __le32 *)cmd));
 		head = rol32(head, 16);
 		tag = (u16)head & mask;
-		WRITE_ONCE(tags[tag], first | head);
-		WRITE_ONCE(seconds[tag], second);
+		/* Not WRITE_ONCE(), for which gcc computes the address first. */
+		data_race(tags[tag] = first | head);
+		data_race(seconds[tag] = second);
 	}
 }
 
@@ -357,25 +357,26 @@ static void watch_run_begin(struct nvdio_watch_reap *reap,
 {
 	const u64 *words = &reap->tags[req->cid & reap->mask];
 	const u64 second = READ_ONCE(words[reap->mask + 1]);
-	u64 ns;
+	const u64 same = READ_ONCE(words[0]) ^ req->cid;
+	const u64 ns = (second & ~(u64)U32_MAX) | same >> 32;
 
-	reap->same = READ_ONCE(words[0]) ^ req->cid;
-	reap->nr = 0;
+	reap->same = same;
+	reap->nr = 1;
 	reap->of = req->ns;
-	reap->hist = NULL;
-	reap->took = 0;
 	reap->behind = second;
 	reap->first = told;
-	ns = (second & ~(u64)U32_MAX) | reap->same >> 32;
 	/* Of another command, or from before. */
-	if ((u16)reap->same || ns < READ_ONCE(watch_since))
+	if (unlikely((u16)same || ns < READ_ONCE(watch_since))) {
+		reap->hist = NULL;
+		reap->took = 0;
 		return;
+	}
 	/* Its doorbell was written after the reaping began. */
 	if (unlikely(reap->now < ns))
 		reap->now = ktime_get_ns();
 	/* One that is still later is of a pair of words that do not fit together. */
 	reap->took = reap->now - min(ns, reap->now);
-	reap->hist = watch_hist(req->ns, reap->same >> 16);
+	reap->hist = watch_hist(req->ns, same >> 16);
 }
 
 /**
@@ -397,7 +398,6 @@ void nvdio_watch_ended(const struct nvdio_watch *watch,
 	if (reap) {
 		watch_run_end(reap, told);
 		watch_run_begin(reap, req, told);
-		reap->nr++;
 		took = reap->took;
 	}
 	if (trace_nvdio_completed_enabled())

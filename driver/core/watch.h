@@ -15,6 +15,7 @@
 #ifndef NVDIO_WATCH_H
 #define NVDIO_WATCH_H
 
+#include <linux/compiler.h>
 #include <linux/jump_label.h>
 #include <linux/tracepoint-defs.h>
 #include <linux/types.h>
@@ -154,7 +155,8 @@ static __always_inline bool nvdio_watch_same(const struct nvdio_watch_reap *reap
 					     const struct nvdio_request *req,
 					     u32 cid)
 {
-	const u64 word = READ_ONCE(reap->tags[cid & reap->mask]);
+	/* It is only compared. */
+	const u64 word = data_race(reap->tags[cid & reap->mask]);
 
 	return !tracepoint_enabled(nvdio_completed) &&
 	       likely((word ^ cid) == reap->same && req->ns == reap->of);

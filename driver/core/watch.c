@@ -154,15 +154,14 @@ static struct nvdio_hist __percpu *watch_hist(const struct nvdio_ns *ns,
 	return hists ? &hists->of[0][nvdio_hist_dir(opcode)] : NULL;
 }
 
-static void watch_trace_queued(const struct nvdio_watch *watch,
-			       const struct nvdio_request *req,
-			       const struct nvme_command *cmd)
+/* Not inline, nor are those below: registers to be saved cost who does not trace. */
+static noinline void watch_trace_queued(const struct nvdio_watch *watch,
+					const struct nvdio_request *req,
+					const struct nvme_command *cmd)
 {
 	const u8 opcode = cmd->common.opcode;
 	u64 slba = 0, bytes = 0;
 
-	if (!trace_nvdio_queued_enabled())
-		return;
 	if (req->ns && nvdio_hist_dir(opcode) < 2) {
 		slba = le64_to_cpu(cmd->rw.slba);
 		bytes = (le16_to_cpu(cmd->rw.length) + 1ULL) <<
@@ -188,9 +187,10 @@ void nvdio_watch_queued(struct nvdio_watch *watch,
 	const u64 since = READ_ONCE(watch_since);
 	struct nvdio_hist __percpu *hist;
 
-	watch_trace_queued(watch, req, cmd);
 	/* Each of them is traced. */
-	if (!trace_nvdio_queued_enabled())
+	if (trace_nvdio_queued_enabled())
+		watch_trace_queued(watch, req, cmd);
+	else
 		watch->noted = READ_ONCE(nvdio_watch_epoch);
 	/* Without a plug its doorbell is next. */
 	if (watch->first < since && current->plug)
@@ -253,6 +253,8 @@ static __always_inline void watch_mark(u64 *tags, u32 mask,
 	u64 *seconds = tags + mask + 1;
 	u32 head, tag;
 
+	/* Else gcc adds the difference for each. */
+	OPTIMIZER_HIDE_VAR(seconds);
 	for (; cmd != end; cmd++) {
 		head = le32_to_cpu(READ_ONCE(*(const __le32 *)cmd));
 		head = rol32(head, 16);
@@ -379,6 +381,14 @@ static void watch_run_begin(struct nvdio_watch_reap *reap,
 	reap->hist = watch_hist(req->ns, same >> 16);
 }
 
+static noinline void watch_trace_completed(const struct nvdio_watch *watch,
+					   const struct nvdio_request *req,
+					   u16 status, u64 took)
+{
+	trace_nvdio_completed(watch->ctrl->instance, req->qid, req->cid,
+			      req->ns ? req->ns->nsid : 0, status, took);
+}
+
 /**
  * nvdio_watch_ended() - a command has ended
  * @watch: of the queue
@@ -393,17 +403,13 @@ void nvdio_watch_ended(const struct nvdio_watch *watch,
 		       const struct nvdio_request *req, u16 status,
 		       struct nvdio_watch_reap *reap, unsigned int told)
 {
-	u64 took = 0;
-
 	if (reap) {
 		watch_run_end(reap, told);
 		watch_run_begin(reap, req, told);
-		took = reap->took;
 	}
 	if (trace_nvdio_completed_enabled())
-		trace_nvdio_completed(watch->ctrl->instance, req->qid, req->cid,
-				      req->ns ? req->ns->nsid : 0, status,
-				      took);
+		watch_trace_completed(watch, req, status,
+				      reap ? reap->took : 0);
 }
 
 /**

@@ -229,8 +229,8 @@ void nvdio_watch_filled(struct nvdio_watch *watch, u16 from, u16 to)
 	}
 }
 
-static noinline void watch_trace_submitted(const struct nvdio_watch *watch, u16 from,
-				  u16 to)
+static noinline void watch_trace_submitted(const struct nvdio_watch *watch,
+					   u16 from, u16 to)
 {
 	const struct nvme_command *cmd;
 
@@ -261,6 +261,7 @@ static __always_inline void watch_mark(u64 *tags, u32 mask,
 		tag = (u16)head & mask;
 		/* Not WRITE_ONCE(), for which gcc computes the address first. */
 		data_race(tags[tag] = first | head);
+		/* Likewise. */
 		data_race(seconds[tag] = second);
 	}
 }

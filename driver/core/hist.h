@@ -61,22 +61,23 @@ static __always_inline unsigned int nvdio_hist_dir(u8 opcode)
 }
 
 /**
- * nvdio_hist_add() - count a command
- * @hists: histograms
+ * nvdio_hist_add() - count commands that took the same time
+ * @hist: the first stage's histogram of their direction, of struct nvdio_hists
  * @stage: enum nvdio_stage
- * @dir: nvdio_hist_dir()
  * @ns: nanoseconds that the stage took
+ * @nr: number of commands
  *
  * No locked instruction, no memory that CPUs share.
  *
  * Context: any.
  */
-static __always_inline void nvdio_hist_add(struct nvdio_hists __percpu *hists,
-					   enum nvdio_stage stage,
-					   unsigned int dir, u64 ns)
+static __always_inline void nvdio_hist_add(struct nvdio_hist __percpu *hist,
+					   enum nvdio_stage stage, u64 ns,
+					   unsigned int nr)
 {
-	this_cpu_add(hists->of[stage][dir].sum, ns);
-	this_cpu_inc(hists->of[stage][dir].count[nvdio_hist_bucket(ns)]);
+	hist += stage * NVDIO_HIST_DIRS;
+	this_cpu_add(hist->sum, ns * nr);
+	this_cpu_add(hist->count[nvdio_hist_bucket(ns)], nr);
 }
 
 #endif /* NVDIO_HIST_H */

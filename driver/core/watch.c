@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Watching commands; see watch.h. */
 #include <linux/ktime.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/nvme.h>
@@ -14,16 +15,17 @@
 #define CREATE_TRACE_POINTS
 #include "core/trace.h"
 
-/* Bits of @epoch of struct nvdio_watch_tag that have the direction. */
-#define WATCH_DIR_BITS	2
-#define WATCH_DIR_MASK	((1U << WATCH_DIR_BITS) - 1)
-
 DEFINE_STATIC_KEY_FALSE(nvdio_watching);
+/* How often nvdio_watch_get() was called: 0 is not among them. */
+u32 nvdio_watch_epoch __read_mostly;
+/* When nvdio_watching was last turned on; not 0 since. */
+static u64 watch_since __read_mostly;
 
-static DEFINE_MUTEX(watch_lock);	/* of watch_users */
+static DEFINE_MUTEX(watch_lock);	/* of what is above and below */
 static unsigned int watch_users;
-/* Number of times that nvdio_watching was turned on, in the bits above the direction. */
-static u16 watch_epoch;
+
+/* The words of a tag of a queue that keeps no times. */
+static const u64 watch_none[2];
 
 /* What the end functions of commands say of where they came from. */
 static struct {
@@ -74,10 +76,12 @@ int nvdio_watch_get(void)
 {
 	mutex_lock(&watch_lock);
 	if (!watch_users++) {
-		/* Before the first time of this epoch is taken. */
-		WRITE_ONCE(watch_epoch, watch_epoch + (1U << WATCH_DIR_BITS));
+		/* Before all times that count, and never the same twice. */
+		WRITE_ONCE(watch_since, max(ktime_get_ns(), watch_since + 1));
 		static_branch_enable(&nvdio_watching);
 	}
+	/* What has been noted may not be what the new user wants. */
+	WRITE_ONCE(nvdio_watch_epoch, nvdio_watch_epoch + 1 ?: 1);
 	mutex_unlock(&watch_lock);
 	return 0;
 }
@@ -104,11 +108,11 @@ void nvdio_watch_put(void)
  */
 int nvdio_watch_alloc(struct nvdio_watch *watch)
 {
-	struct nvdio_watch_tag *tags;
+	u64 *tags;
 
 	if (watch->tags)
 		return 0;
-	tags = kvcalloc(watch->depth, sizeof(*tags), GFP_KERNEL);
+	tags = kvcalloc(2 * (watch->mask + 1), sizeof(*tags), GFP_KERNEL);
 	if (!tags)
 		return -ENOMEM;
 	/* Cleared before others see it. */
@@ -127,18 +131,6 @@ void nvdio_watch_free(struct nvdio_watch *watch)
 	kvfree(watch->tags);
 }
 
-/* What was noted in an epoch that is over is forgotten. sq_lock is held. */
-static void watch_renew(struct nvdio_watch *watch)
-{
-	const u16 epoch = READ_ONCE(watch_epoch);
-
-	if (likely(watch->epoch == epoch))
-		return;
-	watch->epoch = epoch;
-	watch->first = 0;
-	watch->wait = 0;
-}
-
 /**
  * nvdio_watch_waited() - the next command queued has waited for its tag
  * @watch: of the queue
@@ -148,20 +140,28 @@ static void watch_renew(struct nvdio_watch *watch)
  */
 void nvdio_watch_waited(struct nvdio_watch *watch, u64 ns)
 {
-	watch_renew(watch);
-	/* Tracepoints alone do not count it, so it would be kept for another command. */
-	watch->wait = READ_ONCE(watch->tags) ? ns : 0;
+	watch->wait = ns;
+	watch->wait_since = READ_ONCE(watch_since);
+	watch->noted = 0;
 }
 
-static void watch_trace_queued(const struct nvdio_watch *watch,
-			       const struct nvdio_request *req,
-			       const struct nvme_command *cmd)
+/* The first stage's histogram of a namespace, which may be NULL, or NULL: none. */
+static struct nvdio_hist __percpu *watch_hist(const struct nvdio_ns *ns,
+					      u8 opcode)
+{
+	struct nvdio_hists __percpu *hists = ns ? READ_ONCE(ns->hists) : NULL;
+
+	return hists ? &hists->of[0][nvdio_hist_dir(opcode)] : NULL;
+}
+
+/* Not inline, nor are those below: registers to be saved cost who does not trace. */
+static noinline void watch_trace_queued(const struct nvdio_watch *watch,
+					const struct nvdio_request *req,
+					const struct nvme_command *cmd)
 {
 	const u8 opcode = cmd->common.opcode;
 	u64 slba = 0, bytes = 0;
 
-	if (!trace_nvdio_queued_enabled())
-		return;
 	if (req->ns && nvdio_hist_dir(opcode) < 2) {
 		slba = le64_to_cpu(cmd->rw.slba);
 		bytes = (le16_to_cpu(cmd->rw.length) + 1ULL) <<
@@ -184,20 +184,22 @@ void nvdio_watch_queued(struct nvdio_watch *watch,
 			const struct nvdio_request *req,
 			const struct nvme_command *cmd)
 {
-	struct nvdio_hists __percpu *hists;
+	const u64 since = READ_ONCE(watch_since);
+	struct nvdio_hist __percpu *hist;
 
-	watch_trace_queued(watch, req, cmd);
-	if (!READ_ONCE(watch->tags))
-		return;
-	watch_renew(watch);
-	if (!watch->first)
+	/* Each of them is traced. */
+	if (trace_nvdio_queued_enabled())
+		watch_trace_queued(watch, req, cmd);
+	else
+		watch->noted = READ_ONCE(nvdio_watch_epoch);
+	/* Without a plug its doorbell is next. */
+	if (watch->first < since && current->plug)
 		watch->first = ktime_get_ns();
 	if (likely(!watch->wait))
 		return;
-	hists = req->ns ? READ_ONCE(req->ns->hists) : NULL;
-	if (hists)
-		nvdio_hist_add(hists, NVDIO_STAGE_TAG,
-			       nvdio_hist_dir(cmd->common.opcode), watch->wait);
+	hist = watch_hist(req->ns, cmd->common.opcode);
+	if (hist && watch->wait_since == since)
+		nvdio_hist_add(hist, NVDIO_STAGE_TAG, watch->wait, 1);
 	watch->wait = 0;
 }
 
@@ -227,6 +229,43 @@ void nvdio_watch_filled(struct nvdio_watch *watch, u16 from, u16 to)
 	}
 }
 
+static noinline void watch_trace_submitted(const struct nvdio_watch *watch,
+					   u16 from, u16 to)
+{
+	const struct nvme_command *cmd;
+
+	for (; from != to; from = from + 1 == watch->depth ? 0 : from + 1) {
+		cmd = &watch->sqes[from];
+		trace_nvdio_submitted(watch->ctrl->instance, watch->reqs->qid,
+				      le16_to_cpu((__force __le16)
+						  cmd->common.command_id),
+				      le32_to_cpu(cmd->common.nsid),
+				      cmd->common.opcode);
+	}
+}
+
+/* The words of the tags of SQEs from @cmd on, and before @end; see struct nvdio_watch. */
+static __always_inline void watch_mark(u64 *tags, u32 mask,
+				       const struct nvme_command *cmd,
+				       const struct nvme_command *end,
+				       u64 first, u64 second)
+{
+	u64 *seconds = tags + mask + 1;
+	u32 head, tag;
+
+	/* Else gcc adds the difference for each. */
+	OPTIMIZER_HIDE_VAR(seconds);
+	for (; cmd != end; cmd++) {
+		head = le32_to_cpu(READ_ONCE(*(const __le32 *)cmd));
+		head = rol32(head, 16);
+		tag = (u16)head & mask;
+		/* Not WRITE_ONCE(), for which gcc computes the address first. */
+		data_race(tags[tag] = first | head);
+		/* Likewise. */
+		data_race(seconds[tag] = second);
+	}
+}
+
 /**
  * nvdio_watch_rung() - a doorbell is about to be written
  * @watch: of the queue
@@ -240,68 +279,115 @@ void nvdio_watch_filled(struct nvdio_watch *watch, u16 from, u16 to)
  */
 void nvdio_watch_rung(struct nvdio_watch *watch, u16 from, u16 to)
 {
-	struct nvdio_watch_tag *tags = READ_ONCE(watch->tags);
-	const bool traced = trace_nvdio_submitted_enabled();
-	u64 behind = 0, now = 0;
+	const struct nvme_command *sqes = watch->sqes;
+	u64 *tags = READ_ONCE(watch->tags);
+	const u32 mask = watch->mask;
+	u64 now, first, second;
 
-	if (tags) {
-		now = ktime_get_ns();
-		watch_renew(watch);
-		if (watch->first)
-			behind = min_t(u64, now - watch->first, U32_MAX);
-		watch->first = 0;
+	if (trace_nvdio_submitted_enabled())
+		watch_trace_submitted(watch, from, to);
+	watch->noted = 0;
+	if (!tags)
+		return;
+	now = ktime_get_ns();
+	first = now << 32;
+	second = now & ~(u64)U32_MAX;
+	if (watch->first >= READ_ONCE(watch_since))
+		second |= min(now - watch->first, (u64)U32_MAX);
+	watch->first = 0;
+	if (unlikely(from > to)) {
+		watch_mark(tags, mask, sqes + from, sqes + watch->depth, first,
+			   second);
+		from = 0;
 	}
-	for (; from != to; from = from + 1 == watch->depth ? 0 : from + 1) {
-		const struct nvme_command *cmd = &watch->sqes[from];
-		const u8 opcode = cmd->common.opcode;
-		const u16 cid = le16_to_cpu((__force __le16)
-					    cmd->common.command_id);
-		const u16 tag = cid & NVDIO_TAG_MASK;
-
-		if (traced)
-			trace_nvdio_submitted(watch->ctrl->instance,
-					      watch->reqs->qid, cid,
-					      le32_to_cpu(cmd->common.nsid),
-					      opcode);
-		if (tags && likely(tag < watch->depth))
-			tags[tag] = (struct nvdio_watch_tag){
-				.ns = now,
-				.behind = behind,
-				.cid = cid,
-				.epoch = watch->epoch | nvdio_hist_dir(opcode),
-			};
-	}
+	watch_mark(tags, mask, sqes + from, sqes + to, first, second);
 }
 
-/*
- * Count a command that has ended, if it is known when it began.
- * Return: how long it took, or 0.
+/**
+ * nvdio_watch_reap_begin() - begin a batch of CQEs
+ * @reap: batch
+ * @watch: of the queue
+ *
+ * Context: the queue's cq_lock held, interrupts off, until after
+ *	nvdio_watch_reap_end().
  */
-static u64 watch_count(struct nvdio_watch_tag *tag,
-		       const struct nvdio_request *req,
-		       struct nvdio_watch_reap *reap)
+void nvdio_watch_reap_begin(struct nvdio_watch_reap *reap,
+			    const struct nvdio_watch *watch)
 {
-	const unsigned int dir = tag->epoch & WATCH_DIR_MASK;
-	struct nvdio_hists __percpu *hists;
-	const u64 began = tag->ns;
-	u64 took;
+	reap->now = ktime_get_ns();
+	/* Pairs with nvdio_watch_alloc(), by the dependency. */
+	reap->tags = READ_ONCE(watch->tags);
+	reap->mask = watch->mask;
+	if (unlikely(!reap->tags)) {
+		reap->tags = watch_none;
+		reap->mask = 0;
+	}
+	/* A run of nothing: no opcode is 0xff and sent at 0. */
+	reap->same = U32_MAX;
+	reap->nr = 0;
+	reap->of = NULL;
+	reap->hist = NULL;
+	reap->took = 0;
+	reap->first = 0;
+	reap->nr_told = 0;
+}
 
-	if (tag->cid != req->cid || !began ||
-	    (tag->epoch ^ READ_ONCE(watch_epoch)) > WATCH_DIR_MASK)
-		return 0;
-	tag->ns = 0;
+/* The run is over; @told callers will be told of its commands and those before it. */
+static void watch_run_end(struct nvdio_watch_reap *reap, unsigned int told)
+{
+	struct nvdio_watch_told *last = &reap->told[reap->nr_told];
+
+	if (!reap->hist)
+		return;
+	nvdio_hist_add(reap->hist, NVDIO_STAGE_SUBMIT, reap->behind, reap->nr);
+	nvdio_hist_add(reap->hist, NVDIO_STAGE_DEVICE, reap->took, reap->nr);
+	told -= reap->first;
+	if (!told)
+		return;
+	if (reap->nr_told && last[-1].hist == reap->hist) {
+		last[-1].nr += told;
+		return;
+	}
+	/* Each has a caller of its own, so there are no more than CQEs. */
+	last->hist = reap->hist;
+	last->nr = told;
+	reap->nr_told++;
+}
+
+/* A run begins with the command of @req; @told as for nvdio_watch_ended(). */
+static void watch_run_begin(struct nvdio_watch_reap *reap,
+			    const struct nvdio_request *req, unsigned int told)
+{
+	const u64 *words = &reap->tags[req->cid & reap->mask];
+	const u64 second = READ_ONCE(words[reap->mask + 1]);
+	const u64 same = READ_ONCE(words[0]) ^ req->cid;
+	const u64 ns = (second & ~(u64)U32_MAX) | same >> 32;
+
+	reap->same = same;
+	reap->nr = 1;
+	reap->of = req->ns;
+	reap->behind = second;
+	reap->first = told;
+	/* Of another command, or from before. */
+	if (unlikely((u16)same || ns < READ_ONCE(watch_since))) {
+		reap->hist = NULL;
+		reap->took = 0;
+		return;
+	}
 	/* Its doorbell was written after the reaping began. */
-	if (unlikely(reap->now < began))
+	if (unlikely(reap->now < ns))
 		reap->now = ktime_get_ns();
-	took = reap->now - began;
-	hists = req->ns ? READ_ONCE(req->ns->hists) : NULL;
-	if (!hists || dir >= NVDIO_HIST_DIRS)
-		return took;
-	nvdio_hist_add(hists, NVDIO_STAGE_SUBMIT, dir, tag->behind);
-	nvdio_hist_add(hists, NVDIO_STAGE_DEVICE, dir, took);
-	reap->dir[reap->nr] = dir;
-	reap->ns[reap->nr] = req->ns;
-	return took;
+	/* One that is still later is of a pair of words that do not fit together. */
+	reap->took = reap->now - min(ns, reap->now);
+	reap->hist = watch_hist(req->ns, same >> 16);
+}
+
+static noinline void watch_trace_completed(const struct nvdio_watch *watch,
+					   const struct nvdio_request *req,
+					   u16 status, u64 took)
+{
+	trace_nvdio_completed(watch->ctrl->instance, req->qid, req->cid,
+			      req->ns ? req->ns->nsid : 0, status, took);
 }
 
 /**
@@ -309,64 +395,41 @@ static u64 watch_count(struct nvdio_watch_tag *tag,
  * @watch: of the queue
  * @req: its request, in flight until now
  * @status: as for nvdio_end_fn
- * @reap: batch of CQEs, fewer than NVDIO_WATCH_REAP before; or NULL: it has no CQE.
- *	The caller increments @reap->nr if it will complete a kiocb for this command.
+ * @reap: batch of CQEs, fewer than NVDIO_WATCH_REAP before; or NULL: it has no CQE
+ * @told: number of commands before it in @reap of which a kiocb will be completed
  *
  * Context: the queue's cq_lock held, interrupts off.
  */
-void nvdio_watch_ended(struct nvdio_watch *watch,
+void nvdio_watch_ended(const struct nvdio_watch *watch,
 		       const struct nvdio_request *req, u16 status,
-		       struct nvdio_watch_reap *reap)
+		       struct nvdio_watch_reap *reap, unsigned int told)
 {
-	struct nvdio_watch_tag *tags = READ_ONCE(watch->tags);
-	u64 took = 0;
-
 	if (reap) {
-		reap->ns[reap->nr] = NULL;
-		if (tags)
-			took = watch_count(&tags[req->cid & NVDIO_TAG_MASK],
-					   req, reap);
+		watch_run_end(reap, told);
+		watch_run_begin(reap, req, told);
 	}
 	if (trace_nvdio_completed_enabled())
-		trace_nvdio_completed(watch->ctrl->instance, req->qid, req->cid,
-				      req->ns ? req->ns->nsid : 0, status,
-				      took);
-}
-
-/**
- * nvdio_watch_reap_begin() - begin a batch of CQEs
- * @reap: batch
- *
- * Context: any.
- */
-void nvdio_watch_reap_begin(struct nvdio_watch_reap *reap)
-{
-	reap->now = ktime_get_ns();
-	reap->nr = 0;
+		watch_trace_completed(watch, req, status,
+				      reap ? reap->took : 0);
 }
 
 /**
  * nvdio_watch_reap_end() - callers will be told now
  * @reap: batch
+ * @told: their number
  *
- * Context: cq_lock held, interrupts off, and no kiocb of the batch is completed, so
- * that the namespaces are there.
+ * Context: cq_lock held since nvdio_watch_reap_begin(), interrupts off.
  */
-void nvdio_watch_reap_end(struct nvdio_watch_reap *reap)
+void nvdio_watch_reap_end(struct nvdio_watch_reap *reap, unsigned int told)
 {
-	struct nvdio_hists __percpu *hists;
 	unsigned int i;
 	u64 took;
 
-	if (!reap->nr)
+	watch_run_end(reap, told);
+	if (!reap->nr_told)
 		return;
 	took = ktime_get_ns() - reap->now;
-	for (i = 0; i < reap->nr; i++) {
-		if (!reap->ns[i])
-			continue;
-		hists = READ_ONCE(reap->ns[i]->hists);
-		if (hists)
-			nvdio_hist_add(hists, NVDIO_STAGE_COMPLETION,
-				       reap->dir[i], took);
-	}
+	for (i = 0; i < reap->nr_told; i++)
+		nvdio_hist_add(reap->told[i].hist, NVDIO_STAGE_COMPLETION, took,
+			       reap->told[i].nr);
 }

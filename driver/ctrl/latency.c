@@ -7,6 +7,7 @@
 #include <linux/device.h>
 #include <linux/kstrtox.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/sysfs.h>
 
 #include "core/ctrl.h"
@@ -129,6 +130,10 @@ void nvdio_latency_end(struct nvdio_ns *ns)
  */
 void nvdio_latency_free(struct nvdio_ns *ns)
 {
+	if (!ns->hists_kept)
+		return;
+	/* A reaper counts at the end of its batch, for namespaces that may be gone. */
+	synchronize_rcu();
 	free_percpu(ns->hists_kept);
 }
 

@@ -371,6 +371,7 @@ void nvdio_queue_reset(struct nvdio_queue *q)
 	q->sq_db_written = 0;
 	/* Of commands whose doorbell was never written. */
 	q->watch.first = 0;
+	q->watch.noted = 0;
 	q->sq_stop = min(NVDIO_RING_AFTER, q->depth);
 	q->sq_dbbuf_db = NULL;
 	spin_lock_irq(&q->cq_lock);
@@ -435,6 +436,7 @@ struct nvdio_queue *nvdio_queue_alloc(struct nvdio_ctrl *ctrl, u16 qid,
 	q->watch.reqs = q->reqs;
 	q->watch.sqes = q->sqes;
 	q->watch.depth = depth;
+	q->watch.mask = roundup_pow_of_two(depth) - 1;
 	for (i = 0; i < q->nr_reqs; i++) {
 		q->reqs[i].cid = i;
 		q->reqs[i].qid = qid;

@@ -273,7 +273,8 @@ static __always_inline void nvdio_queue_submit_sqe(struct nvdio_queue *q,
 	req->cid += 1 << NVDIO_TAG_BITS;
 	cmd->common.command_id = (__force u16)cpu_to_le16(req->cid);
 	WRITE_ONCE(req->deadline, (u32)jiffies + q->timeout);
-	if (static_branch_unlikely(&nvdio_watching))
+	if (static_branch_unlikely(&nvdio_watching) &&
+	    !nvdio_watch_noted(&q->watch))
 		nvdio_watch_queued(&q->watch, req, cmd);
 	/* Publishes the request; pairs with nvdio_queue_expired(). */
 	smp_store_release(&req->state, NVDIO_REQ_IN_FLIGHT);

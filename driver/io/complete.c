@@ -220,8 +220,13 @@ complete_cqes(struct nvdio_queue *q, struct nvdio_completion *done,
 		}
 		if (polled && req->ns)
 			this_cpu_inc(req->ns->stats->polled);
-		if (reap)
-			nvdio_watch_ended(&q->watch, req, dword3 >> 17, reap);
+		if (reap) {
+			if (nvdio_watch_same(reap, req, dword3))
+				reap->nr++;
+			else
+				nvdio_watch_ended(&q->watch, req, dword3 >> 17,
+						  reap, next - done);
+		}
 		end = complete_one(q, req, cqe, dword3 >> 17, next, &held);
 		if (unlikely(end == NVDIO_END_LATER)) {
 			kept++;
@@ -230,8 +235,6 @@ complete_cqes(struct nvdio_queue *q, struct nvdio_completion *done,
 		nvdio_tag_chain_add(&q->tags, &chain, tag);
 		if (end == NVDIO_END_KIOCB)
 			next++;
-		if (reap)
-			reap->nr = next - done;
 	}
 	if (unlikely(held))
 		nvdio_ring_drop(&held);
@@ -247,17 +250,32 @@ complete_cqes(struct nvdio_queue *q, struct nvdio_completion *done,
 static_assert(NVDIO_WATCH_REAP == NVDIO_BATCH);
 
 /* complete_cqes() while commands are watched. */
-static noinline unsigned int
+static __always_inline unsigned int
 complete_watched(struct nvdio_queue *q, struct nvdio_completion *done,
-		 unsigned int *nr_done, bool polled, bool ring)
+		 unsigned int *nr_done, const bool polled, const bool ring)
 {
 	struct nvdio_watch_reap reap __uninitialized;
 	unsigned int found;
 
-	nvdio_watch_reap_begin(&reap);
+	nvdio_watch_reap_begin(&reap, &q->watch);
 	found = complete_cqes(q, done, nr_done, polled, ring, &reap);
-	nvdio_watch_reap_end(&reap);
+	nvdio_watch_reap_end(&reap, *nr_done);
 	return found;
+}
+
+/* What interrupts do, and the rest. */
+static noinline unsigned int
+complete_watched_irq(struct nvdio_queue *q, struct nvdio_completion *done,
+		     unsigned int *nr_done)
+{
+	return complete_watched(q, done, nr_done, false, true);
+}
+
+static noinline unsigned int
+complete_watched_any(struct nvdio_queue *q, struct nvdio_completion *done,
+		     unsigned int *nr_done, bool polled, bool ring)
+{
+	return complete_watched(q, done, nr_done, polled, ring);
 }
 
 /* complete_cqes(); who watches pays for all of it. */
@@ -266,7 +284,9 @@ complete_batch(struct nvdio_queue *q, struct nvdio_completion *done,
 	       unsigned int *nr_done, const bool polled, const bool ring)
 {
 	if (static_branch_unlikely(&nvdio_watching))
-		return complete_watched(q, done, nr_done, polled, ring);
+		return !polled && ring ?
+			complete_watched_irq(q, done, nr_done) :
+			complete_watched_any(q, done, nr_done, polled, ring);
 	return complete_cqes(q, done, nr_done, polled, ring, NULL);
 }
 
@@ -586,7 +606,7 @@ static void complete_without_cqe(struct nvdio_queue *q,
 		/* One that is RETRYING has ended once. */
 		if (static_branch_unlikely(&nvdio_watching) &&
 		    from == NVDIO_REQ_IN_FLIGHT)
-			nvdio_watch_ended(&q->watch, req, status, NULL);
+			nvdio_watch_ended(&q->watch, req, status, NULL, 0);
 		end = complete_one(q, req, NULL, status, &done, &held);
 		nvdio_ring_drop(&held);
 	}

@@ -37,9 +37,9 @@ static_assert(NVDIO_IO_READ - NVDIO_IO_WRITE == BATCH_READ - BATCH_WRITE);
 
 /**
  * struct batch_kind - what is the same for usual descriptors, as the latest one was
- * @size: bytes that they may reach without a closer look; for writes 0 if there are
- *	claims: one that is made now waits for this hold, and finds the writes in flight
- *	(io/claim.h)
+ * @size: bytes that they may reach without a closer look: 0 before the first of them;
+ *	for writes 0 also if there are claims: one that is made now waits for this hold,
+ *	and finds the writes in flight (io/claim.h)
  * @head: first word of their SQEs, but for the command identifier
  * @terms: of their requests
  * @what: nvdio_desc_what() of them: without flags, for the memory that was looked up
@@ -108,6 +108,8 @@ static __always_inline void batch_hold_begin(const struct nvdio_batch_run *run,
 	struct nvdio_queue *q = run->q;
 	struct nvdio_ns *ns = run->ns;
 
+	/* What is like a flush reaches nothing in this way. */
+	kind->size = 0;
 	kind->what = 0;
 	kind->nr = BATCH_READ;
 	kind->bytes = 0;

@@ -44,7 +44,7 @@ system=$(lab/system --path)
 tap_ok $? "there is a system" || tap_end
 does "make deb" make -s deb "O=$here/debs" || tap_end
 version=$(sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' driver/main.c)
-[ -e "$here/debs/nvdio-dkms_${version}_all.deb" ]
+test -e "$here/debs/nvdio-dkms_${version}_all.deb"
 tap_ok $? "the packages have the module's version ($version)"
 # There is no address that a maintainer could be written to.
 does "lintian" lab/system lintian --allow-root --suppress-tags bogus-mail-host --fail-on error,warning \

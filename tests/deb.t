@@ -44,8 +44,7 @@ system=$(lab/system --path)
 tap_ok $? "there is a system" || tap_end
 does "make deb" make -s deb "O=$here/debs" || tap_end
 version=$(sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' driver/main.c)
-test -e "$here/debs/nvdio-dkms_${version}_all.deb"
-tap_ok $? "the packages have the module's version ($version)"
+does "the packages have the module's version ($version)" test -e "$here/debs/nvdio-dkms_${version}_all.deb"
 # There is no address that a maintainer could be written to.
 does "lintian" lab/system lintian --allow-root --suppress-tags bogus-mail-host --fail-on error,warning \
 	"$place/debs/nvdio_${version}_amd64.changes"
@@ -69,11 +68,9 @@ in_root() {
 does "make install" in_root install
 for f in usr/local/lib/libnvdio.so.0 usr/local/include/nvdio.h usr/local/share/man/man4/nvdio.4 \
 	usr/local/share/man/man8/nvdio.8 usr/lib/udev/rules.d/70-nvdio.rules; do
-	[ -s "$here/root/$f" ]
-	tap_ok $? "make install: $f"
+	does "make install: $f" test -s "$here/root/$f"
 done
-[ "$(cat "$here/root/usr/local/share/nvdio/version")" = "$version" ]
-tap_ok $? "make install: the tools know their version"
+does "make install: the tools know their version" grep -qxF "$version" "$here/root/usr/local/share/nvdio/version"
 does "make uninstall" in_root uninstall
 find "$here/root" ! -type d >"$tap_dir/left"
 does "make uninstall: nothing is left" diff /dev/null "$tap_dir/left"

@@ -142,6 +142,14 @@ static void flushes(void)
 				 (struct nvdio_io){ .op = NVDIO_IO_FLUSH };
 	is(batch(&ring, fd, ios, 40, res, 0, 0), 40, "flushes among writes");
 	is(counter("stats/flush") - before, 21, "all of them were sent");
+	/* With nothing before it in the batch, and other batches before. */
+	for (int registered = 0; registered < 2; registered++) {
+		ios[0] = one(NVDIO_IO_READ, 0, registered);
+		is(batch(&ring, fd, ios, 1, res, 0, registered), 1, "a read");
+		ios[0] = (struct nvdio_io){ .op = NVDIO_IO_FLUSH, .len = PG };
+		is(batch(&ring, fd, ios, 1, res, 0, registered), 0, "a flush of something, alone");
+		results(0, 1, -EINVAL, "of that");
+	}
 }
 
 static void wrong_headers(void)

@@ -230,6 +230,9 @@ static void descriptor_errors(void)
 	io = read_of(AT, PG, PG, 0);
 	io.op = NVDIO_IO_FLUSH;
 	refused(&r, io, EINVAL, "a flush of something");
+	io.map = 0;
+	io.addr = 0;
+	refused(&r, io, EINVAL, "a flush of something, without memory");
 	io.op = 5;
 	refused(&r, io, EOPNOTSUPP, "an unknown operation");
 	io.op = 0xff;

@@ -730,9 +730,22 @@ static void directions(void)
 	munmap(map, LEN);
 }
 
+/* Memory of the driver's of LEN bytes, and nothing behind it. */
+static char *map_before_nothing(void)
+{
+	const size_t room = LEN + PG;
+	char *p = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED ||
+	    mmap(p, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)NVDIO_MMAP_ALLOC) != p)
+		bail("mmap of %zu bytes", room);
+	return p;
+}
+
 static void forbidden(void)
 {
-	char *map = map_new(LEN);
+	char *map = map_before_nothing();
 	uint64_t before;
 	int copy = dev_open(O_RDWR);
 
@@ -760,7 +773,7 @@ static void forbidden(void)
 	is(memcmp(map, shadow, LEN), 0, "none of it changed the memory");
 	get(fd, back, 2 * MiB, AT);
 	is(memcmp(back, image, 2 * MiB), 0, "or the disk");
-	munmap(map, LEN);
+	munmap(map, LEN + PG);
 }
 
 /* Pages that a pipe got from mapped memory. */

@@ -28,6 +28,7 @@
 #include "user/mmap.h"
 #include "user/range.h"
 #include "user/uring_cmd.h"
+#include "user/uring_passthru.h"
 
 static struct nvdio_ns *file_ns(const struct file *file)
 {

@@ -4,7 +4,7 @@
  *
  * Reads and Writes of contiguous or mapped memory have a fast path like the one
  * in direct.c: nothing is allocated, and the command is submitted in one hold of
- * one lock. All other commands go through passthru.c.
+ * one lock. All other commands go through uring_passthru.c.
  *
  * An io_uring command cannot be completed in an interrupt. It is completed by
  * task work, which also unpins its pages; that of a ring that polls (IORING_SETUP_IOPOLL) by
@@ -12,12 +12,10 @@
  */
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/blkdev.h>
 
 #include "pure/cmd.h"
-#include "pure/filter.h"
 #include "core/compat.h"
 #include "core/ctrl.h"
 #include "core/ns.h"
@@ -33,163 +31,15 @@
 #include "user/passthru.h"
 #include "user/uring_batch.h"
 #include "user/uring_cmd.h"
+#include "user/uring_passthru.h"
 #include "uapi/nvdio.h"
-
-/* A ring with 128-byte SQEs and 32-byte CQEs. */
-#define URING_BIG	(IO_URING_F_SQE128 | IO_URING_F_CQE32)
 
 /* Of a request of uring_rw_end(): its ring polls (IORING_SETUP_IOPOLL). */
 #define URING_POLLED	NVDIO_REQ_PRIVATE
 
-/* In place of @queue of struct nvdio_uring_pdu: what polls has to complete a command. */
-#define URING_RW_ENDED	((struct nvdio_queue *)0)	/* of the fast path */
-#define URING_PT_ENDED	((struct nvdio_queue *)1)	/* of the slow path */
-
-/**
- * struct nvdio_uring_pdu - private data of a command in struct io_uring_cmd
- * @queue: queue to poll, or URING_*_ENDED. As the next in the same place for batches
- * @next: next command that its own ring found by polling
- * @result: CQE Dwords 0 and 1
- * @pt: the command, on the slow path
- * @page: first pinned page, on the fast path
- * @status: the controller's, or NVDIO_SC_*
- * @nr_pinned: number of pinned pages
- * @write: the controller only read the pages
- */
-struct nvdio_uring_pdu {
-	union {
-		struct nvdio_queue *queue;
-		struct io_uring_cmd *next;
-	};
-	u64 result;
-	union {
-		struct nvdio_passthru *pt;
-		struct page *page;
-	};
-	u16 status;
-	u8 nr_pinned;
-	bool write;
-};
-
-static struct nvdio_uring_pdu *uring_pdu(struct io_uring_cmd *ioucmd)
-{
-	return io_uring_cmd_to_pdu(ioucmd, struct nvdio_uring_pdu);
-}
-
-static void uring_pt_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
-{
-	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
-	u64 result = pdu->pt->result;
-	/* A task of another address space may poll the ring. */
-	struct mm_struct *mm = READ_ONCE(io_uring_cmd_get_task(ioucmd)->mm);
-	int ret;
-
-	ret = nvdio_passthru_finish(pdu->pt, mm && mm == current->mm);
-	nvdio_uring_done32(ioucmd, ret, result, issue_flags);
-}
-
-NVDIO_URING_TASK_WORK(uring_pt_work, uring_pt_done);
-
-static void uring_pt_end(struct nvdio_passthru *pt)
-{
-	io_uring_cmd_do_in_task_lazy(pt->owner, uring_pt_work);
-}
-
-/* Of rings that poll: the next poll completes it, as for batch_end_polled(). */
-static void uring_pt_end_polled(struct nvdio_passthru *pt)
-{
-	/* Pairs with nvdio_ns_uring_cmd_iopoll(), to which it belongs then. */
-	smp_store_release(&uring_pdu(pt->owner)->queue, URING_PT_ENDED);
-}
-
-/* Import the memory of a command; @data_len counts segments if @vec. */
-static int uring_import(struct io_uring_cmd *ioucmd,
-			const struct nvme_uring_cmd *ucmd, bool vec,
-			unsigned int issue_flags, struct nvdio_user_mem *mem)
-{
-	const int dir = ucmd->opcode & 1 ? ITER_SOURCE : ITER_DEST;
-	u64 addr = ucmd->addr;
-
-	mem->iov = NULL;
-	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
-		if (vec)
-			return nvdio_uring_import_vec(ioucmd,
-						      u64_to_user_ptr(addr),
-						      ucmd->data_len, dir,
-						      &mem->iter, issue_flags);
-		/* A registered buffer may allow one direction only. */
-		if (ucmd->data_len && nvdio_filter_both(ucmd->opcode)) {
-			int ret;
-
-			ret = nvdio_uring_import(ioucmd, addr, ucmd->data_len,
-						 !dir, &mem->iter, issue_flags);
-			if (ret)
-				return ret;
-		}
-		if (ucmd->data_len)
-			return nvdio_uring_import(ioucmd, addr, ucmd->data_len,
-						  dir, &mem->iter, issue_flags);
-	}
-	return nvdio_passthru_import(ucmd->opcode, u64_to_user_ptr(addr),
-				     ucmd->data_len, vec, mem);
-}
-
-/*
- * The slow path, for all commands.
- * Return: as nvdio_ns_uring_cmd().
- */
-static int uring_send(struct nvdio_ctrl *ctrl, struct nvdio_ns *ns,
-		      struct io_uring_cmd *ioucmd,
-		      const struct nvme_uring_cmd *ucmd, bool vec,
-		      unsigned int issue_flags)
-{
-	const bool nowait = issue_flags & IO_URING_F_NONBLOCK;
-	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
-	struct nvdio_passthru *pt;
-	struct nvdio_user_mem mem;
-	struct nvdio_filter filter;
-	struct nvdio_queue *q;
-	u64 result = 0;
-	int ret;
-
-	ret = uring_import(ioucmd, ucmd, vec, issue_flags, &mem);
-	if (ret)
-		return ret;
-	ret = nvdio_passthru_check(ctrl, ns, ucmd, iov_iter_count(&mem.iter),
-				   ioucmd->file->f_mode & FMODE_WRITE, &filter);
-	/* Freezing I/O and rescanning sleep. */
-	if (!ret && nowait && (filter.freeze || filter.rescan))
-		ret = -EAGAIN;
-	if (ret) {
-		nvdio_user_mem_free(&mem);
-		return ret;
-	}
-	pt = nvdio_passthru_prepare(ctrl, ns, ucmd, &filter, &mem, nowait);
-	if (IS_ERR(pt))
-		return PTR_ERR(pt);
-	if (filter.freeze || filter.rescan) {
-		ret = nvdio_passthru_wait(pt, &result);
-		nvdio_uring_done32(ioucmd, ret, result, issue_flags);
-		return -EIOCBQUEUED;
-	}
-
-	q = ns ? nvdio_ns_queue(ns, issue_flags & IO_URING_F_IOPOLL) :
-		 ctrl->admin;
-	pdu->pt = pt;
-	pdu->queue = q;
-	pt->end = issue_flags & IO_URING_F_IOPOLL ? uring_pt_end_polled :
-						    uring_pt_end;
-	pt->owner = ioucmd;
-	ret = nvdio_passthru_send(pt, q, nowait);
-	if (!ret)
-		return -EIOCBQUEUED;
-	nvdio_passthru_abandon(pt);
-	return ret;
-}
-
 static void uring_rw_done(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
-	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	struct nvdio_uring_pdu *pdu = nvdio_uring_pdu(ioucmd);
 
 	if (pdu->nr_pinned) {
 		struct nvdio_ns *ns = ioucmd->file->private_data;
@@ -211,7 +61,7 @@ static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
 				   struct nvdio_completion *done)
 {
 	struct io_uring_cmd *ioucmd = req->owner;
-	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	struct nvdio_uring_pdu *pdu = nvdio_uring_pdu(ioucmd);
 
 	pdu->status = status;
 	pdu->result = done->result;
@@ -224,7 +74,7 @@ static enum nvdio_end uring_rw_end(struct nvdio_request *req, u16 status,
 			return NVDIO_END_NONE;
 		}
 		/* As in batch_end_polled(). */
-		smp_store_release(&pdu->queue, URING_RW_ENDED);
+		smp_store_release(&pdu->queue, NVDIO_URING_RW_ENDED);
 		return NVDIO_END_NONE;
 	}
 	io_uring_cmd_do_in_task_lazy(ioucmd, uring_rw_work);
@@ -330,7 +180,7 @@ static noinline int uring_rw_send_mapped(struct nvdio_queue *q,
 
 	if (issue_flags & IO_URING_F_IOPOLL) {
 		flags |= URING_POLLED;
-		uring_pdu(ioucmd)->queue = q;
+		nvdio_uring_pdu(ioucmd)->queue = q;
 	}
 	cmd = uring_rw_fill(ns, q, req, ioucmd, ucmd, len, slba, cdw12, write,
 			    flags);
@@ -375,7 +225,7 @@ uring_rw_submit(struct nvdio_ns *ns, struct nvdio_queue *q,
 
 	if (unlikely(issue_flags & IO_URING_F_IOPOLL)) {
 		flags |= URING_POLLED;
-		uring_pdu(ioucmd)->queue = q;
+		nvdio_uring_pdu(ioucmd)->queue = q;
 	}
 	if (likely(q->linear)) {
 		dma = page_to_phys(page) + offset + q->dma_offset;
@@ -491,7 +341,7 @@ static noinline int uring_rw_some_mapped(struct nvdio_ns *ns,
 			return PTR_ERR(req);
 		found = uring_rw_look(q, iter, addr, len, write, &mapped);
 		if (likely(found == NVDIO_MAP_HIT)) {
-			uring_pdu(ioucmd)->nr_pinned = 0;
+			nvdio_uring_pdu(ioucmd)->nr_pinned = 0;
 			req->map = mapped.map;
 			req->offset = mapped.offset;
 			return uring_rw_send_mapped(q, req, ioucmd, len, slba,
@@ -530,7 +380,7 @@ static __always_inline long uring_rw_span(struct nvdio_ns *ns,
 					  struct nvdio_queue **q,
 					  struct page **page)
 {
-	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	struct nvdio_uring_pdu *pdu = nvdio_uring_pdu(ioucmd);
 	int ret;
 
 	if (ioucmd->flags & IORING_URING_CMD_FIXED) {
@@ -588,7 +438,7 @@ static __always_inline int uring_rw(struct nvdio_ns *ns,
 				    const struct nvme_uring_cmd *ucmd,
 				    const bool write, unsigned int issue_flags)
 {
-	struct nvdio_uring_pdu *pdu = uring_pdu(ioucmd);
+	struct nvdio_uring_pdu *pdu = nvdio_uring_pdu(ioucmd);
 	const u64 slba = uring_dwords(&ucmd->cdw10);
 	const u64 cdw12 = uring_dwords(&ucmd->cdw12);
 	const u32 nlb = (cdw12 & 0xffff) + 1;
@@ -626,30 +476,11 @@ unpin:
 	return ret;
 }
 
-/* Is this a big ring? Others have no room for the command and its result. */
-static bool uring_is_big(unsigned int issue_flags)
-{
-	return (issue_flags & URING_BIG) == URING_BIG;
-}
-
-/* Copy a command from its SQE, which user space may change at any time. */
-static void uring_take(const struct io_uring_cmd *ioucmd,
-		       struct nvme_uring_cmd *ucmd, unsigned int issue_flags)
-{
-	memcpy(ucmd, nvdio_uring_cmd_of(ioucmd), sizeof(*ucmd));
-	/* Keep the compiler from reading the SQE again. */
-	barrier();
-	if (unlikely(issue_flags & IO_URING_F_COMPAT))
-		ucmd->addr = (u32)ucmd->addr;
-}
-
 /* Discards, and commands that take the slow path. */
 static noinline int uring_other(struct nvdio_ns *ns,
 				struct io_uring_cmd *ioucmd,
 				unsigned int issue_flags)
 {
-	struct nvme_uring_cmd ucmd;
-
 	switch (ioucmd->cmd_op) {
 	case BLOCK_URING_CMD_DISCARD:
 		if (!(ioucmd->file->f_mode & FMODE_WRITE))
@@ -657,14 +488,7 @@ static noinline int uring_other(struct nvdio_ns *ns,
 		return nvdio_discard_uring(ns, NULL, ioucmd, issue_flags);
 	case NVME_URING_CMD_IO:
 	case NVME_URING_CMD_IO_VEC:
-		if (!uring_is_big(issue_flags))
-			return -EOPNOTSUPP;
-		if (nvdio_ns_gone(ns))
-			return -ENODEV;
-		uring_take(ioucmd, &ucmd, issue_flags);
-		return uring_send(ns->ctrl, ns, ioucmd, &ucmd,
-				  ioucmd->cmd_op == NVME_URING_CMD_IO_VEC,
-				  issue_flags);
+		return nvdio_ns_uring_passthru(ns, ioucmd, issue_flags);
 	default:
 		return -ENOTTY;
 	}
@@ -685,8 +509,8 @@ int nvdio_ns_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	int ret = -ENOENT;
 
 	if (likely(ioucmd->cmd_op == NVME_URING_CMD_IO &&
-		   (issue_flags & (URING_BIG | IO_URING_F_COMPAT)) ==
-		   URING_BIG)) {
+		   (issue_flags & (NVDIO_URING_BIG | IO_URING_F_COMPAT)) ==
+		   NVDIO_URING_BIG)) {
 		const struct nvme_uring_cmd *ucmd = nvdio_uring_cmd_of(ioucmd);
 		/* Opcode, and above it the flags, which must be 0. */
 		u16 op = le16_to_cpu(READ_ONCE(*(const __le16 *)ucmd));
@@ -748,12 +572,12 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 	if (unlikely(uring_is_others(ioucmd)))
 		return 0;
 	/* Pairs with the ends of commands. */
-	q = smp_load_acquire(&uring_pdu(ioucmd)->queue);
-	if (unlikely(q == URING_PT_ENDED)) {
-		uring_pt_done(ioucmd, 0);
+	q = smp_load_acquire(&nvdio_uring_pdu(ioucmd)->queue);
+	if (unlikely(q == NVDIO_URING_PT_ENDED)) {
+		nvdio_uring_passthru_polled(ioucmd);
 		return 1;
 	}
-	if (unlikely(q == URING_RW_ENDED)) {
+	if (unlikely(q == NVDIO_URING_RW_ENDED)) {
 		if (ioucmd->cmd_op == NVDIO_URING_BATCH)
 			nvdio_uring_batch_polled(ioucmd);
 		else
@@ -767,36 +591,8 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 			continue;
 		}
 		/* The command may be reused once it is completed. */
-		next = uring_pdu(ioucmd)->next;
+		next = nvdio_uring_pdu(ioucmd)->next;
 		uring_rw_done(ioucmd, 0);
 	}
 	return found;
-}
-
-/**
- * nvdio_ctrl_uring_cmd() - ->uring_cmd() of controller nodes
- * @ioucmd: command: NVME_URING_CMD_ADMIN or NVME_URING_CMD_ADMIN_VEC
- * @issue_flags: from io_uring
- *
- * Context: may sleep, unless @issue_flags forbid it.
- * Return: as nvdio_ns_uring_cmd().
- */
-int nvdio_ctrl_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
-{
-	struct nvdio_ctrl *ctrl = ioucmd->file->private_data;
-	bool vec = ioucmd->cmd_op == NVME_URING_CMD_ADMIN_VEC;
-	struct nvme_uring_cmd ucmd;
-	int ret;
-
-	if (ioucmd->cmd_op != NVME_URING_CMD_ADMIN && !vec)
-		return -ENOTTY;
-	if (issue_flags & IO_URING_F_IOPOLL || !uring_is_big(issue_flags))
-		return -EOPNOTSUPP;
-	if (nvdio_ctrl_gone(ctrl))
-		return -ENODEV;
-	uring_take(ioucmd, &ucmd, issue_flags);
-	ret = uring_send(ctrl, NULL, ioucmd, &ucmd, vec, issue_flags);
-	if (unlikely(ret == -EAGAIN))
-		nvdio_uring_keep_sqe(ioucmd, issue_flags);
-	return ret;
 }

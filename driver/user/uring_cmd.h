@@ -11,6 +11,5 @@ int nvdio_ns_uring_cmd_iopoll(struct io_uring_cmd *ioucmd,
 			      struct io_comp_batch *iob,
 			      unsigned int poll_flags);
 void nvdio_uring_cmd_watch(void);
-int nvdio_ctrl_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags);
 
 #endif /* NVDIO_URING_CMD_H */

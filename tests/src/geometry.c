@@ -118,8 +118,10 @@ static void sizes(const char *what, int kind)
 	dst = arena(kind);
 	memset(src, 1, ARENA);
 	memset(dst, 1, ARENA);
+	if (kind == MADV_HUGEPAGE && access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		note("this machine has no huge pages: small ones");
 	/* Those of a machine with pages of 16 KiB have 32 MiB. */
-	if (kind == MADV_HUGEPAGE && PG == 4096)
+	else if (kind == MADV_HUGEPAGE && PG == 4096)
 		ok(thp_kib() > 0, "%s: the kernel gave huge pages", what);
 	for (o = 0; o < ARRAY_SIZE(offsets); o++) {
 		bool good = true;

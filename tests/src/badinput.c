@@ -157,26 +157,6 @@ struct memory {
 	long rd, wr;		/* expected of a read into it and of a write from it; 1: success */
 };
 
-/*
- * Whether this kernel pins pages without any access for reading, for whoever asks: that of
- * s390x does, without NUMA balancing. Seen by a call that has nothing to do with the device.
- */
-static bool pins_prot_none(void)
-{
-	struct iovec v = { pages(PG), PG };
-	int p[2];
-	bool ret;
-
-	memset(v.iov_base, 1, PG);
-	if (pipe(p) || mprotect(v.iov_base, PG, PROT_NONE))
-		bail("pipe or mprotect");
-	ret = vmsplice(p[1], &v, 1, SPLICE_F_NONBLOCK) > 0;
-	close(p[0]);
-	close(p[1]);
-	munmap(v.iov_base, PG);
-	return ret;
-}
-
 static void bad_memory(enum engine e, int flags)
 {
 	int fd = dev_open(O_RDWR | flags);

@@ -306,33 +306,24 @@ static void resets(void)
 	munmap(p, cmb);
 }
 
+static void busy(void *round)
+{
+	unsigned char *p = map(fd, MiB, RW, *(const int *)round * MiB);
+	struct worker w[THREADS];
+
+	work_begin(w, p);
+	child_ready();
+	pause();
+}
+
 /* A process that is killed with I/O in flight. */
 static void killed(void)
 {
 	for (int round = 0; round < 5; round++) {
-		int ready[2], status = 0;
-		char c;
-		pid_t pid;
+		const pid_t pid = child_start(busy, &round);
 
-		if (pipe(ready))
-			bail("pipe");
-		pid = fork();
-		if (!pid) {
-			unsigned char *p = map(fd, MiB, RW, round * MiB);
-			struct worker w[THREADS];
-
-			work_begin(w, p);
-			if (write(ready[1], "", 1) != 1)
-				_exit(1);
-			pause();
-			_exit(0);
-		}
-		is(read(ready[0], &c, 1), 1, "round %d: I/O is in flight", round);
-		kill(pid, SIGKILL);
-		waitpid(pid, &status, 0);
-		is(WTERMSIG(status), SIGKILL, "round %d: killed", round);
-		close(ready[0]);
-		close(ready[1]);
+		ok(pid > 0, "round %d: I/O is in flight", round);
+		ok(child_kill(pid), "round %d: killed", round);
 	}
 }
 

@@ -13,13 +13,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -51,17 +49,6 @@ static bool many_here(void)
 }
 
 /* ---- handed over ---- */
-
-static long refs(void)
-{
-	FILE *f = fopen("/sys/module/nvdio/refcnt", "r");
-	long n = -1;
-
-	if (!f || fscanf(f, "%ld", &n) != 1)
-		bail("refcnt");
-	fclose(f);
-	return n;
-}
 
 static int pair[2];
 
@@ -153,11 +140,11 @@ static void del(int fd, uint32_t id)
 
 static void handed(void)
 {
-	const long before = refs();
+	const long before = module_refs();
 	const int fd = range_of(AT, LEN);
 	struct stat st;
 
-	is(refs(), before + 1, "a range holds the module");
+	is(module_refs(), before + 1, "a range holds the module");
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair))
 		bail("socketpair");
 	stat(dev.path, &st);
@@ -184,7 +171,7 @@ static void handed(void)
 /* Sent to sockets that are themselves in flight, and that nobody receives from. */
 static void cycles(void)
 {
-	const long before = refs();
+	const long before = module_refs();
 	int s[2];
 
 	for (int i = 0; i < 50; i++) {
@@ -200,7 +187,7 @@ static void cycles(void)
 		close(fd);
 	}
 	/* A new socket that is in flight makes the kernel collect others. */
-	for (int i = 0; i < 300 && refs() != before; i++) {
+	for (int i = 0; i < 300 && module_refs() != before; i++) {
 		if (socketpair(AF_UNIX, SOCK_DGRAM, 0, s))
 			bail("socketpair");
 		send_fd(s[0], s[1]);
@@ -208,7 +195,7 @@ static void cycles(void)
 		close(s[1]);
 		usleep(100 * 1000);
 	}
-	is(refs(), before, "ranges that only cycles hold are closed");
+	is(module_refs(), before, "ranges that only cycles hold are closed");
 }
 
 /* ---- O_EXCL ---- */
@@ -248,44 +235,37 @@ static void exclusive(void)
 	close(plain);
 }
 
+static void holder(void *in_flight)
+{
+	const int fd = excl(), range = range_by(fd, AT, LEN, 0);
+	struct iocb cb[16], *list[16];
+	io_context_t aio = NULL;
+
+	if (fd < 0 || range < 0)
+		return;
+	if (*(const bool *)in_flight) {
+		io_setup(16, &aio);
+		fcntl(range, F_SETFL, O_DIRECT);
+		for (int i = 0; i < 16; i++) {
+			io_prep_pread(&cb[i], range, b + i * 64 * KiB, 64 * KiB, 0);
+			list[i] = &cb[i];
+		}
+		io_submit(aio, 16, list);
+	}
+	child_ready();
+	for (;;)
+		pause();
+}
+
 /* A child that opens with O_EXCL, does I/O, and is killed: a range's I/O as well. */
 static void dies(bool in_flight)
 {
-	int ready[2], status, fd;
-	pid_t pid;
-	char c;
+	const pid_t pid = child_start(holder, &in_flight);
+	int fd;
 
-	if (pipe(ready))
-		bail("pipe");
-	pid = fork();
-	if (!pid) {
-		int range;
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		fd = excl();
-		range = range_by(fd, AT, LEN, 0);
-		if (in_flight) {
-			struct iocb cb[16], *list[16];
-			io_context_t aio = NULL;
-
-			io_setup(16, &aio);
-			fcntl(range, F_SETFL, O_DIRECT);
-			for (int i = 0; i < 16; i++) {
-				io_prep_pread(&cb[i], range, b + i * 64 * KiB, 64 * KiB, 0);
-				list[i] = &cb[i];
-			}
-			io_submit(aio, 16, list);
-		}
-		write(ready[1], &c, fd >= 0 && range >= 0);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	is(read(ready[0], &c, 1), 1, "a child has O_EXCL");
+	ok(pid > 0, "a child has O_EXCL");
 	is(excl(), -EBUSY, "so nobody else has");
-	kill(pid, SIGKILL);
-	is(waitpid(pid, &status, 0), pid, "it is killed");
-	close(ready[0]);
+	ok(child_kill(pid), "it is killed");
 	/* I/O in flight holds the range's file, but not the node's. */
 	fd = excl();
 	ok(fd >= 0, "it is free%s", in_flight ? ", with I/O in flight" : "");

@@ -6,11 +6,8 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "rangemany.h"
 
@@ -340,33 +337,21 @@ static void claims(void)
 
 /* What others share; filled in by the process whose memory it is. */
 struct shared {
+	char *mem;
 	uint32_t by_node, by_range, alone;
 };
 
-/* Another process, which shares memory by the node and by the range. Return: its pid. */
-static pid_t sharer(struct shared *s, char *mem)
+/* In another process: share memory by the node and by the range. */
+static void sharer(void *shared)
 {
-	int ready[2];
-	pid_t pid;
-	char c;
+	struct shared *s = shared;
 
-	if (pipe(ready))
-		bail("pipe");
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		s->by_node = many_map(node, mem, PG, NVDIO_MAP_SHARED);
-		s->by_range = many_map(fd, mem + PG, PG, NVDIO_MAP_SHARED);
-		s->alone = many_map(fd, mem + 2 * PG, PG, 0);
-		write(ready[1], "", 1);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		bail("the other process has died");
-	close(ready[0]);
-	return pid;
+	s->by_node = many_map(node, s->mem, PG, NVDIO_MAP_SHARED);
+	s->by_range = many_map(fd, s->mem + PG, PG, NVDIO_MAP_SHARED);
+	s->alone = many_map(fd, s->mem + 2 * PG, PG, 0);
+	child_ready();
+	for (;;)
+		pause();
 }
 
 /* @id among own memory, by commands of all kinds. */
@@ -424,39 +409,23 @@ static void maps(void)
 {
 	struct shared *s = shared_memory(sizeof(*s));
 	char *mem = shared_memory(3 * PG);
-	const pid_t pid = sharer(s, mem);
 	uint32_t own = many_map(node, pages(PG), PG, 0);
+	pid_t pid;
 
+	s->mem = mem;
+	pid = child_start(sharer, s);
+	if (pid < 0)
+		bail("the other process has died");
 	maps_of(&ways[0], s, mem);
 	maps_of(&ways[2], s, mem);
 	maps_of(&ways[5], s, mem);
 	with_map(&ways[0], fd, own, true, "a map of one's own, added by the node");
 	with_map(&ways[5], fd, own, true, "a map of one's own, added by the node");
 	is(ioctl(node, NVDIO_IOC_MAP_DEL, &own), 0, "MAP_DEL");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	child_kill(pid);
 }
 
 /* ---- lives ---- */
-
-static long refs(void)
-{
-	FILE *f = fopen("/sys/module/nvdio/refcnt", "r");
-	long n = -1;
-
-	if (!f || fscanf(f, "%ld", &n) != 1)
-		bail("refcnt");
-	fclose(f);
-	return n;
-}
-
-/* Nobody refers to the module who did not before, after a while. */
-static void released(long before, const char *what)
-{
-	for (int i = 0; i < 100 && refs() != before; i++)
-		usleep(100000);
-	is(refs(), before, "%s: the range is released", what);
-}
 
 static void fdinfo(int of, const char *want_of)
 {
@@ -479,7 +448,7 @@ static void fdinfo(int of, const char *want_of)
 /* A ring outlives the descriptor that it was made from; its maps do, too. */
 static void outlives(void)
 {
-	const long before = refs(), nr = (long)ctrl_counter("maps");
+	const long before = module_refs(), nr = (long)ctrl_counter("maps");
 	int excl = open(dev.path, O_RDWR | O_EXCL), range = range_or_bail(excl, AT, LEN, 0);
 	char text[128];
 	struct many m;
@@ -498,7 +467,7 @@ static void outlives(void)
 	ok(!memcmp(m.mem, model + GUARD + LEN - PG, PG), "reads what it should");
 	is(many_one(&m, NVDIO_IO_READ, LEN, dev.lba), -ENOSPC, "and nothing behind it");
 	own_close(&m.own);
-	released(before, "a ring");
+	ok(module_refs_settle(before), "a ring: the range is released");
 	for (int i = 0; i < 100 && (long)ctrl_counter("maps") != nr; i++)
 		usleep(100000);
 	is(ctrl_counter("maps"), nr, "so are its maps");
@@ -531,7 +500,7 @@ static void in_flight(struct many *b, struct many *r)
 /* Everything is closed with I/O in flight, the range first. */
 static void closed(void)
 {
-	const long before = refs();
+	const long before = module_refs();
 	unsigned int good = 0;
 
 	disk_fill();
@@ -554,50 +523,44 @@ static void closed(void)
 		munmap(b.mem, MANY_LEN);
 	}
 	is(good, 10, "batches of ranges that were closed meanwhile have all their data");
-	released(before, "closed");
+	ok(module_refs_settle(before), "closed: the range is released");
 	disk_holds("closed");
+}
+
+/* Batches and a ring of @range, one after the other, for ever. */
+static void busy(void *range)
+{
+	struct io_uring_cqe *cqe;
+	struct many b, r;
+
+	many_begin(&b, &many_batch, *(const int *)range);
+	many_begin(&r, &many_ring, *(const int *)range);
+	child_ready();
+	for (;;) {
+		in_flight(&b, &r);
+		own_enter(&r.own, 0, 32);
+		while (own_ready(&r.own))
+			own_get(&r.own);
+		io_uring_wait_cqe(&b.ring, &cqe);
+		io_uring_cqe_seen(&b.ring, cqe);
+	}
 }
 
 /* A process is killed, with I/O in flight, or while it waits. */
 static void dies(void)
 {
-	const long before = refs();
+	const long before = module_refs();
 
 	for (int i = 0; i < 6; i++) {
-		int range = range_or_bail(node, AT, LEN, 0), ready[2], status;
-		pid_t pid;
-		char c;
+		int range = range_or_bail(node, AT, LEN, 0);
+		const pid_t pid = child_start(busy, &range);
 
-		if (pipe(ready))
-			bail("pipe");
-		pid = fork();
-		if (!pid) {
-			struct many b, r;
-
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			many_begin(&b, &many_batch, range);
-			many_begin(&r, &many_ring, range);
-			write(ready[1], "", 1);
-			for (;;) {
-				struct io_uring_cqe *cqe;
-
-				in_flight(&b, &r);
-				own_enter(&r.own, 0, 32);
-				while (own_ready(&r.own))
-					own_get(&r.own);
-				io_uring_wait_cqe(&b.ring, &cqe);
-				io_uring_cqe_seen(&b.ring, cqe);
-			}
-		}
 		close(range);
-		is(read(ready[0], &c, 1), 1, "a child has begun");
+		ok(pid > 0, "a child has begun");
 		usleep(20000 + below(&t_seed, 50000));
-		kill(pid, SIGKILL);
-		is(waitpid(pid, &status, 0), pid, "and is killed");
-		close(ready[0]);
-		close(ready[1]);
+		ok(child_kill(pid), "and is killed");
 	}
-	released(before, "killed");
+	ok(module_refs_settle(before), "killed: the range is released");
 	for (int i = 0; i < 100 && counter("leaks/requests"); i++)
 		usleep(100000);
 	is(counter("leaks/requests"), 0, "no request is missing");

@@ -11,10 +11,12 @@
 #include <linux/nvme_ioctl.h>
 #include <linux/userfaultfd.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -123,6 +125,52 @@ int as_nobody(void (*part)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* The end of a pipe that child_ready() writes to. */
+static int ready_fd = -1;
+
+pid_t child_start(void (*part)(void *arg), void *arg)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	fflush(stdout);
+	if (pipe(ready))
+		bail("pipe");
+	pid = fork();
+	if (pid < 0)
+		bail("fork");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(ready[0]);
+		ready_fd = ready[1];
+		part(arg);
+		_exit(1);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1) {
+		waitpid(pid, NULL, 0);
+		pid = -1;
+	}
+	close(ready[0]);
+	return pid;
+}
+
+void child_ready(void)
+{
+	if (write(ready_fd, "", 1) != 1)
+		_exit(1);
+	close(ready_fd);
+}
+
+bool child_kill(pid_t pid)
+{
+	int status;
+
+	return pid > 0 && !kill(pid, SIGKILL) && waitpid(pid, &status, 0) == pid &&
+	       WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
 /* ---- the device ---- */
 
 int dev_open(int flags)
@@ -220,6 +268,24 @@ uint64_t counter(const char *file)
 uint64_t ctrl_counter(const char *file)
 {
 	return number_of(ctrl_path() + 5, file);
+}
+
+long module_refs(void)
+{
+	FILE *f = fopen("/sys/module/nvdio/refcnt", "r");
+	long n = -1;
+
+	if (!f || fscanf(f, "%ld", &n) != 1)
+		bail("/sys/module/nvdio/refcnt");
+	fclose(f);
+	return n;
+}
+
+bool module_refs_settle(long want)
+{
+	for (int i = 0; i < 100 && module_refs() != want; i++)
+		usleep(100000);
+	return module_refs() == want;
 }
 
 struct paths path_start(void)
@@ -335,6 +401,22 @@ void *missing_pages(size_t len, int *uffd)
 	    ioctl(*uffd, UFFDIO_REGISTER, &reg))
 		bail("userfaultfd: %s", strerror(errno));
 	return p;
+}
+
+bool pins_prot_none(void)
+{
+	struct iovec v = { pages(PG), PG };
+	int p[2];
+	bool ret;
+
+	memset(v.iov_base, 1, PG);
+	if (pipe(p) || mprotect(v.iov_base, PG, PROT_NONE))
+		bail("pipe or mprotect");
+	ret = vmsplice(p[1], &v, 1, SPLICE_F_NONBLOCK) > 0;
+	close(p[0]);
+	close(p[1]);
+	munmap(v.iov_base, PG);
+	return ret;
 }
 
 long map_error(int node, size_t len, int prot, int flags, uint64_t offset)

@@ -56,6 +56,19 @@ void t_begin(int argc, char **argv);
  */
 int as_nobody(void (*part)(void));
 
+/*
+ * Start a process that does @part with @arg and never returns. It is killed when its parent
+ * ends. This waits until it calls child_ready(), or is gone.
+ * Return: its pid; or -1 if it ended first.
+ */
+pid_t child_start(void (*part)(void *arg), void *arg);
+
+/* In a child of child_start(): what the parent waits for is done. */
+void child_ready(void);
+
+/* Kill @pid, from child_start(), and wait for it; false if it had ended before. */
+bool child_kill(pid_t pid);
+
 /* ---- the device ---- */
 
 struct device {
@@ -89,6 +102,12 @@ uint64_t counter(const char *file);
 
 /* The same of the controller; never on a reference device. */
 uint64_t ctrl_counter(const char *file);
+
+/* How many refer to the module. */
+long module_refs(void);
+
+/* Is that @want again, now or within 10 s? Then what was open is released. */
+bool module_refs_settle(long want);
 
 /* Calls that took each path since path_start(). */
 struct paths {
@@ -133,6 +152,12 @@ void *pages(size_t len);
 
 /* Memory of which no page is there until userfaultfd @uffd provides it, or bail. */
 void *missing_pages(size_t len, int *uffd);
+
+/*
+ * Does this kernel pin pages without any access for reading, for whoever asks? That of s390x
+ * does, without NUMA balancing. Seen by a call that has nothing to do with the device.
+ */
+bool pins_prot_none(void);
 
 /* mmap() and munmap(). Return: 0 or -errno. */
 long map_error(int node, size_t len, int prot, int flags, uint64_t offset);

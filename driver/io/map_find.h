@@ -141,8 +141,7 @@ nvdio_map_find_page(const struct nvdio_queue *q, struct page *page,
  * @q: queue of the map's controller
  * @addr: address in the caller's address space
  * @len: bytes, more than 0; the range was found to be in user space, by
- *	access_ok() or when the iterator was made, so that @addr + @len is not less
- *	than @addr
+ *	access_ok() or when the iterator was made
  * @dest: for a Read
  * @mapped: set for NVDIO_MAP_HIT
  *
@@ -160,6 +159,10 @@ nvdio_map_find_user(const struct nvdio_queue *q, unsigned long addr, size_t len,
 	const struct nvdio_map_range *r = q->map_cache;
 	const struct mm_struct *mm = current->mm;
 
+	/* Where user space has all addresses (s390), nothing was refused before. */
+	if (IS_ENABLED(CONFIG_ALTERNATE_USER_ADDRESS_SPACE) &&
+	    unlikely(addr + len < addr))
+		return NVDIO_MAP_NONE;
 	do {
 		if (r->mm != mm || addr < r->start ||
 		    addr + len > r->limit[!dest] ||

@@ -36,9 +36,9 @@ ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 	ssize_t bytes;
 
 	bytes = iov_iter_extract_pages(iter, &pages, len, max_pages, 0, offset);
-	if (bytes == 0)
-		return -EFAULT;
-	if (bytes > 0 && user_backed_iter(iter))
+	if (bytes <= 0)
+		return nvdio_pages_errno(bytes);
+	if (user_backed_iter(iter))
 		this_cpu_add(ns->stats->pages_pinned,
 			     DIV_ROUND_UP(*offset + bytes, PAGE_SIZE));
 	return bytes;
@@ -90,7 +90,7 @@ int nvdio_pages_pin(struct nvdio_ns *ns, unsigned long addr, unsigned int nr,
 					  dest ? FOLL_WRITE : 0, pages + done);
 		if (unlikely(ret <= 0)) {
 			unpin_user_pages(pages, done);
-			return ret ?: -EFAULT;
+			return nvdio_pages_errno(ret);
 		}
 		done += ret;
 	} while (unlikely(done < nr));

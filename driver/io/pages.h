@@ -26,6 +26,20 @@ ssize_t nvdio_pages_extract(struct nvdio_ns *ns, struct iov_iter *iter,
 			    unsigned int max_pages, size_t *offset);
 
 /**
+ * nvdio_pages_errno() - what to return if pages cannot be pinned
+ * @ret: what the kernel returned, 0 or -errno. -EOVERFLOW is of a range beyond the last
+ *	address, which import_ubuf() and others let pass where user space has all
+ *	addresses (s390).
+ *
+ * Context: any.
+ * Return: -errno; -EFAULT for what is no memory.
+ */
+static inline int nvdio_pages_errno(int ret)
+{
+	return ret && ret != -EOVERFLOW ? ret : -EFAULT;
+}
+
+/**
  * nvdio_pages_pin_two() - pin one page or two
  * @ns: for the leak counter
  * @addr: user address
@@ -49,7 +63,7 @@ nvdio_pages_pin_two(struct nvdio_ns *ns, unsigned long addr, size_t len,
 	if (unlikely(pinned != nr)) {
 		if (pinned > 0)
 			unpin_user_page(pages[0]);
-		return pinned < 0 ? pinned : -EFAULT;
+		return nvdio_pages_errno(min(pinned, 0));
 	}
 	this_cpu_add(ns->stats->pages_pinned, nr);
 	return nr;

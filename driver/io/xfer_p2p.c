@@ -48,7 +48,7 @@ static int p2p_extract(struct nvdio_xfer *xfer, struct iov_iter *iter)
 					       xfer->max_pages - xfer->nr_pages,
 					       ITER_ALLOW_P2PDMA, &offset);
 		if (bytes <= 0)
-			return bytes ?: -EFAULT;
+			return nvdio_pages_errno(bytes);
 		nvdio_sg_add_pages(&xfer->sg, pages, offset, bytes);
 		nr = DIV_ROUND_UP(offset + bytes, PAGE_SIZE);
 		this_cpu_add(xfer->ns->stats->pages_pinned, nr);

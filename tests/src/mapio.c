@@ -730,6 +730,27 @@ static void directions(void)
 	munmap(map, LEN);
 }
 
+/* After a read by which addresses from @map on are known: beyond the last address. */
+static void wrapping(char *map)
+{
+	char *const last = (char *)-PG;
+	const uint64_t before = counter("stats/mapped");
+	struct iovec v[] = { { last, PG }, { NULL, PG }, { map, PG } };
+
+	for (int write = 0; write < 2; write++) {
+		const char *what = write ? "a write, beyond the last address" :
+					   "a read, beyond the last address";
+		struct io io = { write, last, 2 * PG, 0 };
+
+		not_recognised(plain(&io), -EFAULT, before, what);
+		not_recognised(ring_plain(&io), -EFAULT, before, what);
+		io.len = PG;
+		not_recognised(plain(&io), -EFAULT, before, what);
+		not_recognised(vector(v, 2, write, 0), -EFAULT, before, what);
+		not_recognised(vector(v, 3, write, 0), -EFAULT, before, what);
+	}
+}
+
 /* Memory of the driver's of LEN bytes, and nothing behind it. */
 static char *map_before_nothing(void)
 {
@@ -755,6 +776,7 @@ static void forbidden(void)
 	not_recognised(reterr(pread(fd, map + 2, PG, AT)), -EINVAL, before, "an odd address");
 	not_recognised(reterr(pread(fd, map + LEN - PG, 2 * PG, AT)), -EFAULT, before,
 		       "more than there is");
+	wrapping(map);
 	not_recognised(reterr(pread(copy, map, 64 * KiB, AT)), 64 * KiB, before,
 		       "without O_DIRECT");
 	memcpy(shadow, image, 64 * KiB);
@@ -768,7 +790,11 @@ static void forbidden(void)
 	before = counter("stats/mapped");
 	mprotect(map, LEN, PROT_NONE);
 	not_recognised(reterr(pread(fd, map, PG, AT)), -EFAULT, before, "a read, PROT_NONE");
-	not_recognised(reterr(pwrite(fd, map, PG, AT)), -EFAULT, before, "a write, PROT_NONE");
+	if (pins_prot_none())
+		is(pwrite(fd, map, PG, AT), PG, "a write, PROT_NONE, which the kernel pins");
+	else
+		not_recognised(reterr(pwrite(fd, map, PG, AT)), -EFAULT, before,
+			       "a write, PROT_NONE");
 	mprotect(map, LEN, PROT_READ | PROT_WRITE);
 	is(memcmp(map, shadow, LEN), 0, "none of it changed the memory");
 	get(fd, back, 2 * MiB, AT);

@@ -279,17 +279,21 @@ static __always_inline void watch_mark(u64 *tags, u32 mask,
  */
 void nvdio_watch_rung(struct nvdio_watch *watch, u16 from, u16 to)
 {
-	const struct nvme_command *sqes = watch->sqes;
-	u64 *tags = READ_ONCE(watch->tags);
-	const u32 mask = watch->mask;
+	const struct nvme_command *sqes;
 	u64 now, first, second;
+	u64 *tags;
+	u32 mask;
 
 	if (trace_nvdio_submitted_enabled())
 		watch_trace_submitted(watch, from, to);
 	watch->noted = 0;
+	/* Called first, it has few registers to be saved for. */
+	now = ktime_get_ns();
+	tags = READ_ONCE(watch->tags);
 	if (!tags)
 		return;
-	now = ktime_get_ns();
+	sqes = watch->sqes;
+	mask = watch->mask;
 	first = now << 32;
 	second = now & ~(u64)U32_MAX;
 	if (watch->first >= READ_ONCE(watch_since))
@@ -333,30 +337,37 @@ void nvdio_watch_reap_begin(struct nvdio_watch_reap *reap,
 }
 
 /* The run is over; @told callers will be told of its commands and those before it. */
-static void watch_run_end(struct nvdio_watch_reap *reap, unsigned int told)
+static __always_inline void watch_run_end(struct nvdio_watch_reap *reap,
+					  unsigned int told)
 {
-	struct nvdio_watch_told *last = &reap->told[reap->nr_told];
+	struct nvdio_hist __percpu *hist = reap->hist;
+	struct nvdio_watch_told *last;
+	const u64 took = reap->took;
+	const u32 behind = reap->behind;
+	const unsigned int nr = reap->nr;
 
-	if (!reap->hist)
+	if (!hist)
 		return;
-	nvdio_hist_add(reap->hist, NVDIO_STAGE_SUBMIT, reap->behind, reap->nr);
-	nvdio_hist_add(reap->hist, NVDIO_STAGE_DEVICE, reap->took, reap->nr);
 	told -= reap->first;
+	nvdio_hist_add(hist, NVDIO_STAGE_SUBMIT, behind, nr);
+	nvdio_hist_add(hist, NVDIO_STAGE_DEVICE, took, nr);
 	if (!told)
 		return;
-	if (reap->nr_told && last[-1].hist == reap->hist) {
+	last = &reap->told[reap->nr_told];
+	if (reap->nr_told && last[-1].hist == hist) {
 		last[-1].nr += told;
 		return;
 	}
 	/* Each has a caller of its own, so there are no more than CQEs. */
-	last->hist = reap->hist;
+	last->hist = hist;
 	last->nr = told;
 	reap->nr_told++;
 }
 
 /* A run begins with the command of @req; @told as for nvdio_watch_ended(). */
-static void watch_run_begin(struct nvdio_watch_reap *reap,
-			    const struct nvdio_request *req, unsigned int told)
+static __always_inline void watch_run_begin(struct nvdio_watch_reap *reap,
+					    const struct nvdio_request *req,
+					    unsigned int told)
 {
 	const u64 *words = &reap->tags[req->cid & reap->mask];
 	const u64 second = READ_ONCE(words[reap->mask + 1]);
@@ -382,12 +393,24 @@ static void watch_run_begin(struct nvdio_watch_reap *reap,
 	reap->hist = watch_hist(req->ns, same >> 16);
 }
 
-static noinline void watch_trace_completed(const struct nvdio_watch *watch,
-					   const struct nvdio_request *req,
-					   u16 status, u64 took)
+static void watch_trace_ended(const struct nvdio_watch *watch,
+			      const struct nvdio_request *req, u16 status,
+			      u64 took)
 {
 	trace_nvdio_completed(watch->ctrl->instance, req->qid, req->cid,
 			      req->ns ? req->ns->nsid : 0, status, took);
+}
+
+/* nvdio_watch_ended(), traced. */
+static noinline void watch_ended_traced(const struct nvdio_watch *watch,
+					const struct nvdio_request *req,
+					u16 status,
+					struct nvdio_watch_reap *reap,
+					unsigned int told)
+{
+	watch_run_end(reap, told);
+	watch_run_begin(reap, req, told);
+	watch_trace_ended(watch, req, status, reap->took);
 }
 
 /**
@@ -395,7 +418,7 @@ static noinline void watch_trace_completed(const struct nvdio_watch *watch,
  * @watch: of the queue
  * @req: its request, in flight until now
  * @status: as for nvdio_end_fn
- * @reap: batch of CQEs, fewer than NVDIO_WATCH_REAP before; or NULL: it has no CQE
+ * @reap: batch of CQEs, fewer than NVDIO_WATCH_REAP before
  * @told: number of commands before it in @reap of which a kiocb will be completed
  *
  * Context: the queue's cq_lock held, interrupts off.
@@ -404,13 +427,27 @@ void nvdio_watch_ended(const struct nvdio_watch *watch,
 		       const struct nvdio_request *req, u16 status,
 		       struct nvdio_watch_reap *reap, unsigned int told)
 {
-	if (reap) {
-		watch_run_end(reap, told);
-		watch_run_begin(reap, req, told);
+	if (trace_nvdio_completed_enabled()) {
+		watch_ended_traced(watch, req, status, reap, told);
+		return;
 	}
+	watch_run_end(reap, told);
+	watch_run_begin(reap, req, told);
+}
+
+/**
+ * nvdio_watch_cancelled() - a command has ended without a CQE
+ * @watch: of the queue
+ * @req: its request, in flight until now
+ * @status: as for nvdio_end_fn
+ *
+ * Context: the queue's cq_lock held, interrupts off.
+ */
+void nvdio_watch_cancelled(const struct nvdio_watch *watch,
+			   const struct nvdio_request *req, u16 status)
+{
 	if (trace_nvdio_completed_enabled())
-		watch_trace_completed(watch, req, status,
-				      reap ? reap->took : 0);
+		watch_trace_ended(watch, req, status, 0);
 }
 
 /**

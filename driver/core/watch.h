@@ -126,6 +126,8 @@ void nvdio_watch_rung(struct nvdio_watch *watch, u16 from, u16 to);
 void nvdio_watch_ended(const struct nvdio_watch *watch,
 		       const struct nvdio_request *req, u16 status,
 		       struct nvdio_watch_reap *reap, unsigned int told);
+void nvdio_watch_cancelled(const struct nvdio_watch *watch,
+			   const struct nvdio_request *req, u16 status);
 void nvdio_watch_reap_begin(struct nvdio_watch_reap *reap,
 			    const struct nvdio_watch *watch);
 void nvdio_watch_reap_end(struct nvdio_watch_reap *reap, unsigned int told);

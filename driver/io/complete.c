@@ -606,7 +606,7 @@ static void complete_without_cqe(struct nvdio_queue *q,
 		/* One that is RETRYING has ended once. */
 		if (static_branch_unlikely(&nvdio_watching) &&
 		    from == NVDIO_REQ_IN_FLIGHT)
-			nvdio_watch_ended(&q->watch, req, status, NULL, 0);
+			nvdio_watch_cancelled(&q->watch, req, status);
 		end = complete_one(q, req, NULL, status, &done, &held);
 		nvdio_ring_drop(&held);
 	}

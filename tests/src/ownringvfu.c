@@ -20,13 +20,14 @@
 
 #define LEN (64 * PG)
 
-static int node;
+static int node, direct;		/* without and with O_DIRECT */
 static uint32_t map;
 static char *mem;
 
 static void setup(void)
 {
 	node = dev_open(O_RDWR);
+	direct = dev_open(O_RDWR | O_DIRECT);
 	own_memory(node, LEN, 0, &map, &mem);
 }
 
@@ -69,6 +70,20 @@ static void put_reads(struct own *r, unsigned int nr)
 		own_put(r, &io);
 	}
 	own_publish(r);
+}
+
+/* Send one read, which is the @i'th. */
+static void put_read(struct own *r, unsigned int i)
+{
+	const struct nvdio_io io = {
+		.off = i * PG, .addr = i * PG, .len = PG, .map = map, .op = NVDIO_IO_READ,
+		.cookie = i,
+	};
+
+	own_put(r, &io);
+	own_publish(r);
+	if (own_enter(r, 1, 0) != 1)
+		bail("NVDIO_IOC_RING_ENTER");
 }
 
 /* One test: all @nr completions are there, each cookie once, with result @res. */
@@ -451,6 +466,89 @@ static void reset_in_flight(void)
 	vfu("clear");
 }
 
+/* Each command is completed twice: its ring hears of it once. */
+static void completed_twice(void)
+{
+	struct own r;
+
+	own_open(&r, node, 16, 64);
+	vfu("dup read count=all");
+	for (int i = 0; i < 4; i++) {
+		put_reads(&r, 16);
+		is(own_enter(&r, 16, 16), 16, "16 reads");
+		all_there(&r, 16, PG);
+	}
+	own_close(&r);
+	vfu("clear");
+}
+
+/*
+ * A completion comes again when its tag is that of another command, which is in flight. The
+ * tag is taken again at once only in a queue that never had two commands.
+ */
+static void completed_again(void)
+{
+	struct nvdio_io io = { .addr = PG, .len = PG, .map = map, .op = NVDIO_IO_READ };
+	struct own r;
+
+	stay_on(0);
+	own_open(&r, node, 8, 0);
+	vfu("again read count=1");
+	is(own_do(&r, &io, NULL), PG, "a read whose completion will come again");
+	vfu("clear");
+	vfu("hold read count=1");
+	put_read(&r, 0);
+	are_held(1);
+	for (io.cookie = 1; io.cookie < 20; io.cookie++)
+		own_do(&r, &io, NULL);
+	is(own_ready(&r), 0, "another one, which is held, is in flight after 19 others");
+	vfu("clear");
+	vfu("release");
+	is(own_enter(&r, 0, 1), 0, "until it ends");
+	all_there(&r, 1, PG);
+	own_close(&r);
+}
+
+/* Commands of two rings and of others, all on one queue, are found at once. */
+static void found_at_once(void)
+{
+	struct io_uring_cqe *cqe;
+	struct io_uring uring;
+	struct own r, s;
+
+	stay_on(0);
+	own_open(&r, node, 8, 0);
+	own_open(&s, node, 8, 0);
+	if (io_uring_queue_init(8, &uring, 0))
+		bail("io_uring_queue_init");
+	for (int others = 0; others < 2; others++) {
+		vfu("hold read count=all");
+		for (int i = 0; i < 4; i++) {
+			put_read(&r, i);
+			put_read(&s, i);
+			if (!others || i != 2)
+				continue;
+			io_uring_prep_read(io_uring_get_sqe(&uring), direct, mem + 32 * PG, PG, 0);
+			if (io_uring_submit(&uring) != 1)
+				bail("io_uring_submit");
+		}
+		are_held(8 + others);
+		vfu("clear");
+		vfu("release");
+		is(own_enter(&r, 0, 4), 0, "one ring has ended");
+		all_there(&r, 4, PG);
+		is(own_enter(&s, 0, 4), 0, "so has the other");
+		all_there(&s, 4, PG);
+		if (others && !io_uring_wait_cqe(&uring, &cqe)) {
+			is(cqe->res, PG, "and the one of io_uring");
+			io_uring_cqe_seen(&uring, cqe);
+		}
+	}
+	io_uring_queue_exit(&uring);
+	own_close(&r);
+	own_close(&s);
+}
+
 /* io_timeout=2: commands whose completion is lost. */
 static void lost_completions(void)
 {
@@ -512,6 +610,9 @@ static const struct t_case cases[] = {
 	{ "map_del_in_flight", map_del_in_flight },
 	{ "statuses", statuses },
 	{ "reset_in_flight", reset_in_flight },
+	{ "completed_twice", completed_twice },
+	{ "completed_again", completed_again },
+	{ "found_at_once", found_at_once },
 	{ "lost_completions", lost_completions },
 	{ "unbound_in_flight", unbound_in_flight },
 };

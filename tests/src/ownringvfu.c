@@ -549,6 +549,25 @@ static void found_at_once(void)
 	own_close(&s);
 }
 
+/* More than the driver takes from a queue in one go. */
+static void found_in_parts(void)
+{
+	struct own r;
+
+	stay_on(0);
+	own_open(&r, node, 64, 0);
+	vfu("hold read count=all");
+	put_reads(&r, 60);
+	is(own_enter(&r, 60, 0), 60, "60 reads");
+	are_held(60);
+	vfu("clear");
+	vfu("release");
+	r.head->timeout = 20000000000;
+	is(own_enter(&r, 0, 60), 0, "they end");
+	all_there(&r, 60, PG);
+	own_close(&r);
+}
+
 /* io_timeout=2: commands whose completion is lost. */
 static void lost_completions(void)
 {
@@ -613,6 +632,7 @@ static const struct t_case cases[] = {
 	{ "completed_twice", completed_twice },
 	{ "completed_again", completed_again },
 	{ "found_at_once", found_at_once },
+	{ "found_in_parts", found_in_parts },
 	{ "lost_completions", lost_completions },
 	{ "unbound_in_flight", unbound_in_flight },
 };

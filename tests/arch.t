@@ -47,7 +47,7 @@ on() {
 	shift
 	command="tests/guest/unit $unit $units; unit=\$?; SECONDS=$seconds OWNRING_IOS=$ios NVDIO_ALARM=1500"
 	guest "$kernel$text" --timeout 2400 --kernel "$kernel" --modargs poll_queues=1 --hugepages 2 \
-		--nvme '' --ns size=128M "$@" \
+		--nvme cmb_size_mb=16 --ns size=128M "$@" \
 		--run "$command tests/guest/io $bin /dev/nvdio0n1 $run && exit \$unit"
 }
 
@@ -86,10 +86,10 @@ if full; then
 	run="$run inflight coherence semantics rings"
 	seconds=4 ios=3000 step=5
 fi
-programs="$run queues map mapio mapbuf mapcmd mapuser ownring fragment"
+programs="$run cmb queues map mapio mapbuf mapcmd mapuser ownring fragment"
 # Last, since it unbinds the controller; without what needs lab/vm --vfu.
 queues='queues -t contents -t threads -t errors -t opens -t full -t closes -t undisturbed'
-run="$run '$queues -t wrong_thread -t forbidden -t gone'"
+run="$run 'cmb -t regs_anywhere' '$queues -t wrong_thread -t forbidden -t gone'"
 [ $# -gt 0 ] || set -- arm64 arm64-16k s390x riscv64
 for name; do
 	all "$name"

@@ -25,6 +25,17 @@
 #error "nvdio: not known to work on this kernel: it needs Linux 6.12, or 7.0 or later"
 #endif
 
+/*
+ * What the code takes for granted, on any machine: 64 bits are loaded and stored at
+ * once; what a program and the kernel have at addresses of their own is one memory to
+ * the processor's caches; and pages that are side by side have a struct page side by
+ * side, and no others have.
+ */
+#if !defined(CONFIG_64BIT) || defined(CONFIG_ARCH_HAS_CPU_CACHE_ALIASING) || \
+	(defined(CONFIG_SPARSEMEM) && !defined(CONFIG_SPARSEMEM_VMEMMAP))
+#error "nvdio: needs a 64-bit kernel, caches without aliases, and CONFIG_SPARSEMEM_VMEMMAP"
+#endif
+
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/group_cpus.h>
@@ -279,16 +290,18 @@ static inline struct cpumask *nvdio_group_cpus(unsigned int *nr)
  *
  * Called once, at bind. True if the DMA API would only compute an address: no
  * IOMMU and no other dma_map_ops, a coherent device, all memory within its
- * mask, no forced bouncing (as in encrypted guests), no range translation, and
- * nothing that tracks mappings. With an IOMMU, or with DMA API debugging, every
- * mapping goes through the API.
+ * mask, no forced bouncing (as in encrypted guests), no range translation, of
+ * the processor's neither, and nothing that tracks mappings. With an IOMMU, or
+ * with DMA API debugging, every mapping goes through the API.
  *
  * Context: any.
  * Return: true if it is.
  */
 static inline bool nvdio_dma_is_linear(struct device *dev)
 {
-	if (IS_ENABLED(CONFIG_DMA_API_DEBUG) || nvdio_dma_need_unmap(dev))
+	if (IS_ENABLED(CONFIG_DMA_API_DEBUG) ||
+	    IS_ENABLED(CONFIG_ARCH_HAS_PHYS_TO_DMA) ||
+	    nvdio_dma_need_unmap(dev))
 		return false;
 	if (is_swiotlb_force_bounce(dev) || dev->dma_range_map ||
 	    dev->bus_dma_limit)

@@ -99,7 +99,8 @@ static int latency_set(struct nvdio_ns *ns, bool on)
 		if (!ret) {
 			latency_clear(ns);
 			nvdio_watch_get();
-			WRITE_ONCE(ns->hists, ns->hists_kept);
+			/* Who counts does so after they were cleared. */
+			smp_store_release(&ns->hists, ns->hists_kept);
 		}
 	} else if (!on && ns->hists) {
 		WRITE_ONCE(ns->hists, NULL);

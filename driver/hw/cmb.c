@@ -127,7 +127,7 @@ void nvdio_cmb_setup(struct nvdio_ctrl *ctrl)
 	start = pci_resource_start(ctrl->pdev, place.bir) + place.offset;
 	if (!ctrl->cmb_known) {
 		ctrl->cmb_known = true;
-		if (!place.size)
+		if (!place.size || !nvdio_mmio_is_memory())
 			return;
 		cmb_reserve(ctrl, start, place.size, place.bir);
 		cmb_for_io(ctrl, &place, start);

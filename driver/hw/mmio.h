@@ -3,6 +3,7 @@
 #ifndef NVDIO_MMIO_H
 #define NVDIO_MMIO_H
 
+#include <linux/kconfig.h>
 #include <linux/types.h>
 
 struct file;
@@ -17,5 +18,19 @@ void nvdio_mmio_end(struct nvdio_ctrl *ctrl);
 bool nvdio_mmio_has_msix(struct pci_dev *pdev, u32 bir, u64 offset, u64 size);
 int nvdio_mmio_init(void);
 void nvdio_mmio_exit(void);
+
+/**
+ * nvdio_mmio_is_memory() - is memory of a device, once it is mapped, like any other?
+ *
+ * Not on s390, where it takes instructions of its own: a program that reads it as
+ * memory gets a signal.
+ *
+ * Context: any.
+ * Return: true if programs can use it.
+ */
+static inline bool nvdio_mmio_is_memory(void)
+{
+	return !IS_ENABLED(CONFIG_S390);
+}
 
 #endif /* NVDIO_MMIO_H */

@@ -122,6 +122,7 @@ bool nvdio_map_learn(struct nvdio_queue *q, unsigned long addr)
 
 	if (!current->mm)
 		return false;
+	addr = nvdio_map_untag(addr);
 	/* Before all that is looked at; pairs with nvdio_map_watch_show(). */
 	cached.gen = atomic_read_acquire(&q->ctrl->maps.vmas);
 	if (learn_watched(q, addr, &cached) == NVDIO_MAP_HIT)
@@ -140,7 +141,7 @@ bool nvdio_map_learn(struct nvdio_queue *q, unsigned long addr)
 /**
  * nvdio_map_find_none() - is it known of an address that its memory is not mapped?
  * @q: queue of the map's controller
- * @addr: address in the caller's address space of memory that
+ * @addr: address in the caller's address space, without a tag, of memory that
  *	nvdio_map_find_user() has not found
  *
  * Context: sq_lock held.

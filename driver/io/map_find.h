@@ -15,6 +15,7 @@
 #include <linux/pfn.h>
 #include <linux/sched.h>
 #include <linux/types.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #include "pure/pfn_index.h"
@@ -137,6 +138,22 @@ nvdio_map_find_page(const struct nvdio_queue *q, struct page *page,
 }
 
 /**
+ * nvdio_map_untag() - an address as VMAs and MMU notifiers have it
+ * @addr: address that a program has passed, and that access_ok() has seen
+ *
+ * Only on arm64 programs have tags in addresses as a rule. On others what has one is
+ * looked for by its pages, and pays for being unknown each time; that it is not
+ * taken for something else is all that matters there.
+ *
+ * Context: any.
+ * Return: the address without a tag.
+ */
+static __always_inline unsigned long nvdio_map_untag(unsigned long addr)
+{
+	return IS_ENABLED(CONFIG_ARM64) ? untagged_addr(addr) : addr;
+}
+
+/**
  * nvdio_map_find_user() - find memory by its address
  * @q: queue of the map's controller
  * @addr: address in the caller's address space
@@ -163,6 +180,7 @@ nvdio_map_find_user(const struct nvdio_queue *q, unsigned long addr, size_t len,
 	if (IS_ENABLED(CONFIG_ALTERNATE_USER_ADDRESS_SPACE) &&
 	    unlikely(addr + len < addr))
 		return NVDIO_MAP_NONE;
+	addr = nvdio_map_untag(addr);
 	do {
 		if (r->mm != mm || addr < r->start ||
 		    addr + len > r->limit[!dest] ||

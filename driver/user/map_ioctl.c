@@ -117,7 +117,9 @@ static int ioctl_map_add(struct nvdio_ctrl *ctrl, const struct file *file,
 		return ret;
 	if (!add_valid(&add))
 		return -EINVAL;
-	from = add.flags & NVDIO_MAP_DMABUF ? add.dmabuf_fd : add.addr;
+	/* Those who tell of changes to it know the address without a tag. */
+	from = add.flags & NVDIO_MAP_DMABUF ? add.dmabuf_fd :
+					      untagged_addr(add.addr);
 	map = nvdio_map_create(ctrl, add.flags, from, add.len >> PAGE_SHIFT);
 	if (IS_ERR(map))
 		return PTR_ERR(map);

@@ -86,7 +86,7 @@ static void mmio_vma(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma,
  * Context: may sleep; the mmap_lock is held for writing.
  * Return: 0; -EINVAL; -EACCES unless it is only to be read; -EPERM without
  * CAP_SYS_RAWIO, or if the kernel is locked down; -EOPNOTSUPP if something else
- * is in the same page.
+ * is in the same page, or where programs cannot read registers as memory.
  */
 int nvdio_mmap_regs(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma)
 {
@@ -103,7 +103,7 @@ int nvdio_mmap_regs(struct nvdio_ctrl *ctrl, struct vm_area_struct *vma)
 	if (ret)
 		return ret;
 	/* Doorbells, or a table of interrupts. */
-	if (NVME_REG_DBS % PAGE_SIZE ||
+	if (!nvdio_mmio_is_memory() || NVME_REG_DBS % PAGE_SIZE ||
 	    !PAGE_ALIGNED(pci_resource_start(ctrl->pdev, 0)) ||
 	    nvdio_mmio_has_msix(ctrl->pdev, 0, 0, NVME_REG_DBS))
 		return -EOPNOTSUPP;

@@ -245,6 +245,24 @@ static void regs_locked_down(void)
 	   "registers are refused in a kernel that is locked down");
 }
 
+/* What can be mapped can be read, on any machine; else it is refused. */
+static void regs_anywhere(void)
+{
+	const char *what[] = { "registers", "the memory buffer" };
+	const uint64_t at[] = { NVDIO_MMAP_REGS, NVDIO_MMAP_CMB };
+
+	for (int i = 0; i < 2; i++) {
+		void *p = mmap(NULL, PG, PROT_READ, MAP_SHARED, ctrl, (off_t)at[i]);
+
+		if (p == MAP_FAILED) {
+			is(errno, EOPNOTSUPP, "%s cannot be mapped", what[i]);
+			continue;
+		}
+		is(touch(p), 0, "%s can be mapped and read", what[i]);
+		munmap(p, PG);
+	}
+}
+
 /* ---- memory buffer */
 
 static void cmb_none(void)
@@ -649,6 +667,7 @@ static const struct t_case cases[] = {
 	{ "cmb_changed", cmb_changed },
 	{ "cmb_uncached", cmb_uncached },
 	{ "regs_hidden", regs_hidden },
+	{ "regs_anywhere", regs_anywhere },
 	{ "regs_locked_down", regs_locked_down },
 	{ "held", held },
 };

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -326,6 +327,38 @@ static void forked(void)
 	area_end(&a);
 }
 
+/* ---- addresses with a tag ---- */
+
+/*
+ * The same memory by an address that has something in its upper bits, which arm64 does not
+ * look at: system calls take it from who has said so. MMU notifiers and VMAs have it without.
+ */
+static void tagged(void)
+{
+	struct area a;
+	char *t;
+
+	if (prctl(PR_SET_TAGGED_ADDR_CTRL, PR_TAGGED_ADDR_ENABLE, 0, 0, 0)) {
+		t_skip("addresses have no tags here");
+		return;
+	}
+	area_shared(&a);
+	t = (char *)((uintptr_t)a.p | 0x5aUL << 56);
+	recognised(a.p, "registered without");
+	recognised(t, "the same with a tag");
+	is_ret(ioctl(fd, NVDIO_IOC_MAP_DEL, &a.id), 0, "MAP_DEL");
+	a.id = add(t, 0);
+	recognised(t, "registered with");
+	recognised(a.p, "the same without a tag");
+	memset(a.other, 0x77, LEN);
+	if (mmap(a.p, LEN, rw, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != a.p)
+		bail("mmap");
+	other_memory(t, "replaced, with a tag");
+	other_memory(a.p, "replaced, without");
+	untouched(&a);
+	area_end(&a);
+}
+
 /* ---- a signal ---- */
 
 static atomic_uint handled;
@@ -451,6 +484,7 @@ static const struct t_case cases[] = {
 	{ "protected", protected },
 	{ "dropped", dropped },
 	{ "forked", forked },
+	{ "tagged", tagged },
 	{ "signalled", signalled },
 	{ "besieged", besieged },
 };

@@ -136,6 +136,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Run a command in a fresh virtual machine; without --run, a shell.")
     a = p.add_argument
+    # lab/vm reads these lines with awk where there is no python3: a( begins one, help= ends it.
     a("--run", metavar="COMMAND", help="run by bash in the guest, as root, stdin empty")
     a("--kernel", default="6.12", metavar="K",
       help="6.12 (default), latest, debug or kcsan (see lab/kernel-debug); of another machine: "

@@ -37,6 +37,25 @@ if command -v python3 >/dev/null; then
 	tap_ok $(($? - 125)) "nor a directory to share that is not there"
 	said 1 'nowhere: not a directory' "which is named"
 fi
+# Nor on a host without python3, as a minimal Debian is.
+mkdir "$tap_dir/bin"
+for program in awk cat cut dirname grep sed setpriv sh sha256sum; do
+	ln -s "$(command -v "$program")" "$tap_dir/bin"
+done
+bare() {
+	NVDIO_LAB=$tap_dir/none PATH=$tap_dir/bin sh "$top/lab/vm" "$@" >"$tap_dir/vm" 2>&1
+}
+bare --help
+tap_ok $? "nor does --help need python3"
+sed -n 's/^    a("\(--[a-z-]*\)".*/\1/p' "$top/lab/options.py" | while read -r option; do
+	grep -q -e "^  $option\( \|\$\)" "$tap_dir/vm" || echo "$option"
+done >"$tap_dir/missing"
+diff /dev/null "$tap_dir/missing" >&2
+tap_ok $? "which lists all options"
+bare --share="$tap_dir" --nonsense --run true
+tap_ok $(($? - 2)) "nor does a wrong option"
+bare --share "$tap_dir" --share="$tap_dir/nowhere" --run true
+tap_ok $(($? - 125)) "nor a directory that is not there"
 made=$(find "$tap_dir/none" 2>/dev/null | wc -l)
 tap_ok "$made" "nothing was made in the cache"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Tracepoints and latency histograms (docs/tracing.md): each command of each path is there once; turned on
-# and off under load; the scripts of tools/bpf.
+# and off under load; the scripts of tools/bpf. Commands that are counted together (tests/src/hist.c).
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -23,6 +23,15 @@ trace() {
 }
 for kernel in $(kernels 6.12); do
 	trace "$kernel" --kernel "$kernel"
+done
+# What is counted together, to the command; one processor: all that is released is found at once.
+runs() {
+	guest "$1, counted together" --kernel "$1" --cpus 1 --modargs io_queue_depth=65 \
+		--vfu 'ns 1 size=64M;ns 2 size=64M lbads=12' --run "tests/guest/io $bin /dev/nvdio0n1 hist"
+}
+programs
+for kernel in $(kernels 6.12); do
+	runs "$kernel"
 done
 if full; then
 	bpf=

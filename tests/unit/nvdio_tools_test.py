@@ -315,7 +315,8 @@ def shared(k: Kernel) -> None:
         put(disks.SYS / f"class/block/nvme6n{nsid}", size=8, nsid=nsid, wwid=f"eui.{nsid}", dev=f"259:{nsid}")
         put(k.place / f"of-nvdio/nvdio5/nvdio5n{nsid}", wwid=f"eui.{nsid}", dev=f"240:{nsid}")
         (disks.DEV / f"nvme6n{nsid}").write_bytes(bytes(4096))
-        (put(disks.SYS / "class/nvdio") / f"nvdio5n{nsid}").symlink_to(k.place / f"nvdio/nvdio5/nvdio5n{nsid}")
+        link = put(disks.SYS / "class/nvdio") / f"nvdio5n{nsid}"
+        link.symlink_to(k.place / "nvdio/nvdio5" / link.name)
 
 
 def test_shared() -> None:
@@ -331,7 +332,8 @@ def test_shared() -> None:
             equal((ends(binding.bind, "S", False, "S")[0], k.state()), (3, ("nvme", "")),
                   "shared: bind: not what is mounted by another controller, and is seen late")
         status, said = ends(binding.bind, "S", False, None)
-        equal((status, said.count("is also /dev/nvme6n1, by another controller")), (0, 1), "shared: bind says so")
+        equal((status, said.count("is also /dev/nvme6n1, by another controller")), (0, 1),
+              "shared: bind says so")
         equal([d.same_as() for d in disks.controller(k.ADDRESS).disks], [["nvme6n1"], ["nvme6n2"]],
               "shared: the other nodes")
         opened = uses.Use("open", "nvme6n1", "x (process 7)")
@@ -369,7 +371,8 @@ def test_handles() -> None:
         equal([(u.node, u.detail) for u in uses.openers(nodes)],
               [("nvdio5n1", "x (process 7): a range of blocks, a ring")], "ranges and rings: whose they are")
         nodes = uses.Nodes(by_path={"/dev/nvdio5n10": "nvdio5n10"})
-        equal([u.detail for u in uses.openers(nodes)], ["x (process 7): a ring"], "a ring of a range is a ring")
+        equal([u.detail for u in uses.openers(nodes)], ["x (process 7): a ring"],
+              "a ring of a range is a ring")
 
 
 def test_bind_moment() -> None:

@@ -70,8 +70,8 @@ def rows(controller: Controller, used: list[Use]) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for disk in controller.disks:
         users = [short(u) for u in used if is_of(u, disk)] + own
-        same = "=" if disk.same_as() else ""
-        lines.append((begin[0], begin[1] + same, f"/dev/{disk.name}", size_text(disk.size), str(disk.block_size), *end,
+        address, driver = begin[0], begin[1] + ("=" if disk.same_as() else "")
+        lines.append((address, driver, f"/dev/{disk.name}", size_text(disk.size), str(disk.block_size), *end,
                       ", ".join(dict.fromkeys(users)) or "-"))
         own = []
     return lines

@@ -350,9 +350,12 @@ def test_shared() -> None:
         with mock.patch.object(uses, "in_use", look):
             equal((ends(binding.restore, k.ADDRESS)[0], k.state()), (0, ("nvdio", "nvdio")),
                   "shared: restore leaves what is bound")
-        (disks.SYS / "class/block/nvme6n1/wwid").write_text("\n")
         (disks.SYS / "class/nvdio/nvdio5n1/wwid").write_text("\n")
-        equal(disks.controller(k.ADDRESS).disks[0].same_as(), [], "shared: without identifiers nobody knows")
+        for theirs, same in (("", []), ("nvme.1b36-53-4d20-00000001", ["nvme6n1"]),
+                             ("nvme.1b36-53-4d20-00000002", []), ("nvme.1b36--4d20-00000001", [])):
+            (disks.SYS / "class/block/nvme6n1/wwid").write_text(f"{theirs}\n")
+            equal(disks.controller(k.ADDRESS).disks[0].same_as(), same,
+                  f"shared: without identifiers, by serial number, model, and number: {theirs}")
 
 
 def test_handles() -> None:

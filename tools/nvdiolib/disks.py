@@ -74,13 +74,17 @@ def value(path: Path, default: str = "") -> str:
         return default
 
 
-def words(path: Path) -> str:
+def printed(raw: bytes) -> str:
     """What a controller says of itself, as nvdio prints it: the nvme driver passes on all bytes."""
+    return "".join(chr(c) if 0x20 <= c <= 0x7e else "?" for c in raw.rstrip(b" \0")).strip()
+
+
+def words(path: Path) -> str:
+    """The same, of an attribute."""
     try:
-        raw = path.read_bytes().removesuffix(b"\n")
+        return printed(path.read_bytes().removesuffix(b"\n"))
     except OSError:
         return ""
-    return "".join(chr(c) if 0x20 <= c <= 0x7e else "?" for c in raw.rstrip(b" \0")).strip()
 
 
 def clean(text: str) -> str:
@@ -130,17 +134,30 @@ def with_partitions(name: str) -> list[str]:
     return [name] + sorted(p.name for p in children(place, ".*") if is_partition(p.name))
 
 
+def wwid(path: Path) -> str:
+    """UUID, NGUID or EUI-64, which both drivers write in the same way. Where there is none that can
+    be relied on, nvme takes what its controller says of itself, in hexadecimal digits."""
+    said = value(path / "wwid")
+    own = re.fullmatch(r"nvme\.[0-9a-f]{4}-((?:[0-9a-f]{2})+)-((?:[0-9a-f]{2})*)-([0-9a-f]{8})", said)
+    if own:
+        return f"{printed(bytes.fromhex(own[1]))} {printed(bytes.fromhex(own[2]))} {int(own[3], 16)}"
+    above = path.resolve().parent
+    if said or not words(above / "serial"):
+        return said
+    return f"{words(above / 'serial')} {words(above / 'model')} {number(path / 'nsid')}"
+
+
 def wwids() -> dict[str, str]:
     """By name, of all namespaces of nvme and nvdio."""
-    return {p.name: value(p / "wwid") for p in [*children(SYS / "class/block", r"nvme\d+n\d+"),
+    return {p.name: wwid(p) for p in [*children(SYS / "class/block", r"nvme\d+n\d+"),
                                                 *children(SYS / "class/nvdio", r"nvdio\d+n\d+")]}
 
 
 def same_namespace(name: str, known: dict[str, str]) -> tuple[list[str], list[str]]:
     """All block devices and all character devices of one namespace: of this controller and of
     others that share it."""
-    wwid = known.get(name, "")
-    every = {name: None} | {n: None for n, w in known.items() if wwid and w == wwid}
+    own = known.get(name, "")
+    every = {name: None} | {n: None for n, w in known.items() if own and w == own}
     blocks = [b for n in every if not n.startswith("nvdio") for b in with_partitions(n)]
     generic = [b.replace("nvme", "ng", 1) for b in blocks]
     return blocks, [*(n for n in generic if (SYS / "class/nvme-generic" / n).exists()),

@@ -312,7 +312,9 @@ def test_without_module() -> None:
 def shared(k: Kernel) -> None:
     """nvme has both namespaces by another controller, too."""
     for nsid in 1, 2:
-        put(disks.SYS / f"class/block/nvme6n{nsid}", size=8, nsid=nsid, wwid=f"eui.{nsid}", dev=f"259:{nsid}")
+        head = put(disks.SYS / f"devices/nvme-subsys6/nvme6n{nsid}", size=8, nsid=nsid, wwid=f"eui.{nsid}",
+                   dev=f"259:{nsid}")
+        (disks.SYS / "class/block" / head.name).symlink_to(head)
         put(k.place / f"of-nvdio/nvdio5/nvdio5n{nsid}", wwid=f"eui.{nsid}", dev=f"240:{nsid}")
         (disks.DEV / f"nvme6n{nsid}").write_bytes(bytes(4096))
         link = put(disks.SYS / "class/nvdio") / f"nvdio5n{nsid}"
@@ -350,12 +352,15 @@ def test_shared() -> None:
         with mock.patch.object(uses, "in_use", look):
             equal((ends(binding.restore, k.ADDRESS)[0], k.state()), (0, ("nvdio", "nvdio")),
                   "shared: restore leaves what is bound")
-        (disks.SYS / "class/nvdio/nvdio5n1/wwid").write_text("\n")
-        for theirs, same in (("", []), ("nvme.1b36-53-4d20-00000001", ["nvme6n1"]),
-                             ("nvme.1b36-53-4d20-00000002", []), ("nvme.1b36--4d20-00000001", [])):
+        for serial, ours, theirs, same in (
+                ("S", "", "nvme.1b36-53-4d-00000001", True), ("S", "eui.1", "nvme.1b36-53-4d-00000001", True),
+                ("S", "", "eui.1", True), ("S", "uuid.2", "eui.1", False), ("T", "uuid.2", "", False),
+                ("", "", "", False)):
+            put(disks.SYS / "devices/nvme-subsys6", serial=f"{serial}  ", model="M ")
+            (disks.SYS / "class/nvdio/nvdio5n1/wwid").write_text(f"{ours}\n")
             (disks.SYS / "class/block/nvme6n1/wwid").write_text(f"{theirs}\n")
-            equal(disks.controller(k.ADDRESS).disks[0].same_as(), same,
-                  f"shared: without identifiers, by serial number, model, and number: {theirs}")
+            equal(disks.controller(k.ADDRESS).disks[0].same_as(), ["nvme6n1"] if same else [],
+                  f"shared: by serial number, model, and number: {serial} {ours} {theirs}")
 
 
 def test_handles() -> None:

@@ -74,17 +74,13 @@ def value(path: Path, default: str = "") -> str:
         return default
 
 
-def printed(raw: bytes) -> str:
-    """What a controller says of itself, as nvdio prints it: the nvme driver passes on all bytes."""
-    return "".join(chr(c) if 0x20 <= c <= 0x7e else "?" for c in raw.rstrip(b" \0")).strip()
-
-
 def words(path: Path) -> str:
-    """The same, of an attribute."""
+    """What a controller says of itself, as nvdio prints it: the nvme driver passes on all bytes."""
     try:
-        return printed(path.read_bytes().removesuffix(b"\n"))
+        raw = path.read_bytes().removesuffix(b"\n")
     except OSError:
         return ""
+    return "".join(chr(c) if 0x20 <= c <= 0x7e else "?" for c in raw.rstrip(b" \0")).strip()
 
 
 def clean(text: str) -> str:
@@ -134,37 +130,52 @@ def with_partitions(name: str) -> list[str]:
     return [name] + sorted(p.name for p in children(place, ".*") if is_partition(p.name))
 
 
-def wwid(path: Path) -> str:
-    """UUID, NGUID or EUI-64, which both drivers write in the same way. Where there is none that can
-    be relied on, nvme takes what its controller says of itself, in hexadecimal digits."""
-    said = value(path / "wwid")
-    own = re.fullmatch(r"nvme\.[0-9a-f]{4}-((?:[0-9a-f]{2})+)-((?:[0-9a-f]{2})*)-([0-9a-f]{8})", said)
-    if own:
-        return f"{printed(bytes.fromhex(own[1]))} {printed(bytes.fromhex(own[2]))} {int(own[3], 16)}"
+@dataclass(frozen=True)
+class Identity:
+    """What a namespace is known by."""
+
+    wwid: str
+    """UUID, NGUID or EUI-64, which both drivers write in the same way; or what nvme makes up of the rest"""
+    rest: str
+    """serial number and model of the controller, and number of the namespace"""
+
+    def trusted(self) -> bool:
+        """Has it an identifier that is its own?"""
+        return bool(self.wwid) and not self.wwid.startswith("nvme.")
+
+    def same(self, other: "Identity") -> bool:
+        """One namespace? Which identifiers are bogus is for each driver to know."""
+        if self.wwid and self.wwid == other.wwid:
+            return True
+        return bool(self.rest) and self.rest == other.rest and not (self.trusted() and other.trusted())
+
+
+def identity(path: Path) -> Identity:
+    """Of a namespace's directory: above it there is the controller, or the subsystem."""
     above = path.resolve().parent
-    if said or not words(above / "serial"):
-        return said
-    return f"{words(above / 'serial')} {words(above / 'model')} {number(path / 'nsid')}"
+    serial = words(above / "serial")
+    return Identity(value(path / "wwid"),
+                    f"{serial} {words(above / 'model')} {number(path / 'nsid')}" if serial else "")
 
 
-def wwids() -> dict[str, str]:
+def identities() -> dict[str, Identity]:
     """By name, of all namespaces of nvme and nvdio."""
-    return {p.name: wwid(p) for p in [*children(SYS / "class/block", r"nvme\d+n\d+"),
-                                                *children(SYS / "class/nvdio", r"nvdio\d+n\d+")]}
+    return {p.name: identity(p) for p in [*children(SYS / "class/block", r"nvme\d+n\d+"),
+                                          *children(SYS / "class/nvdio", r"nvdio\d+n\d+")]}
 
 
-def same_namespace(name: str, known: dict[str, str]) -> tuple[list[str], list[str]]:
+def same_namespace(name: str, known: dict[str, Identity]) -> tuple[list[str], list[str]]:
     """All block devices and all character devices of one namespace: of this controller and of
     others that share it."""
-    own = known.get(name, "")
-    every = {name: None} | {n: None for n, w in known.items() if own and w == own}
+    own = known.get(name, Identity("", ""))
+    every = {name: None} | {n: None for n, other in known.items() if own.same(other)}
     blocks = [b for n in every if not n.startswith("nvdio") for b in with_partitions(n)]
     generic = [b.replace("nvme", "ng", 1) for b in blocks]
     return blocks, [*(n for n in generic if (SYS / "class/nvme-generic" / n).exists()),
                     *(n for n in every if n.startswith("nvdio"))]
 
 
-def block_disk(path: Path, known: dict[str, str]) -> Disk:
+def block_disk(path: Path, known: dict[str, Identity]) -> Disk:
     """A namespace of the nvme driver. One that is reached by several controllers has a block
     device of its own, nvme0n1 for the path nvme0c1n1, which is not a child of any of them."""
     name = re.sub(r"c\d+", "", path.name)
@@ -173,7 +184,7 @@ def block_disk(path: Path, known: dict[str, str]) -> Disk:
                 number(place / "queue/logical_block_size", 512), *same_namespace(name, known))
 
 
-def nvdio_disk(path: Path, known: dict[str, str]) -> Disk:
+def nvdio_disk(path: Path, known: dict[str, Identity]) -> Disk:
     """A namespace of the nvdio driver."""
     return Disk(path.name, number(path / "nsid"), number(path / "size") * 512,
                 number(path / "lba_size", 512), *same_namespace(path.name, known))
@@ -192,7 +203,7 @@ def controller(address: str) -> Controller:
             found.serial = words(char / "serial")
             found.firmware = words(char / "firmware_rev")
             namespaces = children(char, kind + r"\d+(c\d+)?n\d+")
-            known = wwids()
+            known = identities()
             found.disks = [(block_disk if kind == "nvme" else nvdio_disk)(p, known) for p in namespaces]
     return found
 

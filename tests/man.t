@@ -42,6 +42,12 @@ if [ -x tools/nvdio ]; then
 	done)
 	tap_ok "$(echo "$missing" | wc -w)" "nvdio(8) has all options of the command" || echo "#   $missing"
 fi
+# deb.t does what README says, line by line; nvdio(8) installs and removes in the same way.
+sed -n 's/^    make deb && //p; s/^    \(nvdio unbind .*\)/\1/p; s/^    \(apt .*\)/\1/p' README.md |
+	sed 's/ *#.*//; s,\./deb/,./,g; s/SERIAL/0000:03:00.0/' >"$tap_dir/readme"
+sed -n '/^\.Bd /,/^\.Ed/p' docs/man/nvdio.8 | sed ':a; /\\e$/{N; s/ *\\e\n */ /; ta}' | grep '^apt \|^nvdio unbind' >"$tap_dir/page"
+[ "$(wc -l <"$tap_dir/readme")" = 3 ] && diff "$tap_dir/readme" "$tap_dir/page" >"$tap_dir/log"
+tap_ok $? "nvdio(8) installs and removes as README does" || sed 's/^/#   /' "$tap_dir/log"
 # The structures are those of the header, comments left out.
 for name in nvdio_info nvdio_map_add nvdio_range nvdio_rw; do
 	sed -n "/^struct $name {/,/^}/p" driver/uapi/nvdio.h | tr -s ' \t' ' ' >"$tap_dir/header"

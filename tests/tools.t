@@ -21,6 +21,18 @@ said=$("$top/lab/sh" bash -c '. tools/completion/nvdio; _nvdio_devices() { print
 [ "$said" = '<My\ disk>' ]
 tap_ok $? "completion: serial numbers with blanks are one word, and no commands" || echo "#   $said"
 
+# Three namespaces of two controllers.
+"$top/lab/sh" truncate -s 64M "/build/$id/tools-shared"
+shared="-device nvme-subsys,id=sub,nqn=sub"
+shared="$shared -device nvme,id=left,serial=pair,subsys=sub -device nvme,id=right,serial=pair,subsys=sub"
+shared="$shared -blockdev driver=file,node-name=both1,filename=/build/$id/tools-shared"
+shared="$shared -device nvme-ns,bus=left,drive=both1,nsid=1,shared=on,uuid=6cb7a2b8-1bd4-4f4c-8a5b-4a9b4a3c1d01"
+for n in 2 3; do
+	shared="$shared -blockdev driver=null-co,node-name=both$n,size=67108864,read-zeroes=on"
+done
+shared="$shared -device nvme-ns,bus=left,drive=both2,nsid=2,shared=on,nguid=112233445566778899aabbccddeeff02"
+shared="$shared -device nvme-ns,bus=left,drive=both3,nsid=3,shared=on,eui64=0x1122334455667703"
+
 # tools KERNEL PART...
 tools() {
 	kernel=$1
@@ -29,6 +41,10 @@ tools() {
 		--run "MDADM=$mdadm UDEV=$udev tests/guest/tools $*"
 }
 
+# Here they are the first ones by address.
+for kernel in $(kernels latest); do
+	guest "$kernel, shared namespaces" --kernel "$kernel" --nvme '' --ns size=64M --qemu "$shared" --run "tests/guest/tools shared"
+done
 if full; then
 	tools 6.12 list bind refuse persist args stat
 	tools latest list bind refuse persist args stat

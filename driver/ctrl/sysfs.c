@@ -2,6 +2,7 @@
 /* sysfs attributes of the nodes, one value per file. */
 #include <linux/args.h>
 #include <linux/device.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/unaligned.h>
 
@@ -140,10 +141,31 @@ static ssize_t lba_size_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(lba_size);
 
+/*
+ * As the nvme driver has it, so that a namespace that both have, by different
+ * controllers, shows. An empty line: it has no identifier. No lock: a rescan,
+ * which waits for readers here, changes only what was zero.
+ */
+static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	const struct nvdio_ns_ids ids = data_race(to_ns(dev)->ids);
+
+	if (memchr_inv(ids.uuid, 0, sizeof(ids.uuid)))
+		return sysfs_emit(buf, "uuid.%pU\n", ids.uuid);
+	if (memchr_inv(ids.nguid, 0, sizeof(ids.nguid)))
+		return sysfs_emit(buf, "eui.%16phN\n", ids.nguid);
+	if (memchr_inv(ids.eui64, 0, sizeof(ids.eui64)))
+		return sysfs_emit(buf, "eui.%8phN\n", ids.eui64);
+	return sysfs_emit(buf, "\n");
+}
+static DEVICE_ATTR_RO(wwid);
+
 static struct attribute *ns_attrs[] = {
 	&dev_attr_size.attr,
 	&dev_attr_nsid.attr,
 	&dev_attr_lba_size.attr,
+	&dev_attr_wwid.attr,
 	NULL
 };
 

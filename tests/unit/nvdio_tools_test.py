@@ -309,6 +309,80 @@ def test_without_module() -> None:
               "restore: what is not kept, or no address")
 
 
+def shared(k: Kernel) -> None:
+    """nvme has both namespaces by another controller, too."""
+    for nsid in 1, 2:
+        head = put(disks.SYS / f"devices/nvme-subsys6/nvme6n{nsid}", size=8, nsid=nsid, wwid=f"eui.{nsid}",
+                   dev=f"259:{nsid}")
+        (disks.SYS / "class/block" / head.name).symlink_to(head)
+        put(k.place / f"of-nvdio/nvdio5/nvdio5n{nsid}", wwid=f"eui.{nsid}", dev=f"240:{nsid}")
+        (disks.DEV / f"nvme6n{nsid}").write_bytes(bytes(4096))
+        link = put(disks.SYS / "class/nvdio") / f"nvdio5n{nsid}"
+        link.symlink_to(k.place / "nvdio/nvdio5" / link.name)
+
+
+def test_shared() -> None:
+    with kernel() as k:
+        shared(k)
+        (k.place / "nvme/nvme5/nvme5n1").rmdir()
+        mounted = uses.Use("mount", "nvme6n2", "/")
+
+        def look(*found: disks.Controller) -> list[uses.Use]:
+            return [mounted] if any(mounted.node in uses.names_of(c) for c in found) else []
+
+        with mock.patch.object(uses, "in_use", look):
+            equal((ends(binding.bind, "S", False, "S")[0], k.state()), (3, ("nvme", "")),
+                  "shared: bind: not what is mounted by another controller, and is seen late")
+        status, said = ends(binding.bind, "S", False, None)
+        equal((status, said.count("is also /dev/nvme6n1, by another controller")), (0, 1),
+              "shared: bind says so")
+        equal([d.same_as() for d in disks.controller(k.ADDRESS).disks], [["nvme6n1"], ["nvme6n2"]],
+              "shared: the other nodes")
+        opened = uses.Use("open", "nvme6n1", "x (process 7)")
+        with mock.patch.object(uses, "in_use", return_value=[opened]):
+            equal((ends(binding.unbind, "S", False, True)[0], k.state()), (0, ("nvme", "")),
+                  "shared: unbind: who has the other node does not matter")
+        put(persist.PLACE, **{k.ADDRESS: "serial=S"})
+        for users, state in (look, ("nvme", "")), (lambda *_: [], ("nvdio", "nvdio")):
+            binding.release(k.ADDRESS)
+            with mock.patch.object(uses, "in_use", users):
+                status = ends(binding.restore, k.ADDRESS)[0]
+            equal((status, k.state()), (3 if state[0] == "nvme" else 0, state),
+                  "shared: restore, with and without a mount by the other controller")
+        with mock.patch.object(uses, "in_use", look):
+            equal((ends(binding.restore, k.ADDRESS)[0], k.state()), (0, ("nvdio", "nvdio")),
+                  "shared: restore leaves what is bound")
+        for serial, ours, theirs, same in (
+                ("S", "", "nvme.1b36-53-4d-00000001", True), ("S", "eui.1", "nvme.1b36-53-4d-00000001", True),
+                ("S", "", "eui.1", True), ("S", "uuid.2", "eui.1", False), ("T", "uuid.2", "", False),
+                ("", "", "", False)):
+            put(disks.SYS / "devices/nvme-subsys6", serial=f"{serial}  ", model="M ")
+            (disks.SYS / "class/nvdio/nvdio5n1/wwid").write_text(f"{ours}\n")
+            (disks.SYS / "class/block/nvme6n1/wwid").write_text(f"{theirs}\n")
+            equal(disks.controller(k.ADDRESS).disks[0].same_as(), ["nvme6n1"] if same else [],
+                  f"shared: by serial number, model, and number: {serial} {ours} {theirs}")
+
+
+def test_handles() -> None:
+    """Ranges and rings are of a node, which fdinfo names."""
+    with kernel():
+        place = put(uses.PROC / "7", comm="x", maps="", mountinfo="")
+        put(place / "ns", mnt="")
+        for fd, (link, info) in enumerate((
+                ("range", "nvdio-range:\tnvdio5n1 0 4096"),
+                ("ring", "nvdio-ring:\tnvdio5n10 8 16\nnvdio-range:\tnvdio5n10 0 4096"),
+                ("ring", "nvdio-ring:\tnvdio5n1 8 16"), ("range", "nothing"), ("range", "nvdio-range:\t"))):
+            put(place / "fdinfo", **{str(fd): f"pos:\t0\nflags:\t02\n{info}"})
+            (put(place / "fd") / str(fd)).symlink_to(f"anon_inode:[nvdio-{link}]")
+        (place / "fd/9").symlink_to("anon_inode:[nvdio-range]")
+        nodes = uses.Nodes(by_path={"/dev/nvdio5n1": "nvdio5n1", "/dev/nvdio5n2": "nvdio5n2"})
+        equal([(u.node, u.detail) for u in uses.openers(nodes)],
+              [("nvdio5n1", "x (process 7): a range of blocks, a ring")], "ranges and rings: whose they are")
+        nodes = uses.Nodes(by_path={"/dev/nvdio5n10": "nvdio5n10"})
+        equal([u.detail for u in uses.openers(nodes)], ["x (process 7): a ring"],
+              "a ring of a range is a ring")
+
+
 def test_bind_moment() -> None:
     """Udev's workers have a disk open for a moment."""
     with kernel() as k:
@@ -603,6 +677,8 @@ with tempfile.TemporaryDirectory() as directory:
     test_bind_no_serial()
     test_kept()
     test_without_module()
+    test_shared()
+    test_handles()
     test_bind_moment()
     test_bind_two()
     test_bind_killed()

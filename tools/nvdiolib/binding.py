@@ -131,8 +131,7 @@ def exclusively(target: Controller, reasons: list[Use]) -> Iterator[None]:
     opened = []
     try:
         for disk in target.disks:
-            whole = [b for b in disk.blocks if not (disks.SYS / "class/block" / b / "partition").exists()]
-            for name in whole:
+            for name in [b for b in disk.blocks if not disks.is_partition(b)]:
                 try:
                     opened.append(os.open(disks.DEV / name, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
                 except OSError as error:
@@ -238,7 +237,12 @@ def check(target: Controller, wipe_ok: str | None) -> None:
     unseen = [d for d in now.disks if d.nsid not in seen]
     if unseen or not target.serial:
         need_serial(now, wipe_ok)
-        need_free(replace(now, disks=unseen), [], wipe_ok is not None)
+        # By another controller nvme may have it; what move() keeps free would seem to be in use.
+        held = {b for d in target.disks for b in d.blocks}
+        for disk in unseen:
+            disk.blocks = [b for b in disk.blocks if b not in held]
+        with kept_free(replace(now, disks=unseen), wipe_ok is not None):
+            pass
 
 
 def unchecked(target: Controller) -> bool:
@@ -271,6 +275,27 @@ def load_checked(address: str) -> None:
                 print(*failure.lines, sep="\n", file=sys.stderr)
 
 
+def need_unshared(target: Controller) -> None:
+    """Of a disk that was bound while nvme had it by another controller: nothing uses it by that, or
+    it is given back."""
+    shared = [replace(d, chars=[]) for d in target.disks if d.blocks]
+    if not shared:
+        return
+    try:
+        with kept_free(replace(target, name="", disks=shared), True):
+            pass
+    except Refused:
+        give_back(target.address)
+        raise
+
+
+def warned(target: Controller) -> list[str]:
+    """What there is to say of a controller that has been bound. It is no reason to refuse: nothing
+    uses the other node, and controllers that share a namespace can only be bound one by one."""
+    return [f"{target.address}: /dev/{d.name} is also {', '.join(f'/dev/{n}' for n in d.same_as())}, by "
+            "another controller: to write by both destroys data" for d in target.disks if d.same_as()]
+
+
 def told(target: Controller) -> str:
     """A controller that has been bound, in a line."""
     size = sum(d.size for d in target.disks)
@@ -288,8 +313,7 @@ def bind(device: str, persistent: bool, wipe_ok: str | None) -> int:
 
 def bind_one(target: Controller, persistent: bool, wipe_ok: str | None) -> int:
     """The same, of a controller that nobody else moves."""
-    if target.driver not in ("", "nvme", "nvdio"):
-        raise Refused(f"{target.address}: the driver {target.driver} has it: unbind it from that first")
+    need_ours(target)
     if target.serial:
         # Otherwise it shows when nvdio has it.
         need_serial(target, wipe_ok)
@@ -307,6 +331,8 @@ def bind_one(target: Controller, persistent: bool, wipe_ok: str | None) -> int:
         persist.keep(bound.address, bound.serial, bound.model)
     print(told(bound))
     print(f"undo: nvdio unbind {bound.address}")
+    for line in warned(bound):
+        print(f"nvdio bind: {line}", file=sys.stderr)
     return 0
 
 
@@ -327,7 +353,8 @@ def unbind_one(target: Controller, force: bool, keep: bool) -> int:
     if target.driver != "nvdio" and target.override != "nvdio" and not persist.is_kept(target.address):
         raise Failure(f"{target.address}: not bound to nvdio (driver: {target.driver or 'none'})")
     if target.driver == "nvdio" and not force:
-        used = [u for u in uses.in_use(target) if u.kind == "open"] + list(uses.range_holders())
+        own = {target.name, *(d.name for d in target.disks)}
+        used = [u for u in uses.in_use(target) if u.kind == "open" and u.node in own]
         if used:
             raise Refused(*(f"{target.address}: {u}" for u in used),
                           f"{target.address}: with --force these get ENODEV")
@@ -347,6 +374,12 @@ def unbind_one(target: Controller, force: bool, keep: bool) -> int:
     if not driver_of(target.address):
         raise Failure(f"{target.address}: no driver took it")
     return 0
+
+
+def need_ours(target: Controller) -> None:
+    """Some other driver's controllers are its own business."""
+    if target.driver not in ("", "nvme", "nvdio"):
+        raise Refused(f"{target.address}: the driver {target.driver} has it: unbind it from that first")
 
 
 def settled(address: str) -> Controller:
@@ -402,6 +435,7 @@ def restore_one(address: str, seconds: float = PROBE) -> str:
 def restore_locked(address: str) -> str:
     """The same, of a controller that nobody else moves."""
     serial = kept_serial(address)
+    before = driver_of(address)
     try:
         load("nvdio")
     except Failure as failure:
@@ -414,16 +448,21 @@ def restore_locked(address: str) -> str:
             set_override(address, "nvdio")
             probe(address)
         target = settled(address)
-        if target.driver not in ("", "nvme", "nvdio"):
-            raise Refused(f"{address}: the driver {target.driver} has it")
+        need_ours(target)
         if target.serial != serial and (target.serial or target.driver == "nvdio"):
             give_back(address)
             raise Failure(another(address, target.serial, serial))
     target.serial = serial
     if target.driver != "nvdio":
-        # What is on the disk is nvdio's business since it was bound for good. What uses it is not.
+        # What is on the disk is nvdio's business since it was bound for good, and so is who has it
+        # by another controller of nvdio's. What else uses it is not.
+        for disk in target.disks:
+            disk.chars = [c for c in disk.chars if not c.startswith("nvdio")]
         move(target, serial or address)
-    return told(controller(address))
+    elif before != "nvdio":
+        need_unshared(target)
+    bound = controller(address)
+    return "\n".join([told(bound), *warned(bound)])
 
 
 def restore(address: str | None) -> int:
@@ -435,9 +474,9 @@ def restore(address: str | None) -> int:
         raise NoDevice(f"{address}: not a PCI address")
     for one in [disks.full_address(address)] if address else persist.kept():
         try:
-            line = restore_one(one)
-            print(line)
-            syslog.syslog(syslog.LOG_INFO, line)
+            for line in restore_one(one).split("\n"):
+                print(line)
+                syslog.syslog(syslog.LOG_INFO, line)
         except Failure as failure:
             if isinstance(failure, Interrupted):
                 raise

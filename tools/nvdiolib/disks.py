@@ -31,6 +31,17 @@ class Disk:
     chars: list[str] = field(default_factory=list)
     """character devices of the same"""
 
+    @property
+    def stock(self) -> bool:
+        """Is it a disk of the nvme driver?"""
+        return not self.name.startswith("nvdio")
+
+    def same_as(self) -> list[str]:
+        """Nodes of the same namespace, by other controllers, where this or that one is nvdio's: two
+        drivers, of which neither knows what the other one writes."""
+        whole = [] if self.stock else [b for b in self.blocks if not is_partition(b)]
+        return whole + [c for c in self.chars if c.startswith("nvdio") and c != self.name]
+
 
 @dataclass
 class Controller:
@@ -106,42 +117,77 @@ def children(path: Path, pattern: str) -> list[Path]:
     return sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
 
 
+def is_partition(name: str) -> bool:
+    """Of a block device."""
+    return (SYS / "class/block" / name / "partition").exists()
+
+
 def with_partitions(name: str) -> list[str]:
     """A block device and its partitions."""
     place = SYS / "class/block" / name
     if not place.is_dir():
         return []
-    return [name] + sorted(p.name for p in children(place, ".*") if (p / "partition").exists())
+    return [name] + sorted(p.name for p in children(place, ".*") if is_partition(p.name))
 
 
-def wwids() -> dict[str, str]:
-    """By name, of all namespaces of nvme."""
-    return {p.name: value(p / "wwid") for p in children(SYS / "class/block", r"nvme\d+n\d+")}
+@dataclass(frozen=True)
+class Identity:
+    """What a namespace is known by."""
+
+    wwid: str
+    """UUID, NGUID or EUI-64, which both drivers write in the same way; or what nvme makes up of the rest"""
+    rest: str
+    """serial number and model of the controller, and number of the namespace"""
+
+    def trusted(self) -> bool:
+        """Has it an identifier that is its own?"""
+        return bool(self.wwid) and not self.wwid.startswith("nvme.")
+
+    def same(self, other: "Identity") -> bool:
+        """One namespace? Which identifiers are bogus is for each driver to know."""
+        if self.wwid and self.wwid == other.wwid:
+            return True
+        return bool(self.rest) and self.rest == other.rest and not (self.trusted() and other.trusted())
 
 
-def same_namespace(name: str, known: dict[str, str]) -> list[str]:
-    """All block devices of one namespace: of this controller and of others that share it."""
-    wwid = known.get(name, "")
-    others = [n for n, w in known.items() if n == name or (wwid and w == wwid)]
-    return [n for other in others or [name] for n in with_partitions(other)]
+def identity(path: Path) -> Identity:
+    """Of a namespace's directory: above it there is the controller, or the subsystem."""
+    above = path.resolve().parent
+    serial = words(above / "serial")
+    return Identity(value(path / "wwid"),
+                    f"{serial} {words(above / 'model')} {number(path / 'nsid')}" if serial else "")
 
 
-def block_disk(path: Path, known: dict[str, str]) -> Disk:
+def identities() -> dict[str, Identity]:
+    """By name, of all namespaces of nvme and nvdio."""
+    return {p.name: identity(p) for p in [*children(SYS / "class/block", r"nvme\d+n\d+"),
+                                          *children(SYS / "class/nvdio", r"nvdio\d+n\d+")]}
+
+
+def same_namespace(name: str, known: dict[str, Identity]) -> tuple[list[str], list[str]]:
+    """All block devices and all character devices of one namespace: of this controller and of
+    others that share it."""
+    own = known.get(name, Identity("", ""))
+    every = {name: None} | {n: None for n, other in known.items() if own.same(other)}
+    blocks = [b for n in every if not n.startswith("nvdio") for b in with_partitions(n)]
+    generic = [b.replace("nvme", "ng", 1) for b in blocks]
+    return blocks, [*(n for n in generic if (SYS / "class/nvme-generic" / n).exists()),
+                    *(n for n in every if n.startswith("nvdio"))]
+
+
+def block_disk(path: Path, known: dict[str, Identity]) -> Disk:
     """A namespace of the nvme driver. One that is reached by several controllers has a block
     device of its own, nvme0n1 for the path nvme0c1n1, which is not a child of any of them."""
     name = re.sub(r"c\d+", "", path.name)
     place = SYS / "class/block" / name
-    disk = Disk(name, number(place / "nsid") or number(path / "nsid"), number(place / "size") * 512,
-                number(place / "queue/logical_block_size", 512), same_namespace(name, known))
-    disk.chars = [n for n in (b.replace("nvme", "ng", 1) for b in disk.blocks)
-                  if (SYS / "class/nvme-generic" / n).exists()]
-    return disk
+    return Disk(name, number(place / "nsid") or number(path / "nsid"), number(place / "size") * 512,
+                number(place / "queue/logical_block_size", 512), *same_namespace(name, known))
 
 
-def nvdio_disk(path: Path) -> Disk:
+def nvdio_disk(path: Path, known: dict[str, Identity]) -> Disk:
     """A namespace of the nvdio driver."""
     return Disk(path.name, number(path / "nsid"), number(path / "size") * 512,
-                number(path / "lba_size", 512), [], [path.name])
+                number(path / "lba_size", 512), *same_namespace(path.name, known))
 
 
 def controller(address: str) -> Controller:
@@ -157,8 +203,8 @@ def controller(address: str) -> Controller:
             found.serial = words(char / "serial")
             found.firmware = words(char / "firmware_rev")
             namespaces = children(char, kind + r"\d+(c\d+)?n\d+")
-            known = wwids() if kind == "nvme" else {}
-            found.disks = [block_disk(p, known) if kind == "nvme" else nvdio_disk(p) for p in namespaces]
+            known = identities()
+            found.disks = [(block_disk if kind == "nvme" else nvdio_disk)(p, known) for p in namespaces]
     return found
 
 
@@ -171,8 +217,8 @@ def controllers() -> list[Controller]:
 
 def is_named(candidate: Controller, name: str) -> bool:
     """Is this the controller, or has it the namespace, of node /dev/name?"""
-    chars = [c for d in candidate.disks for c in d.chars]
-    return name in [candidate.name, *(d.name for d in candidate.disks), *chars]
+    names = [d.name for d in candidate.disks]
+    return name in [candidate.name, *names, *(n.replace("nvme", "ng", 1) for n in names)]
 
 
 def full_address(text: str) -> str:
@@ -208,7 +254,7 @@ def find(device: str) -> Controller:
             raise NoDevice(f"{address}: not an NVMe controller")
     elif "/" in device and (os.path.exists(device) or not by_serial(everything, device)):
         name = node_name(device)
-        if (SYS / "class/block" / name / "partition").exists():
+        if is_partition(name):
             raise NoDevice(f"{device}: a partition; only whole controllers are bound")
         found = [c for c in everything if is_named(c, name)]
     else:

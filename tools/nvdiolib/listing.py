@@ -47,7 +47,7 @@ def collect() -> list[tuple[Controller, list[Use]]]:
         names = uses.names_of(controller)
         used = [u for u in users if u.node in names]
         for disk in controller.disks:
-            if disk.blocks:
+            if disk.stock:
                 used += uses.disk_signatures(disk)
         found.append((controller, used))
     return found
@@ -70,10 +70,20 @@ def rows(controller: Controller, used: list[Use]) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for disk in controller.disks:
         users = [short(u) for u in used if is_of(u, disk)] + own
-        lines.append((*begin, f"/dev/{disk.name}", size_text(disk.size), str(disk.block_size), *end,
+        address, driver = begin[0], begin[1] + ("=" if disk.same_as() else "")
+        lines.append((address, driver, f"/dev/{disk.name}", size_text(disk.size), str(disk.block_size), *end,
                       ", ".join(dict.fromkeys(users)) or "-"))
         own = []
     return lines
+
+
+def shared(every: list[Controller]) -> list[str]:
+    """A line for each namespace that two drivers have, or nvdio by two controllers."""
+    # Each has one of nvdio's, which knows all of it.
+    ours = [d for c in every for d in c.disks if not d.stock and d.same_as()]
+    sets = {frozenset((d.name, *d.same_as())) for d in ours}
+    return [f"= {' and '.join(f'/dev/{n}' for n in names)} are one namespace, by several controllers: "
+            "to write by both destroys data" for names in sorted(sorted(s) for s in sets)]
 
 
 def as_text(found: list[tuple[Controller, list[Use]]]) -> str:
@@ -98,6 +108,7 @@ def as_json(found: list[tuple[Controller, list[Use]]]) -> str:
             "serial": c.serial or None, "firmware": c.firmware or None,
             "used_by": [u.as_json() for u in used if u.node == c.name],
             "disks": [{"node": f"/dev/{d.name}", "nsid": d.nsid, "size": d.size, "block_size": d.block_size,
+                       "same_as": [f"/dev/{n}" for n in d.same_as()],
                        "used_by": [u.as_json() for u in used if is_of(u, d)]} for d in c.disks]})
     return json.dumps({"controllers": everything}, indent=2)
 
@@ -114,6 +125,8 @@ def command(json_wanted: bool) -> int:
         print(as_text(found))
         if any(persist.is_kept(c.address) for c, _ in found):
             print("* bound to nvdio at boot, too")
+        for line in shared([c for c, _ in found]):
+            print(line)
         for c, _ in found:
             if left_over(c) and c.driver == "nvdio":
                 print(f"! nvdio has {c.address}, but nobody has looked what is on it: a bind was cut short, "

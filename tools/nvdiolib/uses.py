@@ -17,6 +17,8 @@ from .disks import Controller, Disk, children, clean, value
 PROC = Path("/proc")
 # Whose servers may not answer for hours.
 REMOTE = re.compile(r"nfs4?|cifs|smb3|smbfs|ceph|9p|afs|coda|lustre|glusterfs|autofs|fuse.*")
+# Files of nvdio's that are not nodes.
+HANDLES = {"anon_inode:[nvdio-range]": "a range of blocks", "anon_inode:[nvdio-ring]": "a ring"}
 # How messages put it.
 WORDS = {"mount": "is mounted on", "swap": "is used for", "holder": "is held by", "open": "is open in",
          "kernel": "is used by", "busy": "is in use exclusively", "signature": "has",
@@ -191,16 +193,28 @@ def remote_mounts(process: Path) -> set[str]:
     return found
 
 
-def files_of(process: Path, nodes: Nodes) -> Iterator[str]:
-    """Which of the nodes a process has open, mapped, or registered with io_uring. A file on a server
-    that does not answer is not looked at: neither is this program to wait for it."""
+def handle_of(path: str, info: str, nodes: Nodes) -> Iterator[tuple[str, str]]:
+    """The node of a range or ring, which are files of their own, and what it is."""
+    for line in info.splitlines():
+        key, _, words = line.partition(":\t")
+        name = nodes.by_path.get(f"/dev/{words.split(' ')[0]}", "")
+        if name and key in ("nvdio-range", "nvdio-ring"):
+            yield name, HANDLES[path]
+
+
+def files_of(process: Path, nodes: Nodes) -> Iterator[tuple[str, str]]:
+    """Which of the nodes a process has open, mapped, or registered with io_uring, and with what: "",
+    or a value of HANDLES. A file on a server that does not answer is not looked at: neither is this
+    program to wait for it."""
     remote = remote_mounts(process)
     for fd in (process / "fd").iterdir():
         with contextlib.suppress(OSError):
             path = os.readlink(fd)
             if path == "anon_inode:[io_uring]":
                 registered = value(process / "fdinfo" / fd.name).split()
-                yield from (nodes.by_path[w] for w in registered if w in nodes.by_path)
+                yield from ((nodes.by_path[w], "") for w in registered if w in nodes.by_path)
+            if path in HANDLES:
+                yield from handle_of(path, value(process / "fdinfo" / fd.name), nodes)
             if not path.startswith("/"):
                 continue
             info = value(process / "fdinfo" / fd.name) if remote else ""
@@ -209,11 +223,11 @@ def files_of(process: Path, nodes: Nodes) -> Iterator[str]:
                 continue
             name = nodes.of_file(fd)
             if name:
-                yield name
+                yield name, ""
     for line in value(process / "maps").splitlines():
         mapped = "".join(line.split(None, 5)[5:]).removesuffix(" (deleted)")
         if mapped in nodes.by_path:
-            yield nodes.by_path[mapped]
+            yield nodes.by_path[mapped], ""
 
 
 def openers(nodes: Nodes) -> Iterator[Use]:
@@ -223,18 +237,11 @@ def openers(nodes: Nodes) -> Iterator[Use]:
         if process.name == str(os.getpid()):
             continue
         with contextlib.suppress(OSError):
-            for name in sorted(set(files_of(process, nodes))):
-                yield Use("open", name, program(process))
-
-
-def range_holders() -> Iterator[Use]:
-    """Programs with a range of blocks or a ring: which node's, the kernel does not show."""
-    kinds = {"anon_inode:[nvdio-range]": "a range of blocks", "anon_inode:[nvdio-ring]": "a ring"}
-    for process in processes():
-        with contextlib.suppress(OSError):
-            links = {os.readlink(fd) for fd in (process / "fd").iterdir()}
-            for link in sorted(links & kinds.keys()):
-                yield Use("open", "nvdio", f"{program(process)}, perhaps: it has {kinds[link]}")
+            found = set(files_of(process, nodes))
+            for name in sorted({name for name, _ in found}):
+                means = sorted(what for of, what in found if of == name)
+                # Who has the node itself has all that there is of it.
+                yield Use("open", name, program(process) + (f": {', '.join(means)}" if means[0] else ""))
 
 
 def wipefs(path: str) -> list[tuple[str, int]]:
@@ -287,12 +294,12 @@ def disk_signatures(disk: Disk) -> Iterator[Use]:
         return
     try:
         # wipefs takes what it cannot read for empty.
-        copy = copy_of_ends(disk.name, 64 << 10) if disk.blocks else copy_of_ends(disk.name)
+        copy = copy_of_ends(disk.name, 64 << 10) if disk.stock else copy_of_ends(disk.name)
     except OSError as error:
         yield Use("unknown", disk.name, error.strerror or "cannot be read")
         return
     try:
-        if disk.blocks:
+        if disk.stock:
             yield from signatures(disk.name, str(disks.DEV / disk.name))
             return
         yield from signatures(disk.name, f"/proc/{os.getpid()}/fd/{copy}")

@@ -36,5 +36,6 @@ done
 if full; then
 	bpf=
 	trace "debug" --kernel debug --timeout 3000
+	runs debug
 fi
 tap_end

@@ -18,8 +18,8 @@ tap_ok $right "completion of commands and options"
 # shellcheck disable=SC2016
 said=$("$top/lab/sh" bash -c '. tools/completion/nvdio; _nvdio_devices() { printf "%s\n" "\$(echo ran >&2)" "My disk"; }
 	COMP_WORDS=(nvdio bind "$1") COMP_CWORD=2; _nvdio; printf "<%s>" "${COMPREPLY[@]}"' bash M 2>&1)
-[ "$said" = '<My\ disk>' ]
-tap_ok $? "completion: serial numbers with blanks are one word, and no commands" || echo "#   $said"
+if [ "$said" = '<My\ disk>' ]; then right=0; else right=1; fi
+tap_ok $right "completion: serial numbers with blanks are one word, and no commands" || echo "#   $said"
 
 # Three namespaces of two controllers.
 "$top/lab/sh" truncate -s 64M "/build/$id/tools-shared"

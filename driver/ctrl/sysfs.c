@@ -143,12 +143,12 @@ static DEVICE_ATTR_RO(lba_size);
 
 /*
  * As the nvme driver has it, so that a namespace that both have, by different
- * controllers, shows. An empty line: it has no identifier. No lock: a rescan,
- * which waits for readers here, changes only what was zero.
+ * controllers, shows. An empty line: it has no identifier.
  */
 static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {
+	/* A rescan changes only what was zero, and shows or not. */
 	const struct nvdio_ns_ids ids = data_race(to_ns(dev)->ids);
 
 	if (memchr_inv(ids.uuid, 0, sizeof(ids.uuid)))

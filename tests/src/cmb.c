@@ -248,7 +248,7 @@ static void regs_locked_down(void)
 /* What can be mapped can be read, on any machine; else it is refused. */
 static void regs_anywhere(void)
 {
-	const char *what[] = { "registers", "the memory buffer" };
+	static const char *const what[] = { "registers", "the memory buffer" };
 	const uint64_t at[] = { NVDIO_MMAP_REGS, NVDIO_MMAP_CMB };
 
 	for (int i = 0; i < 2; i++) {

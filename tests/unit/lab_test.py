@@ -121,6 +121,8 @@ def test_excused() -> None:
     equal(kernel_log.excused(["a", *report, "b"], []), {1, 2, 3, 4},
           "log: a report with a harmless line is excused")
     equal(kernel_log.trouble(["a", *report, "BUG: c"], []), [5], "log: but not what follows it")
+    timer = [CUT, "WARNING: CPU: 1 PID: 2 at kernel/time/hrtimer.c:1056 hrtimer_forward+0x7b", END]
+    equal(kernel_log.trouble(timer, []), [], "log: nor what a busy host does to a timer of the scheduler's")
     tail = ["DMA-API: Mapped at:", *[f" f{n}+0x1" for n in range(5)]]
     equal(kernel_log.excused([*report, *tail, "BUG: d"], []), set(range(10)),
           "log: its tail is, too")
